@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * NAT44 of one node (RFC 3022, 4787, 5382, 5508): sessions, port maps, timers on the caller's clock.
+ *
+ * Two personalities:
+ *   NAT_INTERFACE   the outside port translates whatever leaves by it with a source that is not an outside address, also
+ *                   packets of flows that began untranslated elsewhere. What comes in by the outside port is matched with
+ *                   sessions and port maps. Nothing happens between two other ports.
+ *   NAT_CONNTRACK   as Linux: every packet belongs to a connection, and a connection keeps what its first packet got. Rules
+ *                   (masquerade towards the outside port, port maps from it) see first packets only; answers of a
+ *                   connection that began untranslated stay untranslated, by whichever port they leave.
+ *
+ * A packet passes nat_in before the route lookup (finds its session, translates the destination) and nat_out after it
+ * (translates the source, makes the session). Ports: the inside port is kept when free (RFC 4787 REQ-3), else another of
+ * the same range. Ports of ICMP queries are their identifiers. Protocols without ports are translated by address alone.
+ * ICMP errors are translated with the header inside them. Later fragments follow their first one; one that comes before
+ * it is dropped.
+ *
+ * With NAT_INTERFACE an inside port has one outside port towards all ends, and all ends may use it (RFC 4787 REQ-1,
+ * endpoint-independent filtering of REQ-8). A port map is such a mapping that never ends.
+ *
+ * Bursts. Verdicts and bytes do not depend on how packets are cut into bursts, with one rule for the caller: an answer to a
+ * packet that may make a session (or an ICMP error about it) belongs in a later burst than that packet, for nat_in has to
+ * find the session by its outside end. Packets of one direction may share the burst in which their session is made.
+ */
+#ifndef FWDLAB_CORE_NAT_H
+#define FWDLAB_CORE_NAT_H
+
+#include <stdbool.h>
+#include <fwdlab/core/packet.h>
+
+enum nat_personality { NAT_INTERFACE, NAT_CONNTRACK };
+
+struct nat_port_map {
+    uint8_t proto;       /* PROTO_TCP or PROTO_UDP */
+    be32 outside_addr;   /* 0: the first outside address */
+    be16 outside_port;
+    be32 inside_addr;
+    be16 inside_port;
+    char name[40];
+};
+
+/*
+ * Idle times in nanoseconds; 0 takes the personality's default, in seconds:
+ *                  tcp_established  tcp_transitory  tcp_closing  udp  udp_stream  icmp  other
+ *   NAT_INTERFACE  7440             240             240          300  300         60    600    RFC 5382, 4787, 5508
+ *   NAT_CONNTRACK  432000           120             120          30   120         30    600    Linux; 10 after a TCP reset
+ * A session ends with the tick of 2^22 ns (4.2 ms) in which its idle time runs out.
+ */
+struct nat_timers {
+    uint64_t tcp_established, tcp_transitory, tcp_closing, udp, udp_stream, icmp, other;
+};
+
+#define NAT_ADDRESSES_MAX 16
+
+struct nat_config {
+    enum nat_personality personality;
+    uint16_t outside_port;          /* index of the node's port */
+    uint16_t n_addresses;           /* 1..NAT_ADDRESSES_MAX outside addresses */
+    be32 addresses[NAT_ADDRESSES_MAX];
+    uint16_t port_min, port_max;    /* host order; 0, 0: 1024..65535. ICMP identifiers and (conntrack) lower ports are then free too */
+    uint32_t max_sessions;          /* 0: 65536 */
+    struct nat_timers timers;
+    uint32_t n_port_maps;
+    const struct nat_port_map *port_maps; /* copied; the first of several for one outside port wins */
+};
+
+/* One direction's view of a session. */
+struct nat_tuple {
+    be32 src, dst;
+    be16 sport, dport; /* ICMP queries: identifier and 0 */
+};
+
+struct nat_session {
+    uint8_t proto;
+    uint8_t state;            /* enum nat_state */
+    bool translated;          /* false: conntrack connection without translation */
+    bool from_outside;        /* began on the outside port (through a port map) */
+    struct nat_tuple original; /* as the first packet came in */
+    struct nat_tuple reply;    /* as its answer comes in: what the mapping is */
+    uint64_t first, last;     /* ns, caller's clock */
+};
+enum nat_state { NAT_STATE_NEW, NAT_STATE_REPLIED, NAT_STATE_TCP_SYN, NAT_STATE_TCP_ESTABLISHED, NAT_STATE_TCP_CLOSING };
+
+struct nat_stats {
+    uint64_t created, expired, refused_port, refused_full;
+    uint32_t live, peak;             /* sessions */
+    uint32_t ports_live, ports_peak; /* outside ports of all protocols in use */
+    uint32_t ports_available;        /* outside ports of one protocol, all addresses */
+};
+
+struct nat;
+
+/* Allocates everything that will ever be needed. NULL with -EINVAL, -ENOMEM in errno: ranges, no address, zero port map. */
+struct nat *nat_create(const struct nat_config *config);
+void nat_destroy(struct nat *n);
+/* Forgets all sessions, keeps configuration and statistics' peaks at zero: a fresh start without allocation. */
+void nat_reset(struct nat *n);
+
+/*
+ * Stages. Packets with a verdict already are not given to them. A packet that is refused gets VERDICT_DROP. `now`: ns,
+ * must not go backwards, and is the same for both stages of a burst. nat_out takes packets whose out_port is set, PORT_NONE for those that are delivered locally
+ * (conntrack makes connections of these too).
+ */
+void nat_in(struct nat *n, struct packet **pkts, unsigned count, uint64_t now);
+void nat_out(struct nat *n, struct packet **pkts, unsigned count, uint64_t now);
+/*
+ * Frees idle sessions, looks at `budget` sessions and ticks at most; call once a burst. Verdicts do not depend on it: an idle
+ * session is found by nothing, and makes room when room is needed.
+ */
+void nat_expire(struct nat *n, uint64_t now, unsigned budget);
+
+/* Session of packet.session - 1; false when there is none (any more). */
+bool nat_session_get(const struct nat *n, uint32_t session, struct nat_session *out);
+/* The session that began with this tuple, as its first packet came in; UINT32_MAX. Finds where an answer must go now. */
+uint32_t nat_find(const struct nat *n, uint8_t proto, const struct nat_tuple *original);
+/* Calls back for every live session. */
+void nat_each(const struct nat *n, void (*fn)(const struct nat_session *, void *), void *arg);
+void nat_stats_get(const struct nat *n, struct nat_stats *out);
+const struct nat_config *nat_config_get(const struct nat *n);
+
+#endif

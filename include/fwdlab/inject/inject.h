@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * From a capture to a node's ports. Says of each captured packet whether it arrived at the node, is the node's own output (a
+ * copy of something that arrived, or sent by the node itself), or is not the node's business; joins the copies; and learns
+ * the translation that the captured NAT used, so that an answer can be rewritten to the one that the core chose in this run.
+ */
+#ifndef FWDLAB_INJECT_INJECT_H
+#define FWDLAB_INJECT_INJECT_H
+
+#include <fwdlab/fabric/fabric.h>
+#include <fwdlab/trace/trace.h>
+
+enum inject_kind {
+    INJECT_ARRIVED,   /* goes into the core */
+    INJECT_COPY,      /* the node's output: an arrived packet, seen again as it left */
+    INJECT_OWN,       /* the node's output that did not arrive before: it sent this itself */
+    INJECT_MALFORMED, /* refused by parse: `reason` */
+    INJECT_IGNORED,   /* `reason` (arp, ipv6, ...) */
+    INJECT_ELSEWHERE, /* on an interface that is no NIC of this node, or a link type that is not handled */
+};
+
+#define INJECT_NONE UINT32_MAX
+
+struct inject_packet {
+    const struct trace_packet *raw;
+    uint8_t kind;        /* enum inject_kind */
+    uint8_t reason;      /* enum drop */
+    uint16_t port;       /* of the node; without a scenario: the capture's interface */
+    uint32_t partner;    /* ARRIVED: its copy; COPY: the packet that arrived; index in `packets`, INJECT_NONE */
+    uint32_t answer;     /* ARRIVED: index in `mappings` whose translation this one answers; INJECT_NONE */
+    uint32_t after;      /* ARRIVED: a burst must end before this one if it holds packet `after`; INJECT_NONE */
+    uint16_t l3, l4;     /* offsets */
+    uint16_t flags;      /* packet.flags as parsed, caller's flags included */
+    struct flow_key key; /* as captured */
+};
+
+/* A translation that the captured NAT used. */
+struct inject_mapping {
+    uint8_t proto;
+    struct nat_tuple inside;  /* as it arrived */
+    struct nat_tuple outside; /* as it left */
+    uint32_t first;           /* index of the packet that arrived */
+};
+
+struct inject {
+    struct trace_memory *trace; /* owned */
+    struct inject_packet *packets; /* one for each of the trace, in time order (stable) */
+    uint32_t n;
+    VEC(struct inject_mapping) mappings;
+    uint64_t arrived, copies, own, malformed, ignored, elsewhere;
+    uint64_t by_reason[DROP_COUNT]; /* malformed and ignored */
+    uint64_t epoch_ns;              /* time of the first packet */
+};
+
+/*
+ * Takes the trace over. `c` NULL: without a scenario (every interface is a port, the first sight of a packet is its
+ * arrival). An error when a scenario maps none of the capture's interfaces to a NIC of the node: says which there are.
+ */
+struct inject *inject_create(struct trace_memory *trace, const struct control *c, uint32_t node, struct err *e);
+void inject_destroy(struct inject *in);
+
+/*
+ * Makes the core's packet of an arrived one in the caller's memory: copies min(len, room) bytes to `data` and sets all that
+ * forward() wants; wire_len is the captured packet's.
+ */
+void inject_fill(const struct inject *in, uint32_t i, struct packet *p, uint8_t *data, uint32_t room);
+/*
+ * If packet i answers a translation, rewrites its destination to the mapping that `nat` holds now for the same flow.
+ * 1: rewritten (or the same already), 0: no answer, -1: an answer whose flow `nat` does not know.
+ */
+int inject_fit(const struct inject *in, uint32_t i, struct packet *p, const struct nat *nat);
+
+/* What became of one arrived packet. */
+struct inject_verdict {
+    uint64_t frame;
+    uint8_t verdict, reason;   /* enum verdict, enum drop */
+    uint16_t in_port, out_port;
+    struct flow_key key;       /* as it left, or ended */
+};
+
+/* Nanoseconds since the first packet. */
+static inline uint64_t inject_time(const struct inject *in, uint32_t i) {
+    return in->packets[i].raw->time_ns - in->epoch_ns;
+}
+/* The core's clock: trace time in whole milliseconds, so that a burst within one has one time, whoever forms it. */
+#define INJECT_TICK_NS 1000000ull
+static inline uint64_t inject_clock(const struct inject *in, uint32_t i) {
+    return inject_time(in, i) / INJECT_TICK_NS * INJECT_TICK_NS;
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Statistics of paired samples, seeded: the same samples give the same interval. */
+#ifndef FWDLAB_MEASURE_STATS_H
+#define FWDLAB_MEASURE_STATS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* q in 0..1, linear between neighbours; reorders nothing. 0 for n = 0. */
+double stats_quantile(const double *v, size_t n, double q);
+static inline double stats_median(const double *v, size_t n) { return stats_quantile(v, n, 0.5); }
+
+struct stats_ratio {
+    double ratio;    /* median of b[i] / a[i] */
+    double low, high; /* 95 % bootstrap interval (percentile) of that median */
+    size_t pairs;
+};
+/* Pairs with a[i] <= 0 are left out. Under 5 pairs the interval is [0, infinity). */
+struct stats_ratio stats_paired_ratio(const double *a, const double *b, size_t n, uint64_t seed);
+
+enum stats_verdict { STATS_SAME, STATS_BETTER, STATS_WORSE, STATS_UNCLEAR };
+/*
+ * For a figure where less is better. `tolerance`: what counts as no difference (0.02: 2 %). WORSE: the interval lies
+ * above 1 + tolerance; BETTER: below 1 - tolerance; SAME: inside both; else UNCLEAR.
+ */
+enum stats_verdict stats_verdict(const struct stats_ratio *r, double tolerance);
+const char *stats_verdict_name(enum stats_verdict v); /* same, better, worse, unclear */
+
+#endif

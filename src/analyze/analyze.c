@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The pass over the trace: every arrived packet through the core at trace time, every packet to its flow. */
+#include <stdlib.h>
+#include <string.h>
+#include "analyze.h"
+
+#define HEADERS_MAX 256 /* bytes of a packet that the core gets to see */
+
+static bool icmp_error(const struct inject_packet *p) {
+    return p->key.proto == PROTO_ICMP && p->flags & PACKET_ICMP_ERROR;
+}
+
+/* Flows name an ICMP query's type as destination port. */
+static void name_icmp(const struct inject_packet *p, struct flow_key *key) {
+    if (key->proto == PROTO_ICMP && p->l4 < p->raw->len)
+        key->dport = htons(p->raw->data[p->l4]);
+}
+
+/* The key of an arrived packet's flow: as its session began, if it has one, else as it came in. */
+static struct flow_key arrived_key(const struct analysis *a, const struct inject_packet *p, const struct packet *core) {
+    struct flow_key key = p->key;
+    struct nat_session s;
+    name_icmp(p, &key);
+    if (!core || !core->session || !nat_session_get(a->node->node.nat, core->session - 1, &s) || !s.translated)
+        return key;
+    memcpy(key.src, &s.original.src, 4);
+    memcpy(key.dst, &s.original.dst, 4);
+    key.sport = s.original.sport;
+    if (key.proto != PROTO_ICMP)
+        key.dport = s.original.dport;
+    return key;
+}
+
+static void flow_arrived(struct analysis *a, uint32_t i, const struct packet *core) {
+    const struct inject_packet *p = &a->in->packets[i];
+    unsigned way;
+    if (p->flags & PACKET_FRAG_LATER) { /* goes with its first fragment */
+        if (p->after != INJECT_NONE && a->flow_of[p->after] != FLOW_NONE)
+            flow_see(a, i, a->flow_of[p->after], a->way_of[p->after]);
+        return;
+    }
+    if (icmp_error(p))
+        return;
+    struct flow_key key = arrived_key(a, p, core);
+    uint32_t f = flow_get(a, &key, inject_time(a->in, i), &way);
+    struct nat_session s;
+    if (core && core->session && nat_session_get(a->node->node.nat, core->session - 1, &s) && s.translated) {
+        way = core->flags & PACKET_REPLY ? 1 : 0;
+        a->flows.v[f].translated = true;
+        a->flows.v[f].session = s;
+    }
+    flow_see(a, i, f, way);
+    if (core && core->verdict == VERDICT_FORWARD)
+        a->flows.v[f].way[way].forwarded++;
+}
+
+/* One arrived packet through the core; its verdict is kept. */
+static void run_core(struct analysis *a, uint32_t i, struct packet *p, uint8_t *data) {
+    struct node *node = &a->node->node;
+    inject_fill(a->in, i, p, data, HEADERS_MAX);
+    if (inject_fit(a->in, i, p, node->nat) < 0)
+        a->answers_unmatched++;
+    forward(node, &p, 1, inject_clock(a->in, i));
+    struct inject_verdict *v = &a->verdicts[a->n_verdicts++];
+    *v = (struct inject_verdict){.frame = a->in->packets[i].raw->frame, .verdict = p->verdict, .reason = p->reason,
+                                 .in_port = p->in_port, .out_port = p->verdict == VERDICT_FORWARD ? p->out_port : PORT_NONE};
+    packet_key(p, &v->key);
+}
+
+static void see_packet(struct analysis *a, uint32_t i) {
+    const struct inject_packet *p = &a->in->packets[i];
+    uint8_t data[HEADERS_MAX];
+    struct packet core;
+    if (p->kind == INJECT_ARRIVED) {
+        if (a->node)
+            run_core(a, i, &core, data);
+        flow_arrived(a, i, a->node ? &core : NULL);
+    } else if (p->kind == INJECT_COPY && a->flow_of[p->partner] != FLOW_NONE) {
+        flow_left(a, i, a->flow_of[p->partner], a->way_of[p->partner]);
+    } else if (p->kind == INJECT_OWN && !icmp_error(p) && !(p->flags & PACKET_FRAG_LATER)) {
+        struct flow_key key = p->key;
+        unsigned way;
+        name_icmp(p, &key);
+        uint32_t f = flow_get(a, &key, inject_time(a->in, i), &way);
+        flow_see(a, i, f, way);
+    }
+}
+
+struct analysis *analyze(const struct inject *in, struct control_node *node, struct fabric *f) {
+    struct analysis *a = xzalloc(1, sizeof *a);
+    a->in = in;
+    a->node = node;
+    a->fabric = f;
+    a->flow_of = xalloc(((size_t)in->n + 1) * sizeof *a->flow_of);
+    memset(a->flow_of, 0xff, ((size_t)in->n + 1) * sizeof *a->flow_of);
+    a->way_of = xzalloc(in->n + 1, 1);
+    a->verdicts = xzalloc(in->arrived, sizeof *a->verdicts);
+    for (uint32_t i = 0; i < in->n; i++)
+        see_packet(a, i);
+    if (node) {
+        a->delivered = node->node.delivered;
+        a->forwarded = node->node.forwarded;
+        memcpy(a->drops, node->node.drops, sizeof a->drops);
+        if (node->node.nat)
+            nat_stats_get(node->node.nat, &a->nat);
+    }
+    observe(a);
+    if (f) {
+        judge_flows(a);
+        mend_findings(a);
+    }
+    file_observed(a);
+    return a;
+}
+
+void analysis_destroy(struct analysis *a) {
+    if (!a)
+        return;
+    vec_free(&a->flows);
+    vec_free(&a->findings);
+    vec_free(&a->rtt_ns);
+    free(a->heads);
+    free(a->flow_of);
+    free(a->way_of);
+    free(a->verdicts);
+    free(a->judgements);
+    free(a);
+}
+
+const struct inject_verdict *analysis_verdicts(const struct analysis *a, size_t *n) {
+    *n = a->n_verdicts;
+    return a->verdicts;
+}

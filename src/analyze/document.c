@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* An analysis as JSON. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fwdlab/measure/stats.h>
+#include "analyze.h"
+#include "document.h"
+
+#define FINDING_FRAMES 20
+
+static void set_count(json_t *o, const char *key, uint64_t n) {
+    json_object_set_new(o, key, json_integer((json_int_t)n));
+}
+
+/* { total, <reason>: n, ... }: the reasons that occurred, of one class or of all. */
+static json_t *reasons(const uint64_t *counts, enum drop_class class) {
+    json_t *o = json_object();
+    uint64_t total = 0;
+    json_object_set_new(o, "total", json_integer(0));
+    for (unsigned r = 1; r < DROP_COUNT; r++) {
+        if (!counts[r] || (class != DROP_CLASS_NONE && drop_class(r) != class))
+            continue;
+        total += counts[r];
+        set_count(o, drop_name(r), counts[r]);
+    }
+    set_count(o, "total", total);
+    return o;
+}
+
+static json_t *packets(const struct analysis *a) {
+    json_t *o = json_object();
+    const struct inject *in = a->in;
+    uint64_t dropped = 0;
+    for (unsigned r = 1; r < DROP_COUNT; r++)
+        dropped += a->drops[r];
+    set_count(o, "read", in->n);
+    set_count(o, "injected", a->delivered + a->forwarded + dropped);
+    set_count(o, "delivered", a->delivered);
+    set_count(o, "forwarded", a->forwarded);
+    json_object_set_new(o, "dropped", reasons(a->drops, DROP_CLASS_NONE));
+    set_count(o, "copies", in->copies + in->own);
+    set_count(o, "own", in->own);
+    set_count(o, "malformed", in->malformed);
+    json_t *ignored = reasons(in->by_reason, DROP_CLASS_IGNORED);
+    if (in->elsewhere)
+        set_count(ignored, "elsewhere", in->elsewhere);
+    if (!a->node)
+        set_count(ignored, "no-scenario", in->arrived);
+    set_count(ignored, "total", in->ignored + in->elsewhere + (a->node ? 0 : in->arrived));
+    json_object_set_new(o, "ignored", ignored);
+    json_object_set_new(o, "dropped_elsewhere", reasons(a->elsewhere, DROP_CLASS_NONE));
+    set_count(o, "answers_unmatched", a->answers_unmatched);
+    return o;
+}
+
+static json_t *flows(const struct analysis *a) {
+    uint64_t model[MODEL_COUNT] = {0}, observed[OBSERVED_COUNT] = {0}, drift = 0;
+    for (uint32_t i = 0; i < a->flows.n; i++) {
+        model[a->fabric ? a->judgements[i].verdict : MODEL_UNMODELLED]++;
+        observed[a->flows.v[i].observed]++;
+        drift += a->flows.v[i].drift;
+    }
+    json_t *o = json_object(), *m = json_object(), *s = json_object(), *n = json_object();
+    set_count(o, "total", a->flows.n);
+    for (int v = 0; v < MODEL_COUNT; v++)
+        set_count(m, model_verdict_name(v), model[v]);
+    for (int v = 0; v < OBSERVED_COUNT; v++)
+        set_count(s, observed_name(v), observed[v]);
+    static const char *const nat[] = {"nat_bypass", "wrong_nat", "double_mapping", "nat_filtered"};
+    for (size_t i = 0; i < sizeof nat / sizeof *nat; i++)
+        set_count(n, nat[i], 0); /* need a second capture point */
+    set_count(n, "port_exhausted", a->nat.refused_port);
+    json_object_set_new(o, "model", m);
+    json_object_set_new(o, "observed", s);
+    json_object_set_new(o, "nat", n);
+    set_count(o, "drift", drift);
+    return o;
+}
+
+static json_t *ip_json(const uint8_t *bytes, uint8_t family) {
+    struct ip ip = {.family = family};
+    char text[IP_TEXT];
+    memcpy(ip.v6, bytes, 16);
+    return json_string(ip_format(&ip, text));
+}
+
+json_t *flow_json(const struct flow_key *k) {
+    const char *proto = k->proto == PROTO_TCP ? "tcp" : k->proto == PROTO_UDP ? "udp" : k->proto == PROTO_ICMP ? "icmp" : NULL;
+    char number[8];
+    snprintf(number, sizeof number, "%u", k->proto);
+    json_t *o = json_object();
+    json_object_set_new(o, "proto", json_string(proto ? proto : number));
+    json_object_set_new(o, "src", ip_json(k->src, k->family));
+    json_object_set_new(o, "sport", json_integer(ntohs(k->sport)));
+    json_object_set_new(o, "dst", ip_json(k->dst, k->family));
+    json_object_set_new(o, "dport", json_integer(ntohs(k->dport)));
+    return o;
+}
+
+static int by_number(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static json_t *frames(const struct analysis *a, const struct finding *g, uint32_t index) {
+    uint64_t list[FINDING_FRAMES];
+    size_t n = 0;
+    const struct finding *like = g;
+    for (uint32_t i = 0; i < a->flows.n && n < FINDING_FRAMES; i++) {
+        const struct flow *f = &a->flows.v[i];
+        bool mine = like->observed ? f->observed == like->verdict && f->way[0].in == like->in &&
+                                         f->way[0].out == like->out && f->way[1].out == like->back
+                                   : f->finding == index;
+        for (unsigned k = 0; mine && k < f->n_frames && n < FINDING_FRAMES; k++)
+            list[n++] = f->frames[k];
+    }
+    qsort(list, n, sizeof *list, by_number);
+    json_t *o = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(o, json_integer((json_int_t)list[i]));
+    return o;
+}
+
+static json_t *mend_json(const struct analysis *a, const struct finding *g) {
+    if (!g->has_mend)
+        return json_null();
+    const struct control *c = fabric_control(a->fabric);
+    const struct control_node *n = &c->nodes[g->mend.node];
+    char text[900];
+    json_t *o = json_object();
+    json_object_set_new(o, "node", json_string(n->name));
+    json_object_set_new(o, "change", json_string(change_kind_name(g->mend.kind)));
+    json_object_set_new(o, "route", route_json(n, &g->mend.route));
+    json_object_set_new(o, "old", g->mend.kind == CHANGE_REPLACE ? route_json(n, &g->mend.old) : json_null());
+    if (g->mend.kind == CHANGE_ASSOCIATE)
+        json_object_set_new(o, "table", json_string(c->scenario->route_tables.v[g->mend.table].name));
+    json_object_set_new(o, "proven", json_boolean(g->proven));
+    json_object_set_new(o, "refused", g->refused[0] ? json_string(g->refused) : json_null());
+    json_object_set_new(o, "text", json_string(mend_text(a, g, text, sizeof text)));
+    return o;
+}
+
+static json_t *finding_json(const struct analysis *a, uint32_t index) {
+    const struct finding *g = &a->findings.v[index];
+    const struct judgement *j = g->observed || !a->fabric ? NULL : &a->judgements[g->example];
+    char text[700];
+    json_t *o = json_object();
+    json_object_set_new(o, "source", json_string(g->observed ? "observed" : "model"));
+    json_object_set_new(o, "verdict", json_string(g->observed ? observed_name(g->verdict) : model_verdict_name(g->verdict)));
+    set_count(o, "count", g->count);
+    json_object_set_new(o, "benign", json_boolean(g->benign));
+    json_object_set_new(o, "text", json_string(finding_text(a, g, text, sizeof text)));
+    json_object_set_new(o, "reason", j && j->reason ? json_string(drop_name(j->reason)) : json_null());
+    json_object_set_new(o, "flow", flow_json(&a->flows.v[g->example].key));
+    json_object_set_new(o, "frames", frames(a, g, index));
+    json_object_set_new(o, "probability", j && j->verdict == MODEL_ASYM_POSSIBLE ? json_real(j->probability) : json_null());
+    if (j && j->cause_node != INDEX_NONE) {
+        const struct control_node *n = &fabric_control(a->fabric)->nodes[j->cause_node];
+        bool route = j->cause_route.prefix.addr.family != FAMILY_NONE;
+        json_object_set_new(o, "cause", json_pack("{s:s, s:o}", "node", n->name, "route",
+                                                  route ? route_json(n, &j->cause_route) : json_null()));
+    } else {
+        json_object_set_new(o, "cause", json_null());
+    }
+    json_object_set_new(o, "mend", g->observed ? json_null() : mend_json(a, g));
+    return o;
+}
+
+/* What breaks flows first, then what bends them, then what is only said; the model's before the capture's. */
+static int weight(const struct finding *g) {
+    return (g->observed ? 4 : 0) + (g->benign ? 2 : 0) + (!g->observed && g->verdict == MODEL_UNMODELLED);
+}
+
+static json_t *findings(const struct analysis *a) {
+    json_t *o = json_array();
+    for (int w = 0; w < 8; w++)
+        for (uint32_t i = 0; i < a->findings.n; i++)
+            if (weight(&a->findings.v[i]) == w)
+                json_array_append_new(o, finding_json(a, i));
+    return o;
+}
+
+static json_t *endpoint(be32 addr, be16 port) {
+    char text[IP_TEXT + 8];
+    struct ip ip = ip_v4(addr);
+    ip_format(&ip, text);
+    snprintf(text + strlen(text), 8, ":%u", ntohs(port));
+    return json_string(text);
+}
+
+static json_t *nat(const struct analysis *a) {
+    json_t *o = json_object(), *pairs = json_array();
+    set_count(o, "sessions_peak", a->nat.peak);
+    set_count(o, "ports_peak", a->nat.ports_peak);
+    set_count(o, "ports_available", a->nat.ports_available);
+    set_count(o, "exhausted", a->nat.refused_port);
+    set_count(o, "created", a->nat.created);
+    for (uint32_t i = 0; i < a->flows.n; i++) {
+        const struct flow *f = &a->flows.v[i];
+        const struct nat_session *s = &f->session;
+        if (!f->translated)
+            continue;
+        bool icmp = s->proto == PROTO_ICMP, in = s->from_outside;
+        const struct nat_tuple *t = &s->original, *r = &s->reply;
+        json_t *inside = in ? endpoint(r->src, r->sport) : endpoint(t->src, t->sport);
+        json_t *outside = in ? endpoint(t->dst, t->dport) : endpoint(r->dst, icmp ? r->sport : r->dport);
+        json_t *pair = json_pack("{s:o, s:o, s:I, s:I}", "inside", inside, "outside", outside, "first",
+                                 (json_int_t)f->first, "last", (json_int_t)f->last);
+        json_object_set_new(pair, "proto", json_integer(s->proto));
+        json_array_append_new(pairs, pair);
+    }
+    json_object_set_new(o, "pairs", pairs);
+    return o;
+}
+
+static json_t *tcp(const struct analysis *a) {
+    json_t *o = json_object(), *rtt = json_object();
+    static const struct { const char *name; double q; } at[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1}};
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++)
+        json_object_set_new(rtt, at[i].name, a->rtt_ns.n ? json_integer((json_int_t)stats_quantile(a->rtt_ns.v, a->rtt_ns.n, at[i].q))
+                                                         : json_null());
+    set_count(o, "handshakes", a->handshakes);
+    json_object_set_new(o, "rtt_ns", rtt);
+    set_count(o, "retransmissions", a->retransmissions);
+    set_count(o, "out_of_order", a->out_of_order);
+    return o;
+}
+
+void analysis_document(const struct analysis *a, json_t *doc) {
+    char epoch[24];
+    snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)a->in->epoch_ns);
+    json_object_set_new(doc, "epoch_ns", json_string(epoch));
+    json_object_set_new(doc, "packets", packets(a));
+    json_object_set_new(doc, "flows", flows(a));
+    json_object_set_new(doc, "findings", findings(a));
+    json_object_set_new(doc, "nat", nat(a));
+    json_object_set_new(doc, "tcp", tcp(a));
+    if (a->fabric) {
+        json_object_set_new(doc, "hidden_routes", hidden_routes_json(fabric_control(a->fabric)));
+        json_object_set_new(doc, "topology", topology_json(fabric_control(a->fabric), a->node->name));
+    }
+    if (a->in->trace->damage)
+        json_object_set_new(doc, "damage", json_string(a->in->trace->damage));
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The model's verdict beside the observed one, and what is not symmetric put into findings by its cause. */
+#include <string.h>
+#include "analyze.h"
+
+/* Do the two judges contradict each other? What one of them cannot tell is no contradiction. */
+static bool contradict(const struct flow *f, const struct judgement *j) {
+    switch ((enum observed)f->observed) {
+    case OBSERVED_SYMMETRIC:
+        return j->verdict == MODEL_ASYM_BENIGN || j->verdict == MODEL_ASYM_BREAKS || j->verdict == MODEL_NO_RETURN_ROUTE;
+    case OBSERVED_IFACE_ASYM:
+    case OBSERVED_NEXTHOP_ASYM:
+        return j->verdict == MODEL_SYMMETRIC || j->verdict == MODEL_NO_RETURN_ROUTE;
+    case OBSERVED_REVERSE_ELSEWHERE:
+        return j->verdict == MODEL_SYMMETRIC;
+    case OBSERVED_UNANSWERED: /* a datagram need not be answered; a connection that works is */
+        return f->key.proto == PROTO_TCP && j->works;
+    default:
+        return false;
+    }
+}
+
+static bool same_route(const struct route *a, const struct route *b) {
+    return prefix_equal(&a->prefix, &b->prefix) && ip_equal(&a->via, &b->via) && a->port == b->port &&
+           a->kind == b->kind && a->metric == b->metric;
+}
+
+static bool same_cause(const struct analysis *a, const struct finding *g, const struct judgement *j,
+                       const struct ip_prefix *far) {
+    const struct judgement *e = &a->judgements[g->example];
+    return g->verdict == j->verdict && e->cause_node == j->cause_node && e->reason == j->reason &&
+           same_route(&e->cause_route, &j->cause_route) && e->mend_port == j->mend_port &&
+           ip_equal(&e->mend_via, &j->mend_via) && prefix_equal(&g->far, far);
+}
+
+static bool flow_is_benign(const struct judgement *j) {
+    return j->verdict == MODEL_ASYM_BENIGN || j->verdict == MODEL_UNMODELLED;
+}
+
+static void file_model(struct analysis *a, uint32_t flow) {
+    const struct judgement *j = &a->judgements[flow];
+    if (j->verdict == MODEL_SYMMETRIC)
+        return;
+    struct ip_prefix far = ip_is_none(&j->far) ? (struct ip_prefix){0} : fabric_declared(a->fabric, &j->far);
+    uint32_t i = 0;
+    while (i < a->findings.n && (a->findings.v[i].observed || !same_cause(a, &a->findings.v[i], j, &far)))
+        i++;
+    if (i == a->findings.n)
+        vec_push(&a->findings, (struct finding){.verdict = (uint8_t)j->verdict, .example = flow, .far = far,
+                                                .reason = j->reason, .benign = flow_is_benign(j)});
+    a->findings.v[i].count++;
+    a->flows.v[flow].finding = i;
+}
+
+/* Packets that this node forwarded and another one then dropped. */
+static void count_elsewhere(struct analysis *a, const struct flow *f, const struct judgement *j) {
+    const struct control *c = fabric_control(a->fabric);
+    bool here = j->cause_node != INDEX_NONE && !strcmp(c->nodes[j->cause_node].name, a->node->name);
+    if (j->works || !j->reason || (j->verdict == MODEL_DROPPED && here))
+        return;
+    a->elsewhere[j->reason] += f->way[j->lost_on_return ? 1 : 0].forwarded;
+}
+
+void judge_flows(struct analysis *a) {
+    a->judgements = xzalloc(a->flows.n, sizeof *a->judgements);
+    for (uint32_t i = 0; i < a->flows.n; i++) {
+        struct flow *f = &a->flows.v[i];
+        a->judgements[i] = *fabric_judge_cached(a->fabric, &f->key);
+        f->model = &a->judgements[i];
+        f->drift = contradict(f, f->model);
+        count_elsewhere(a, f, f->model);
+        file_model(a, i);
+    }
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the capture alone shows of a flow: by which interfaces it came and went, there and back. */
+#include <string.h>
+#include "analyze.h"
+
+const char *observed_name(enum observed v) {
+    static const char *const name[OBSERVED_COUNT] = {"symmetric",  "iface_asym",      "nexthop_asym", "reverse_elsewhere",
+                                                     "unanswered", "one_way_capture", "unobservable"};
+    return name[v];
+}
+
+/* A set of interface pairs that some flow used in both directions: 64 bits of outgoing for each incoming port. */
+struct pairs {
+    uint64_t out[64];
+};
+
+static unsigned lowest(uint64_t bits) {
+    return bits ? (unsigned)__builtin_ctzll(bits) : 0;
+}
+
+static void pairs_add(struct pairs *p, const struct direction *d) {
+    for (uint64_t in = d->in; in; in &= in - 1)
+        p->out[lowest(in)] |= d->out;
+}
+
+static bool pairs_have(const struct pairs *p, const struct direction *d) {
+    return p->out[lowest(d->in)] & d->out || (!d->out && p->out[lowest(d->in)]);
+}
+
+static bool answerable(const struct flow *f) {
+    uint32_t dst;
+    memcpy(&dst, f->key.dst, 4);
+    bool group = ntohl(dst) >= 0xe0000000, nobody = !memcmp(f->key.src, "\0\0\0\0", 4);
+    return f->key.family == FAMILY_IPV4 && !group && !nobody &&
+           (f->key.proto == PROTO_TCP || f->key.proto == PROTO_UDP || f->key.proto == PROTO_ICMP);
+}
+
+static bool same_mac(bool has_a, const struct mac *a, bool has_b, const struct mac *b) {
+    return !has_a || !has_b || !memcmp(a, b, sizeof *a);
+}
+
+static enum observed two_way(const struct flow *f) {
+    const struct direction *there = &f->way[0], *back = &f->way[1];
+    bool blind = (!there->in && !there->out) || (!there->out && !back->in) || (!there->in && !back->out);
+    if (blind)
+        return OBSERVED_UNOBSERVABLE;
+    /* a side that was not seen at one end says nothing about that end */
+    bool near = !there->in || !back->out || there->in == back->out;
+    bool far = !there->out || !back->in || there->out == back->in;
+    if (!near || !far)
+        return OBSERVED_IFACE_ASYM;
+    if (!same_mac(there->has_from, &there->from, back->has_to, &back->to) ||
+        !same_mac(back->has_from, &back->from, there->has_to, &there->to))
+        return OBSERVED_NEXTHOP_ASYM;
+    return OBSERVED_SYMMETRIC;
+}
+
+static enum observed one_way(const struct flow *f, const struct pairs *p) {
+    const struct direction *seen = &f->way[f->way[0].packets ? 0 : 1];
+    if (!answerable(f))
+        return OBSERVED_UNOBSERVABLE;
+    if (!pairs_have(p, seen))
+        return OBSERVED_ONE_WAY_CAPTURE;
+    return f->key.proto == PROTO_TCP && seen->acked ? OBSERVED_REVERSE_ELSEWHERE : OBSERVED_UNANSWERED;
+}
+
+/* Local delivery leaves no copy: what is the node's own address ended there. */
+static void end_locally(struct analysis *a) {
+    size_t k = 0;
+    for (uint32_t i = 0; i < a->in->n; i++) {
+        const struct inject_packet *p = &a->in->packets[i];
+        if (p->kind != INJECT_ARRIVED)
+            continue;
+        const struct inject_verdict *v = &a->verdicts[k++];
+        if (a->flow_of[i] != FLOW_NONE && p->partner == INJECT_NONE && a->node && v->verdict == VERDICT_DELIVER)
+            a->flows.v[a->flow_of[i]].way[a->way_of[i]].out |= LOCAL_BIT;
+    }
+}
+
+void observe(struct analysis *a) {
+    struct pairs pairs = {0};
+    end_locally(a);
+    for (uint32_t i = 0; i < a->flows.n; i++) {
+        struct flow *f = &a->flows.v[i];
+        if (!f->way[0].packets || !f->way[1].packets)
+            continue;
+        f->observed = two_way(f);
+        pairs_add(&pairs, &f->way[0]);
+        pairs_add(&pairs, &f->way[1]);
+    }
+    for (uint32_t i = 0; i < a->flows.n; i++) {
+        struct flow *f = &a->flows.v[i];
+        if (!f->way[0].packets || !f->way[1].packets)
+            f->observed = one_way(f, &pairs);
+    }
+}
+
+void file_observed(struct analysis *a) {
+    for (uint32_t i = 0; i < a->flows.n; i++) {
+        const struct flow *f = &a->flows.v[i];
+        if (f->observed == OBSERVED_SYMMETRIC)
+            continue;
+        struct finding g = {.observed = true, .verdict = f->observed, .example = i, .in = f->way[0].in, .out = f->way[0].out,
+                            .back = f->way[1].out, .benign = f->observed != OBSERVED_REVERSE_ELSEWHERE};
+        size_t k = 0;
+        while (k < a->findings.n && (!a->findings.v[k].observed || a->findings.v[k].verdict != g.verdict ||
+                                     a->findings.v[k].in != g.in || a->findings.v[k].out != g.out ||
+                                     a->findings.v[k].back != g.back))
+            k++;
+        if (k == a->findings.n)
+            vec_push(&a->findings, g);
+        a->findings.v[k].count++;
+    }
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fwdlab/base/file.h>
+#include <fwdlab/core/parse.h>
+#include <fwdlab/result/document.h>
+#include "cli.h"
+
+int cli_fail(const struct err *e) {
+    fprintf(stderr, "fwdlab: %s%s%s\n", e->where, e->where[0] ? ": " : "", e->what);
+    if (e->hint[0])
+        fprintf(stderr, "  %s\n", e->hint);
+    return EXIT_BAD_INPUT;
+}
+
+int cli_usage(const char *what, ...) {
+    va_list ap;
+    va_start(ap, what);
+    fputs("fwdlab: ", stderr);
+    vfprintf(stderr, what, ap);
+    fputs(" (--help tells more)\n", stderr);
+    va_end(ap);
+    return EXIT_BAD_INPUT;
+}
+
+int cli_option(int argc, char **argv, const struct option *options) {
+    return getopt_long(argc, argv, "o:", options, NULL);
+}
+
+void cli_complaints_print(const struct complaints *c, enum severity least) {
+    for (size_t i = 0; i < c->list.n; i++) {
+        const struct complaint *k = &c->list.v[i];
+        if (k->severity > least)
+            continue;
+        fprintf(stderr, "%s:%u: %s: %s\n", k->at.file, k->at.line, severity_name(k->severity), k->what);
+        if (k->hint[0])
+            fprintf(stderr, "    %s\n", k->hint);
+    }
+}
+
+struct scenario *cli_scenario(const char *path, bool quiet) {
+    struct complaints c = {0};
+    struct scenario *s = scenario_load(path, &c);
+    cli_complaints_print(&c, quiet ? SEVERITY_ERROR : SEVERITY_ADVICE);
+    complaints_fini(&c);
+    return s;
+}
+
+static int pick_node(struct setup *s, const char *name, struct err *e) {
+    s->node = name ? scenario_machine_find(s->scenario, name) : s->scenario->node;
+    if (s->node != INDEX_NONE)
+        return 0;
+    err_set(e, -ENOENT, name ? "no machine is called `%s`" : "the scenario does not say which machine is under test", name);
+    err_where(e, "%s", s->scenario->file);
+    err_hint(e, "use --node NAME, or `node:` in the scenario");
+    return -ENOENT;
+}
+
+int cli_setup(struct setup *s, const char *path, const char *node, const struct route_backend *fast, struct err *e) {
+    *s = (struct setup){.scenario = cli_scenario(path, true)};
+    if (!s->scenario) {
+        err_set(e, -EINVAL, "the scenario has errors");
+        err_where(e, "%s", path);
+        err_hint(e, "`fwdlab check %s` tells all of them", path);
+        return -EINVAL;
+    }
+    int code = pick_node(s, node, e);
+    struct control_options options = {.fast = fast, .fast_node = s->node};
+    if (!code && !(s->control = control_build(s->scenario, &options, e)))
+        code = -EINVAL;
+    if (code)
+        cli_setup_fini(s);
+    return code;
+}
+
+void cli_setup_fini(struct setup *s) {
+    control_destroy(s->control);
+    scenario_destroy(s->scenario);
+    *s = (struct setup){0};
+}
+
+struct inject *cli_inject(const struct setup *s, const char *path, const char **used, struct err *e) {
+    *used = path ? path : s->scenario->trace;
+    if (!*used) {
+        err_set(e, -EINVAL, "the scenario has no capture of its own");
+        err_where(e, "%s", s->scenario->file);
+        err_hint(e, "give the capture as an argument, or `trace:` in the scenario");
+        return NULL;
+    }
+    struct trace_memory *t = trace_preload(*used, 0, e);
+    struct inject *in = t ? inject_create(t, s->control, s->node, e) : NULL;
+    if (!in)
+        err_where(e, "%s", *used);
+    return in;
+}
+
+json_t *cli_scenario_json(const struct setup *s) {
+    return json_pack("{s:s, s:s, s:s, s:s}", "name", s->scenario->name, "title",
+                     s->scenario->title ? s->scenario->title : s->scenario->name, "path", s->scenario->file, "node",
+                     s->control->nodes[s->node].name);
+}
+
+static const char *port_name(const struct control_node *n, uint16_t port) {
+    return port < n->node.n_ports ? n->ports[port].name : "";
+}
+
+int cli_packets_save(const char *path, const struct inject_verdict *v, size_t n, const struct control_node *node,
+                     struct err *e) {
+    static const char *const verdict[] = {"none", "deliver", "forward", "drop"};
+    char *text = NULL, src[IP_TEXT], dst[IP_TEXT];
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+    fputs("frame,verdict,reason,in,out,proto,src,sport,dst,dport\n", f);
+    for (size_t i = 0; i < n; i++) {
+        const struct flow_key *k = &v[i].key;
+        struct ip a = {.family = k->family}, b = {.family = k->family};
+        memcpy(a.v6, k->src, 16);
+        memcpy(b.v6, k->dst, 16);
+        fprintf(f, "%llu,%s,%s,%s,%s,%u,%s,%u,%s,%u\n", (unsigned long long)v[i].frame, verdict[v[i].verdict],
+                v[i].verdict == VERDICT_DROP ? drop_name(v[i].reason) : "", port_name(node, v[i].in_port),
+                port_name(node, v[i].out_port), k->proto, ip_format(&a, src), ntohs(k->sport), ip_format(&b, dst),
+                ntohs(k->dport));
+    }
+    fclose(f);
+    int code = file_save(path, text, len, e);
+    free(text);
+    return code;
+}
+
+int cli_document_done(json_t *doc, bool json, const char *out) {
+    struct err e;
+    int code = EXIT_DONE;
+    if (out && document_save(doc, out, &e))
+        code = cli_fail(&e);
+    else if (json && !out) {
+        char *text = document_text(doc);
+        fputs(text, stdout);
+        free(text);
+    }
+    json_decref(doc);
+    return code;
+}

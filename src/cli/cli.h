@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the subcommands share: loading, complaining, exit codes. Only src/cli prints, exits and wires modules together. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <fwdlab/base/err.h>
+#include <fwdlab/control/control.h>
+#include <fwdlab/inject/inject.h>
+
+enum { EXIT_DONE = 0, EXIT_FINDING = 1, EXIT_BAD_INPUT = 2, EXIT_INVALID = 3 };
+
+struct command {
+    const char *name, *arguments, *about, *help;
+    int (*run)(int argc, char **argv);
+};
+extern const struct command command_check, command_explain, command_analyze, command_replay, command_report;
+
+/* "fwdlab: where: what" and "  hint" on stderr; returns EXIT_BAD_INPUT. */
+int cli_fail(const struct err *e);
+int cli_usage(const char *what, ...) __attribute__((format(printf, 1, 2)));
+/* getopt_long over options that are all listed in the command's help; '?' was complained about. */
+int cli_option(int argc, char **argv, const struct option *options);
+
+/* Loads a scenario and prints its complaints (`quiet`: errors alone). NULL: there were errors. */
+struct scenario *cli_scenario(const char *path, bool quiet);
+void cli_complaints_print(const struct complaints *c, enum severity least);
+
+/* A scenario with tables of its own for the node under test, whose name is `node` (NULL: as the scenario says). */
+struct setup {
+    struct scenario *scenario;
+    struct control *control;
+    uint32_t node;
+};
+int cli_setup(struct setup *s, const char *path, const char *node, const struct route_backend *fast, struct err *e);
+void cli_setup_fini(struct setup *s);
+/* The capture as it meets the node; `path` NULL: the scenario's own. `used` gets the path. */
+struct inject *cli_inject(const struct setup *s, const char *path, const char **used, struct err *e);
+
+/* "scenario": { name, title, path, node } */
+json_t *cli_scenario_json(const struct setup *s);
+/* One line a packet: frame,verdict,reason,in,out,proto,src,sport,dst,dport. */
+int cli_packets_save(const char *path, const struct inject_verdict *v, size_t n, const struct control_node *node,
+                     struct err *e);
+/* Prints a document on stdout (json) or saves it (`out`, NULL: not); returns an exit code. */
+int cli_document_done(json_t *doc, bool json, const char *out);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Nodes from a scenario: ports and routes from this module's other files, NAT, and the core's tables of them. */
+#include "build.h"
+#include <errno.h>
+#include <fwdlab/base/arena.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUTES_SPARE 64 /* room in each table for routes that are tried out */
+
+static struct place node_place(const struct scenario *s, const struct control_node *n) {
+    if (n->kind == CONTROL_MACHINE)
+        return s->machines.v[n->index].at;
+    return n->kind == CONTROL_GATEWAY ? s->subnets.v[n->index].at : s->sites.v[n->index].at;
+}
+
+static int fail(const struct control *c, const struct control_node *n, int code, const char *what, struct err *e) {
+    struct place at = node_place(c->scenario, n);
+    err_set(e, code, "%s of \"%s\": %s", what, n->name, strerror(-code));
+    err_where(e, "%s:%u", at.file, at.line);
+    return code;
+}
+
+static void name_nodes(struct control *c) {
+    const struct scenario *s = c->scenario;
+    struct control_node *n = c->nodes;
+    for (uint32_t i = 0; i < s->machines.n; i++)
+        *n++ = (struct control_node){
+            .name = s->machines.v[i].name, .kind = CONTROL_MACHINE, .index = i, .node.router = s->machines.v[i].router};
+    for (uint32_t i = 0; i < s->subnets.n; i++) {
+        const char *network = s->networks.v[s->subnets.v[i].network].name;
+        *n++ = (struct control_node){.name = arena_printf(c->arena, "%s/%s", network, s->subnets.v[i].name),
+                                     .kind = CONTROL_GATEWAY,
+                                     .index = i,
+                                     .node.router = true};
+    }
+    for (uint32_t i = 0; i < s->sites.n; i++)
+        *n++ = (struct control_node){.name = s->sites.v[i].name, .kind = CONTROL_SITE, .index = i, .node.router = true};
+}
+
+static int build_routes(const struct control *c, struct control_node *n, const struct route_backend *backend,
+                        struct err *e) {
+    struct route_list list = {0};
+    int code = 0;
+    if (n->kind == CONTROL_MACHINE)
+        machine_routes(c, n, &list);
+    else if (n->kind == CONTROL_GATEWAY)
+        gateway_routes(c, n, &list);
+    else
+        site_routes(c, n, &list);
+    n->node.routes = route_table_create(backend, (uint32_t)list.n + ROUTES_SPARE);
+    if (!n->node.routes)
+        code = -ENOMEM;
+    for (size_t i = 0; i < list.n && !code; i++) {
+        code = route_add(n->node.routes, &list.v[i]);
+        if (code == -EEXIST) /* a static route that says again what a NIC brings */
+            code = 0;
+    }
+    vec_free(&list);
+    return code ? fail(c, n, code, "the routes", e) : 0;
+}
+
+static uint64_t nanoseconds(uint32_t seconds) {
+    return (uint64_t)seconds * 1000000000u;
+}
+
+static int build_nat(const struct control *c, struct control_node *n, uint32_t sessions, struct err *e) {
+    const struct scenario_machine *m = &c->scenario->machines.v[n->index];
+    const struct scenario_nat *nat = &c->scenario->nats.v[m->nat];
+    struct nat_config config = {
+        .personality = nat->conntrack ? NAT_CONNTRACK : NAT_INTERFACE,
+        .outside_port = (uint16_t)(nat->outside - m->first_nic),
+        .n_addresses = (uint16_t)nat->addresses.n,
+        .port_min = nat->port_min,
+        .port_max = nat->port_max,
+        .max_sessions = sessions ? sessions : nat->max_sessions,
+        .timers = {nanoseconds(nat->timers.tcp_established), nanoseconds(nat->timers.tcp_transitory),
+                   nanoseconds(nat->timers.tcp_closing), nanoseconds(nat->timers.udp),
+                   nanoseconds(nat->timers.udp_stream), nanoseconds(nat->timers.icmp), nanoseconds(nat->timers.other)},
+        .n_port_maps = (uint32_t)nat->port_maps.n,
+    };
+    struct nat_port_map *maps = xzalloc(nat->port_maps.n, sizeof *maps);
+    for (size_t i = 0; i < nat->addresses.n && i < NAT_ADDRESSES_MAX; i++)
+        config.addresses[i] = nat->addresses.v[i].v4;
+    for (size_t i = 0; i < nat->port_maps.n; i++) {
+        const struct scenario_port_map *map = &nat->port_maps.v[i];
+        maps[i] = (struct nat_port_map){.proto = map->proto,
+                                        .outside_port = htons(map->port),
+                                        .inside_addr = map->to.v4,
+                                        .inside_port = htons(map->to_port)};
+        snprintf(maps[i].name, sizeof maps[i].name, "%s", map->name);
+    }
+    config.port_maps = maps;
+    errno = ENOMEM;
+    n->node.nat = nat_create(&config);
+    int code = n->node.nat ? 0 : -errno;
+    free(maps);
+    return code ? fail(c, n, code, "NAT", e) : 0;
+}
+
+struct control *control_build(const struct scenario *s, const struct control_options *options, struct err *e) {
+    static const struct control_options defaults;
+    if (!options)
+        options = &defaults;
+    struct control *c = xzalloc(1, sizeof *c);
+    c->scenario = s;
+    c->arena = arena_create();
+    c->n_nodes = (uint32_t)(s->machines.n + s->subnets.n + s->sites.n);
+    c->nodes = xzalloc(c->n_nodes, sizeof *c->nodes);
+    name_nodes(c);
+    for (uint32_t i = 0; i < c->n_nodes; i++)
+        ports_build(c, i);
+    for (uint32_t i = 0; i < c->n_nodes; i++) {
+        struct control_node *n = &c->nodes[i];
+        bool fast = options->fast && options->fast_node == i;
+        bool nat = n->kind == CONTROL_MACHINE && s->machines.v[n->index].nat != INDEX_NONE;
+        if (build_routes(c, n, fast ? options->fast : &route_trie, e) ||
+            (nat && build_nat(c, n, options->nat_sessions, e))) {
+            control_destroy(c);
+            return NULL;
+        }
+        node_prepare(&n->node);
+    }
+    return c;
+}
+
+void control_destroy(struct control *c) {
+    if (!c)
+        return;
+    for (uint32_t i = 0; i < c->n_nodes; i++)
+        node_fini(&c->nodes[i].node);
+    free(c->nodes);
+    arena_destroy(c->arena);
+    free(c);
+}
+
+uint32_t control_node_find(const struct control *c, const char *name) {
+    for (uint32_t i = 0; i < c->n_nodes; i++)
+        if (strcmp(c->nodes[i].name, name) == 0)
+            return i;
+    return INDEX_NONE;
+}
+
+uint32_t control_gateway_node(const struct control *c, uint32_t subnet) {
+    return (uint32_t)c->scenario->machines.n + subnet;
+}
+
+uint32_t control_site_node(const struct control *c, uint32_t site) {
+    return (uint32_t)(c->scenario->machines.n + c->scenario->subnets.n) + site;
+}
+
+const char *control_route_format(const struct control_node *n, const struct route *r, char *buf, size_t size) {
+    char prefix[PREFIX_TEXT], via[IP_TEXT], metric[24] = "";
+    bool has_port = r->port < n->node.n_ports;
+    if (r->metric)
+        snprintf(metric, sizeof metric, " metric %u", r->metric);
+    snprintf(buf, size, "%s%s%s%s%s%s%s%s (%s%s%s)", r->kind == ROUTE_UNICAST ? "" : route_kind_name(r->kind),
+             r->kind == ROUTE_UNICAST ? "" : " ", prefix_format(&r->prefix, prefix), r->via.family ? " via " : "",
+             ip_format(&r->via, via), has_port ? " dev " : "", has_port ? n->ports[r->port].name : "", metric,
+             route_origin_name(r->origin), *r->name ? ", " : "", r->name);
+    return buf;
+}
+
+unsigned control_table_routes(const struct control *c, uint32_t subnet, uint32_t table, struct route *out,
+                              unsigned cap) {
+    const struct scenario_route_table *t = &c->scenario->route_tables.v[table];
+    unsigned n = 0;
+    for (; n < t->n_routes && n < cap; n++)
+        out[n] = gateway_user_route(c, subnet, &c->scenario->user_routes.v[t->first_route + n]);
+    return n;
+}

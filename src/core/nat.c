@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* NAT44: configuration, the two stages, and what callers ask about sessions. See nat_internal.h for how it works. */
+#include "nat_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define CHUNK 64u /* packets whose buckets are fetched at once */
+#define SESSIONS_DEFAULT 65536u
+#define SESSIONS_MAX (1u << 28)
+#define SECOND 1000000000ull
+
+/* ---- configuration ---- */
+
+static bool config_sound(const struct nat_config *c) {
+    if (c->n_addresses < 1 || c->n_addresses > NAT_ADDRESSES_MAX || c->port_min > c->port_max ||
+        c->max_sessions > SESSIONS_MAX || c->n_port_maps > SESSIONS_MAX)
+        return false;
+    for (unsigned i = 0; i < c->n_addresses; i++)
+        if (!c->addresses[i])
+            return false;
+    for (uint32_t i = 0; i < c->n_port_maps; i++) {
+        const struct nat_port_map *m = &c->port_maps[i];
+        if ((m->proto != PROTO_TCP && m->proto != PROTO_UDP) || !m->outside_port || !m->inside_addr || !m->inside_port)
+            return false;
+    }
+    return true;
+}
+
+static void set_timeouts(struct nat *n) {
+    static const struct nat_timers defaults[] = {
+        [NAT_INTERFACE] = {7440 * SECOND, 240 * SECOND, 240 * SECOND, 300 * SECOND, 300 * SECOND, 60 * SECOND, 600 * SECOND},
+        [NAT_CONNTRACK] = {432000 * SECOND, 120 * SECOND, 120 * SECOND, 30 * SECOND, 120 * SECOND, 30 * SECOND, 600 * SECOND},
+    };
+    const struct nat_timers *d = &defaults[n->config.personality];
+    struct nat_timers *t = &n->config.timers;
+    n->timeout[TIMER_TCP_ESTABLISHED] = t->tcp_established ? t->tcp_established : d->tcp_established;
+    n->timeout[TIMER_TCP_TRANSITORY] = t->tcp_transitory ? t->tcp_transitory : d->tcp_transitory;
+    n->timeout[TIMER_TCP_CLOSING] = t->tcp_closing ? t->tcp_closing : d->tcp_closing;
+    n->timeout[TIMER_UDP] = t->udp ? t->udp : d->udp;
+    n->timeout[TIMER_UDP_STREAM] = t->udp_stream ? t->udp_stream : d->udp_stream;
+    n->timeout[TIMER_ICMP] = t->icmp ? t->icmp : d->icmp;
+    n->timeout[TIMER_OTHER] = t->other ? t->other : d->other;
+    n->timeout[TIMER_TCP_RESET] = n->timeout[TIMER_TCP_CLOSING];
+    if (n->config.personality == NAT_CONNTRACK && n->timeout[TIMER_TCP_RESET] > 10 * SECOND)
+        n->timeout[TIMER_TCP_RESET] = 10 * SECOND;
+}
+
+/* Port maps are mappings without an end. The first of several for one outside end, and for one inside end, wins. */
+static void add_port_maps(struct nat *n) {
+    for (uint32_t i = 0; i < n->config.n_port_maps; i++) {
+        const struct nat_port_map *m = &n->config.port_maps[i];
+        be32 outside = m->outside_addr ? m->outside_addr : n->config.addresses[0];
+        if (nat_mapping_outside(n, m->proto, outside, m->outside_port, 0) != NAT_NONE)
+            continue;
+        bool again = nat_mapping_inside(n, m->proto, m->inside_addr, m->inside_port, 0) != NAT_NONE;
+        nat_mapping_create(n, m->proto, m->inside_addr, m->inside_port, outside, m->outside_port,
+                           NAT_STATIC | (again ? NAT_OUTSIDE_ONLY : 0));
+    }
+}
+
+struct nat *nat_create(const struct nat_config *config) {
+    errno = EINVAL;
+    if (!config_sound(config))
+        return NULL;
+    struct nat *n = calloc(1, sizeof *n);
+    errno = ENOMEM;
+    if (!n)
+        return NULL;
+    n->config = *config;
+    struct nat_config *c = &n->config;
+    if (!c->port_max) {
+        c->port_min = 1024;
+        c->port_max = UINT16_MAX;
+    }
+    if (!c->max_sessions)
+        c->max_sessions = SESSIONS_DEFAULT;
+    n->any_port = c->port_min == 1024 && c->port_max == UINT16_MAX;
+    set_timeouts(n);
+    struct nat_port_map *maps = malloc((c->n_port_maps + 1) * sizeof *maps);
+    c->port_maps = maps;
+    n->port_users = calloc((size_t)c->n_addresses * 3 << 16, sizeof *n->port_users);
+    if (!maps || !n->port_users || nat_records_init(n)) {
+        nat_destroy(n);
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (c->n_port_maps)
+        memcpy(maps, config->port_maps, c->n_port_maps * sizeof *maps);
+    nat_reset(n);
+    return n;
+}
+
+void nat_destroy(struct nat *n) {
+    if (!n)
+        return;
+    nat_table_fini(&n->table);
+    free(n->records);
+    free(n->timers);
+    free(n->port_users);
+    free((void *)n->config.port_maps);
+    free(n);
+}
+
+void nat_reset(struct nat *n) {
+    nat_records_clear(n);
+    memset(n->fragments, 0, sizeof n->fragments);
+    memset(n->port_users, 0, ((size_t)n->config.n_addresses * 3 << 16) * sizeof *n->port_users);
+    n->hand = n->now = 0;
+    n->stats = (struct nat_stats){
+        .ports_available = (uint32_t)n->config.n_addresses * (n->config.port_max - n->config.port_min + 1u)};
+    add_port_maps(n);
+}
+
+/* ---- stages ---- */
+
+void nat_meet(struct nat *n, struct packet *p, uint32_t value) {
+    uint32_t i = value >> 1;
+    bool reply = value & 1, inward = reply != !!(n->records[i].flags & NAT_FROM_OUTSIDE);
+    if (n->config.personality == NAT_INTERFACE && inward && p->in_port != n->config.outside_port)
+        return;
+    p->session = i + 1;
+    p->flags |= reply ? PACKET_REPLY : 0;
+}
+
+void nat_apply_destination(struct nat *n, struct packet *p) {
+    if (nat_has_session(p)) {
+        struct nat_tuple after = nat_after(nat_packet_session(n, p), p->flags & PACKET_REPLY);
+        nat_set_destination(p, after.dst, after.dport);
+    } else if (nat_via_mapping(p)) {
+        const struct nat_record *m = nat_packet_mapping(n, p);
+        nat_set_destination(p, m->original.src, m->original.sport);
+    }
+}
+
+bool nat_apply_source(struct nat *n, struct packet *p) {
+    const struct nat_record *r = nat_packet_session(n, p);
+    bool reply = p->flags & PACKET_REPLY, outward = reply == !!(r->flags & NAT_FROM_OUTSIDE);
+    if (n->config.personality == NAT_INTERFACE && outward && p->out_port != n->config.outside_port) {
+        nat_forget_session(p);
+        return false;
+    }
+    struct nat_tuple after = nat_after(r, reply);
+    nat_set_source(p, after.src, after.sport);
+    return true;
+}
+
+/* The mapping that lets a packet of no session in. */
+static void enter_by_mapping(struct nat *n, struct packet *p, uint64_t now) {
+    if (p->in_port != n->config.outside_port || !nat_moves_port(p, false) ||
+        (n->config.personality == NAT_CONNTRACK && !nat_may_begin(p)))
+        return;
+    uint32_t m = nat_mapping_outside(n, p->proto, p->dst, p->dport, now);
+    if (m != NAT_NONE)
+        p->session = NAT_VIA_MAPPING | m;
+}
+
+static void in(struct nat *n, struct packet *p, uint32_t value, uint64_t now) {
+    if (p->flags & PACKET_FRAG_LATER)
+        return nat_fragment_in(n, p, now);
+    if (p->flags & PACKET_ICMP_ERROR)
+        return nat_icmp_in(n, p, now);
+    nat_forget_session(p);
+    if (value != NAT_NONE && nat_session_fresh(n, &n->records[value >> 1], now))
+        nat_meet(n, p, value);
+    else
+        enter_by_mapping(n, p, now);
+    if (p->flags & PACKET_FRAG_FIRST)
+        nat_fragment_first_in(n, p, now);
+    nat_apply_destination(n, p);
+}
+
+static struct nat_key packet_nat_key(const struct packet *p) {
+    if (p->flags & (PACKET_FRAG_LATER | PACKET_ICMP_ERROR))
+        return nat_key(NAT_KEY_NOTHING, 0, (struct nat_tuple){0});
+    return nat_key(NAT_KEY_SESSION, p->proto, nat_packet_tuple(p));
+}
+
+/* Sessions of a chunk are looked up together, so that the memory's latencies overlap. */
+static void in_chunk(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
+    struct nat_key key[CHUNK];
+    const struct nat_bucket *bucket[CHUNK];
+    uint32_t value[CHUNK];
+    for (unsigned i = 0; i < count; i++) {
+        key[i] = packet_nat_key(pkts[i]);
+        bucket[i] = nat_table_bucket(&n->table, nat_hash(&key[i]));
+        __builtin_prefetch(bucket[i]);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        value[i] = nat_bucket_find(&n->table, bucket[i], &key[i]);
+        if (value[i] != NAT_NONE)
+            __builtin_prefetch(&n->records[value[i] >> 1], 1);
+    }
+    for (unsigned i = 0; i < count; i++)
+        in(n, pkts[i], value[i], now);
+}
+
+void nat_in(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
+    n->now = now;
+    for (unsigned done = 0; done < count; done += CHUNK)
+        in_chunk(n, pkts + done, count - done < CHUNK ? count - done : CHUNK, now);
+}
+
+static void out(struct nat *n, struct packet *p, uint64_t now) {
+    if (p->flags & PACKET_FRAG_LATER)
+        return nat_fragment_out(n, p, now);
+    if (p->flags & PACKET_ICMP_ERROR)
+        return nat_icmp_out(n, p, now);
+    be32 src = p->src, dst = nat_via_mapping(p)    ? nat_packet_mapping(n, p)->reply.dst
+                            : nat_has_session(p) ? nat_before(nat_packet_session(n, p), p->flags & PACKET_REPLY).dst
+                                                 : p->dst;
+    if (!nat_has_session(p))
+        nat_begin(n, p, now);
+    else if (nat_apply_source(n, p))
+        nat_track(n, p, now);
+    if (p->flags & PACKET_FRAG_FIRST)
+        nat_fragment_first_out(n, p, src, dst, now);
+}
+
+void nat_out(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
+    n->now = now;
+    for (unsigned i = 0; i < count; i++)
+        out(n, pkts[i], now);
+}
+
+/* ---- questions ---- */
+
+static void session_fill(const struct nat_record *r, struct nat_session *out_session) {
+    struct nat_tuple straight = nat_inverse(r->original);
+    *out_session = (struct nat_session){
+        .proto = r->proto, .state = r->state, .from_outside = r->flags & NAT_FROM_OUTSIDE, .original = r->original,
+        .reply = r->reply, .first = r->first, .last = r->last,
+        .translated = memcmp(&straight, &r->reply, sizeof straight) != 0};
+}
+
+bool nat_session_get(const struct nat *n, uint32_t session, struct nat_session *out_session) {
+    if (session >= n->n_records || !nat_session_fresh(n, &n->records[session], n->now))
+        return false;
+    session_fill(&n->records[session], out_session);
+    return true;
+}
+
+uint32_t nat_find(const struct nat *n, uint8_t proto, const struct nat_tuple *original) {
+    struct nat_key key = nat_key(NAT_KEY_SESSION, proto, *original);
+    uint32_t value = nat_table_find(&n->table, &key);
+    if (value == NAT_NONE || value & 1 || !nat_session_fresh(n, &n->records[value >> 1], n->now))
+        return NAT_NONE;
+    return value >> 1;
+}
+
+void nat_each(const struct nat *n, void (*fn)(const struct nat_session *, void *), void *arg) {
+    struct nat_session s;
+    for (uint32_t i = 0; i < n->n_records; i++)
+        if (nat_session_get(n, i, &s))
+            fn(&s, arg);
+}
+
+void nat_stats_get(const struct nat *n, struct nat_stats *out_stats) {
+    *out_stats = n->stats;
+}
+
+const struct nat_config *nat_config_get(const struct nat *n) {
+    return &n->config;
+}

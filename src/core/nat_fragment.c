@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Fragments (RFC 4787, 11). The first one has the ports; what became of it is kept for the others by source, destination,
+ * protocol and identification, for 30 seconds. The others get addresses alone. One that comes before the first is dropped
+ * where a translation could be due to it, and goes its way elsewhere.
+ */
+#include "nat_internal.h"
+
+static struct nat_fragment *fragment_set(struct nat *n, be32 src, be32 dst, uint8_t proto, be16 id) {
+    struct nat_key key = nat_key(NAT_KEY_NOTHING, proto, (struct nat_tuple){src, dst, id, 0});
+    return n->fragments[(nat_hash(&key) >> 32) % NAT_FRAGMENT_SETS];
+}
+
+static bool fragment_live(const struct nat_fragment *f, uint64_t now) {
+    return f->state != FRAGMENT_EMPTY && now - f->time <= NAT_FRAGMENT_NS;
+}
+
+static struct nat_fragment *fragment_find(struct nat *n, const struct packet *p, be32 src, be32 dst, uint64_t now) {
+    be16 id = packet_ipv4(p)->id;
+    struct nat_fragment *set = fragment_set(n, src, dst, p->proto, id);
+    for (unsigned i = 0; i < NAT_FRAGMENT_WAYS; i++)
+        if (set[i].src == src && set[i].dst == dst && set[i].id == id && set[i].proto == p->proto &&
+            fragment_live(&set[i], now))
+            return &set[i];
+    return NULL;
+}
+
+/* A place for a datagram: its own, an unused one, or that of the oldest. */
+static struct nat_fragment *fragment_place(struct nat *n, const struct packet *p, uint64_t now) {
+    struct nat_fragment *f = fragment_find(n, p, p->src, p->dst, now);
+    if (f)
+        return f;
+    struct nat_fragment *set = fragment_set(n, p->src, p->dst, p->proto, packet_ipv4(p)->id);
+    f = set;
+    for (unsigned i = 0; i < NAT_FRAGMENT_WAYS; i++) {
+        if (!fragment_live(&set[i], now))
+            return &set[i];
+        if (set[i].time < f->time)
+            f = &set[i];
+    }
+    return f;
+}
+
+void nat_fragment_first_in(struct nat *n, const struct packet *p, uint64_t now) {
+    *fragment_place(n, p, now) = (struct nat_fragment){
+        .src = p->src, .dst = p->dst, .id = packet_ipv4(p)->id, .proto = p->proto, .state = FRAGMENT_SEEN,
+        .reply = p->flags & PACKET_REPLY, .session = p->session, .time = now};
+}
+
+void nat_fragment_first_out(struct nat *n, const struct packet *p, be32 src, be32 dst, uint64_t now) {
+    struct nat_fragment *f = fragment_find(n, p, src, dst, now);
+    if (!f)
+        return;
+    f->state = p->verdict == VERDICT_DROP ? FRAGMENT_EMPTY : FRAGMENT_RESOLVED;
+    f->session = p->session;
+    f->reply = p->flags & PACKET_REPLY;
+}
+
+/* Goes with what the first one has, unless that session ended meanwhile and its record is another's. */
+static void follow(struct nat *n, struct packet *p, const struct nat_fragment *f, uint64_t now) {
+    p->session = f->session;
+    if (f->reply)
+        p->flags |= PACKET_REPLY;
+    if (!nat_has_session(p))
+        return;
+    const struct nat_record *r = nat_packet_session(n, p);
+    struct nat_tuple before = nat_before(r, f->reply);
+    if (!nat_session_fresh(n, r, now) || r->proto != f->proto || before.src != f->src || before.dst != f->dst)
+        nat_forget_session(p);
+}
+
+void nat_fragment_in(struct nat *n, struct packet *p, uint64_t now) {
+    nat_forget_session(p);
+    const struct nat_fragment *f = fragment_find(n, p, p->src, p->dst, now);
+    if (f) {
+        follow(n, p, f, now);
+        nat_apply_destination(n, p);
+    } else if (p->in_port == n->config.outside_port && nat_is_outside(n, p->dst)) {
+        packet_drop(p, DROP_NAT_FRAGMENT);
+    }
+}
+
+void nat_fragment_out(struct nat *n, struct packet *p, uint64_t now) {
+    if (!nat_has_session(p)) { /* the first may have got one in this burst */
+        be32 dst = nat_via_mapping(p) ? nat_packet_mapping(n, p)->reply.dst : p->dst;
+        bool due = nat_via_mapping(p) || (p->out_port == n->config.outside_port && !nat_is_outside(n, p->src));
+        const struct nat_fragment *f = fragment_find(n, p, p->src, dst, now);
+        nat_forget_session(p);
+        if (f && f->state == FRAGMENT_RESOLVED)
+            follow(n, p, f, now);
+        else if (due)
+            packet_drop(p, DROP_NAT_FRAGMENT);
+    }
+    if (nat_has_session(p))
+        nat_apply_source(n, p);
+}

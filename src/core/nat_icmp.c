@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ICMP errors (RFC 5508, 4; RFC 3022, 4.3). An error carries the header of the packet that caused it, as that stood where
+ * the error was made. Turned round it is the tuple of an answer there, and the error goes the answer's way: what the answer
+ * gets as its destination becomes the error's destination and the source inside it; what it gets as its source becomes
+ * the error's source and the destination inside it. An error that no session knows is left as it is.
+ */
+#include "nat_internal.h"
+
+#include <fwdlab/core/checksum.h>
+
+/* The headers inside; false when there are none, or not as far as the ports. */
+static bool inner_view(const struct packet *p, struct nat_view *v) {
+    uint32_t end = p->l3 + ntohs(packet_ipv4(p)->total_length), at = p->l4 + 8u; /* behind the end there may be padding */
+    if (end > p->len)
+        end = p->len;
+    if (at + sizeof *v->ip > end)
+        return false;
+    *v = (struct nat_view){(struct ipv4_header *)(p->data + at), NULL, p->data + end};
+    unsigned header = (v->ip->version_ihl & 15) * 4u;
+    if (v->ip->version_ihl >> 4 != 4 || header < sizeof *v->ip || at + header > end)
+        return false;
+    if (v->ip->fragment & htons(IPV4_OFFSET))
+        return false;
+    v->l4 = p->data + at + header;
+    return true;
+}
+
+/* The tuple of an answer to the packet inside. */
+static struct nat_key answer_key(const struct nat_view *v) {
+    struct nat_tuple t = {.src = v->ip->dst, .dst = v->ip->src};
+    uint8_t *sport = nat_port_field(v, true), *dport = nat_port_field(v, false);
+    if (v->ip->proto == PROTO_SCTP && v->l4 + 4 <= v->end) {
+        sport = v->l4;
+        dport = v->l4 + 2;
+    }
+    t.sport = dport ? nat_load16(dport) : 0;
+    t.dport = sport ? nat_load16(sport) : 0;
+    return nat_key(NAT_KEY_SESSION, v->ip->proto, t);
+}
+
+/* The session that an error is about: it must be addressed to whom the packet inside came from. */
+static void find_session(struct nat *n, struct packet *p, uint64_t now) {
+    struct nat_view v;
+    if (!inner_view(p, &v) || v.ip->src != p->dst)
+        return;
+    struct nat_key key = answer_key(&v);
+    uint32_t value = nat_find_live(n, &key, now);
+    if (value != NAT_NONE)
+        nat_meet(n, p, value);
+}
+
+/* Changes one end of the packet inside, and the outer checksum with it. */
+static void inner_set(struct packet *p, bool source, be32 addr, be16 port) {
+    struct nat_view v;
+    if (!inner_view(p, &v))
+        return;
+    const uint8_t *from = (const uint8_t *)v.ip;
+    size_t size = (size_t)(v.l4 - from) + 18; /* as far as a TCP checksum */
+    if (size > (size_t)(v.end - from))
+        size = (size_t)(v.end - from);
+    be16 before = (be16)~checksum_fold(checksum_sum(from, size, 0));
+    nat_view_set(&v, source, addr, port);
+    be16 after = (be16)~checksum_fold(checksum_sum(from, size, 0));
+    uint8_t *outer = p->data + p->l4 + 2;
+    nat_store16(outer, checksum_update16(nat_load16(outer), before, after));
+}
+
+void nat_icmp_in(struct nat *n, struct packet *p, uint64_t now) {
+    nat_forget_session(p);
+    find_session(n, p, now);
+    if (!nat_has_session(p))
+        return;
+    const struct nat_record *r = nat_packet_session(n, p);
+    bool reply = p->flags & PACKET_REPLY;
+    struct nat_tuple before = nat_before(r, reply), after = nat_after(r, reply);
+    if (before.dst == after.dst && before.dport == after.dport)
+        return;
+    inner_set(p, true, after.dst, after.dport);
+    nat_set_destination(p, after.dst, 0);
+}
+
+void nat_icmp_out(struct nat *n, struct packet *p, uint64_t now) {
+    if (!nat_has_session(p))
+        find_session(n, p, now); /* made in this burst */
+    bool outside = p->out_port == n->config.outside_port, conntrack = n->config.personality == NAT_CONNTRACK;
+    if (!nat_has_session(p)) {
+        if (!conntrack && outside && p->in_port != PORT_NONE && !nat_is_outside(n, p->src))
+            packet_drop(p, DROP_NAT_ICMP_ERROR); /* RFC 5508 REQ-5 */
+        return;
+    }
+    const struct nat_record *r = nat_packet_session(n, p);
+    bool reply = p->flags & PACKET_REPLY;
+    struct nat_tuple before = nat_before(r, reply), after = nat_after(r, reply);
+    bool outward = reply == !!(r->flags & NAT_FROM_OUTSIDE);
+    if (!conntrack && outward && !outside)
+        return nat_forget_session(p);
+    if (before.src == after.src && before.sport == after.sport)
+        return;
+    inner_set(p, false, after.src, after.sport);
+    nat_set_source(p, after.src, 0);
+}

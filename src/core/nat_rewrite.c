@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Bytes: addresses and ports in headers, with every checksum that covers them (RFC 3022, 4.2; RFC 1624). */
+#include "nat_internal.h"
+
+#include <fwdlab/core/checksum.h>
+
+/* Types of queries: echo, timestamp, information, address mask. The answers have even numbers, but for echo. */
+bool nat_icmp_is_request(uint8_t type) {
+    return type != ICMP_ECHO_REPLY && type != ICMP_TIMESTAMP_REPLY && type != ICMP_INFORMATION_REPLY && type != ICMP_MASK_REPLY;
+}
+
+static bool icmp_is_query(uint8_t type) {
+    return type == ICMP_ECHO_REPLY || type == ICMP_ECHO || (type >= ICMP_TIMESTAMP && type <= ICMP_MASK_REPLY);
+}
+
+static struct nat_view view_of(const struct packet *p) {
+    uint32_t end = p->l3 + (uint32_t)ntohs(packet_ipv4(p)->total_length); /* padding follows */
+    return (struct nat_view){packet_ipv4(p), p->flags & PACKET_FRAG_LATER ? NULL : p->data + p->l4,
+                             p->data + (end < p->len ? end : p->len)};
+}
+
+static bool holds(const struct nat_view *v, unsigned offset, unsigned size) {
+    return v->l4 && v->l4 + offset + size <= v->end;
+}
+
+/* The query identifier is the port of the end that asks. SCTP's ports stay: its checksum needs the whole packet. */
+uint8_t *nat_port_field(const struct nat_view *v, bool source) {
+    switch (v->ip->proto) {
+    case PROTO_TCP:
+    case PROTO_UDP:
+    case PROTO_UDPLITE:
+    case PROTO_DCCP:
+        return holds(v, 0, 4) ? v->l4 + (source ? 0 : 2) : NULL;
+    case PROTO_ICMP:
+        return holds(v, 0, 6) && icmp_is_query(v->l4[0]) && nat_icmp_is_request(v->l4[0]) == source ? v->l4 + 4 : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static uint8_t *checksum_field(const struct nat_view *v) {
+    unsigned offset;
+    switch (v->ip->proto) {
+    case PROTO_TCP:
+        offset = 16;
+        break;
+    case PROTO_UDP:
+    case PROTO_UDPLITE:
+    case PROTO_DCCP:
+        offset = 6;
+        break;
+    case PROTO_ICMP:
+        offset = 2;
+        break;
+    default:
+        return NULL;
+    }
+    if (!holds(v, offset, 2) || (v->ip->proto == PROTO_UDP && nat_load16(v->l4 + offset) == 0)) /* none: RFC 768 */
+        return NULL;
+    return v->l4 + offset;
+}
+
+void nat_view_set(const struct nat_view *v, bool source, be32 addr, be16 port) {
+    struct ipv4_header *ip = v->ip;
+    uint8_t *sum_field = checksum_field(v), *port_field = nat_port_field(v, source);
+    be16 sum = sum_field ? nat_load16(sum_field) : 0;
+    be32 from = source ? ip->src : ip->dst;
+    if (from != addr) {
+        ip->checksum = checksum_update32(ip->checksum, from, addr);
+        if (ip->proto != PROTO_ICMP) /* has no pseudo header */
+            sum = checksum_update32(sum, from, addr);
+        if (source)
+            ip->src = addr;
+        else
+            ip->dst = addr;
+    }
+    if (port_field) {
+        sum = checksum_update16(sum, nat_load16(port_field), port);
+        nat_store16(port_field, port);
+    }
+    if (sum_field)
+        nat_store16(sum_field, ip->proto == PROTO_UDP && sum == 0 ? 0xffff : sum);
+}
+
+struct nat_tuple nat_packet_tuple(const struct packet *p) {
+    struct nat_tuple t = {.src = p->src, .dst = p->dst};
+    if (!(p->flags & PACKET_PORTS))
+        return t;
+    t.sport = p->sport;
+    t.dport = p->dport;
+    if (p->proto == PROTO_ICMP) {
+        if (nat_icmp_is_request(p->data[p->l4]))
+            t.dport = 0;
+        else
+            t.sport = 0;
+    }
+    return t;
+}
+
+bool nat_moves_port(const struct packet *p, bool source) {
+    struct nat_view v = view_of(p);
+    return nat_port_field(&v, source) != NULL;
+}
+
+static void set(struct packet *p, bool source, be32 addr, be16 port) {
+    struct nat_view v = view_of(p);
+    be16 *meta = source ? &p->sport : &p->dport;
+    if (addr == (source ? p->src : p->dst) && (port == *meta || !nat_port_field(&v, source)))
+        return;
+    nat_view_set(&v, source, addr, port);
+    p->flags |= source ? PACKET_SRC_CHANGED : PACKET_DST_CHANGED;
+    if (source)
+        p->src = addr;
+    else
+        p->dst = addr;
+    if (nat_port_field(&v, source)) {
+        *meta = port;
+        if (p->proto == PROTO_ICMP)
+            p->sport = p->dport = port;
+    }
+}
+
+void nat_set_source(struct packet *p, be32 addr, be16 port) {
+    set(p, true, addr, port);
+}
+
+void nat_set_destination(struct packet *p, be32 addr, be16 port) {
+    set(p, false, addr, port);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The index of sessions: a hash table from tuples to 32-bit values. A bucket is one cache line with three keys; what does
+ * not fit goes into chained buckets of a pool that is large enough for the worst case, so that inserting never fails.
+ * Keys are unique but for a session whose two directions look the same, hence removing names the value too.
+ */
+#ifndef FWDLAB_CORE_NAT_TABLE_H
+#define FWDLAB_CORE_NAT_TABLE_H
+
+#include <string.h>
+#include <fwdlab/core/nat.h>
+
+#define NAT_NONE UINT32_MAX
+
+/* NAT_KEY_NOTHING is found by no lookup; zero marks an empty place. */
+enum nat_key_kind { NAT_KEY_SESSION = 1, NAT_KEY_MAPPING, NAT_KEY_NOTHING };
+
+struct nat_key {
+    struct nat_tuple tuple;
+    uint8_t proto, kind;
+    uint16_t zero;
+};
+static_assert(sizeof(struct nat_key) == 16, "three keys, their values and a link fill a cache line");
+
+#define NAT_BUCKET_KEYS 3
+
+struct nat_bucket {
+    struct nat_key key[NAT_BUCKET_KEYS]; /* filled from the front, in the chain's last bucket too */
+    uint32_t value[NAT_BUCKET_KEYS];
+    uint32_t next;                       /* index + 1 in `bucket`; 0: the chain ends */
+};
+static_assert(sizeof(struct nat_bucket) == 64, "a bucket is one cache line");
+
+struct nat_table {
+    struct nat_bucket *bucket; /* the hashed ones, then the pool */
+    uint32_t mask;             /* hashed buckets - 1 */
+    uint32_t n_pool, pool_used; /* pool buckets ever taken */
+    uint32_t pool_free;        /* list of given back ones, index + 1 */
+    void *memory;
+};
+
+static inline struct nat_key nat_key(enum nat_key_kind kind, uint8_t proto, struct nat_tuple tuple) {
+    return (struct nat_key){.tuple = tuple, .proto = proto, .kind = (uint8_t)kind};
+}
+
+static inline bool nat_key_equal(const struct nat_key *a, const struct nat_key *b) {
+    uint64_t x[2], y[2];
+    memcpy(x, a, sizeof x);
+    memcpy(y, b, sizeof y);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
+/* One 64 x 64 -> 128 bit multiplication whose halves are folded. */
+static inline uint64_t nat_hash(const struct nat_key *key) {
+    uint64_t w[2];
+    memcpy(w, key, sizeof w);
+    unsigned __int128 m = (unsigned __int128)(w[0] ^ 0x9e3779b97f4a7c15u) * (w[1] ^ 0xd6e8feb86659fd93u);
+    return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+static inline struct nat_bucket *nat_table_bucket(const struct nat_table *t, uint64_t hash) {
+    return &t->bucket[hash & t->mask];
+}
+
+/* The value of a key in the chain that starts at `b`; NAT_NONE. */
+static inline uint32_t nat_bucket_find(const struct nat_table *t, const struct nat_bucket *b, const struct nat_key *key) {
+    for (;; b = &t->bucket[b->next - 1]) {
+        for (unsigned i = 0; i < NAT_BUCKET_KEYS; i++)
+            if (nat_key_equal(&b->key[i], key))
+                return b->value[i];
+        if (!b->next)
+            return NAT_NONE;
+    }
+}
+
+static inline uint32_t nat_table_find(const struct nat_table *t, const struct nat_key *key) {
+    return nat_bucket_find(t, nat_table_bucket(t, nat_hash(key)), key);
+}
+
+/* Room for `entries` keys. 0, or -ENOMEM. */
+int nat_table_init(struct nat_table *t, uint32_t entries);
+void nat_table_fini(struct nat_table *t);
+void nat_table_clear(struct nat_table *t);
+void nat_table_insert(struct nat_table *t, const struct nat_key *key, uint32_t value);
+/* The pair must be there. */
+void nat_table_remove(struct nat_table *t, const struct nat_key *key, uint32_t value);
+
+#endif

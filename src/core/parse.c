@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Bytes to metadata. What the kernel would forward is not refused here: a router does not judge TCP data offsets, UDP
+ * lengths or L4 checksums. Only the L4 fields that the core itself needs must be present.
+ */
+#include <fwdlab/core/parse.h>
+
+#include <fwdlab/core/checksum.h>
+#include "stage.h"
+
+#define ETHERNET_HEADER 14
+#define VLAN_TAG 4
+#define IPV6_HEADER 40
+#define L3_MAX 1024 /* offset of an IP header; more tags than that are no traffic */
+
+enum {
+    ETHERTYPE_MIN = 1536, /* below: length of an IEEE 802.3 frame */
+    ETHERTYPE_IPV4 = 0x0800,
+    ETHERTYPE_ARP = 0x0806,
+    ETHERTYPE_VLAN = 0x8100,
+    ETHERTYPE_QINQ = 0x88a8,
+    ETHERTYPE_IPV6 = 0x86dd,
+};
+
+#define CALLER_FLAGS (PACKET_RAW_IP | PACKET_NO_CHECKSUM)
+
+static inline unsigned read16(const uint8_t *p) {
+    return (unsigned)p[0] << 8 | p[1];
+}
+
+static inline be16 read_be16(const uint8_t *p) {
+    be16 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* Sum of the IP header at h, without a branch for the usual 20 bytes; 0xffff when its checksum is right. */
+static inline bool header_sum_ok(const uint8_t *h, unsigned ihl) {
+    uint64_t a, b;
+    uint32_t c;
+    memcpy(&a, h, 8);
+    memcpy(&b, h + 8, 8);
+    memcpy(&c, h + 16, 4);
+    uint64_t s = (a & UINT32_MAX) + (a >> 32) + (b & UINT32_MAX) + (b >> 32) + c;
+    if (unlikely(ihl > 20))
+        s += checksum_sum(h + 20, ihl - 20, 0);
+    s = (s & UINT32_MAX) + (s >> 32);
+    return checksum_fold((uint32_t)(s & UINT32_MAX) + (uint32_t)(s >> 32)) == 0;
+}
+
+/* Queries carry an identifier (RFC 792, 950), errors the packet that caused them; the rest is neither. */
+static inline void parse_icmp(struct packet *p, const uint8_t *l4) {
+    switch (l4[0]) {
+    case ICMP_ECHO_REPLY: case ICMP_ECHO: case ICMP_TIMESTAMP: case ICMP_TIMESTAMP_REPLY:
+    case ICMP_INFORMATION: case ICMP_INFORMATION_REPLY: case ICMP_MASK: case ICMP_MASK_REPLY:
+        p->sport = p->dport = read_be16(l4 + 4);
+        p->flags |= PACKET_PORTS;
+        break;
+    case ICMP_UNREACHABLE: case ICMP_SOURCE_QUENCH: case ICMP_REDIRECT: case ICMP_TIME_EXCEEDED: case ICMP_PARAMETER:
+        p->flags |= PACKET_ICMP_ERROR;
+        break;
+    }
+}
+
+/* `payload`: bytes after the IP header by its total length. The capture may have cut some off. */
+static inline enum drop parse_l4(struct packet *p, unsigned payload) {
+    const uint8_t *l4 = p->data + p->l4;
+    unsigned present = p->len - p->l4;
+    if (payload < present)
+        present = payload;
+    switch (p->proto) {
+    case PROTO_TCP:
+        if (unlikely(present < 14)) /* up to the flags */
+            return DROP_SHORT_L4;
+        break;
+    case PROTO_UDP: case PROTO_UDPLITE: case PROTO_SCTP: case PROTO_DCCP:
+        if (unlikely(present < 4))
+            return DROP_SHORT_L4;
+        break;
+    case PROTO_ICMP:
+        if (unlikely(present < 8))
+            return DROP_SHORT_L4;
+        parse_icmp(p, l4);
+        return DROP_NONE;
+    default:
+        return DROP_NONE;
+    }
+    p->sport = read_be16(l4);
+    p->dport = read_be16(l4 + 2);
+    p->flags |= PACKET_PORTS;
+    return DROP_NONE;
+}
+
+static inline enum drop parse_fragment(struct packet *p, unsigned fragment, unsigned ihl, unsigned payload) {
+    unsigned offset = (fragment & IPV4_OFFSET) * 8;
+    if (payload == 0 || ihl + offset + payload > UINT16_MAX)
+        return DROP_BAD_FRAGMENT;
+    p->flags |= offset ? PACKET_FRAG_LATER : PACKET_FRAG_FIRST;
+    return DROP_NONE;
+}
+
+static inline enum drop parse_ipv4(struct packet *p, uint32_t l3) {
+    if (unlikely(p->len < l3 + sizeof(struct ipv4_header)))
+        return DROP_SHORT_HEADER;
+    const struct ipv4_header *ip = (const struct ipv4_header *)(p->data + l3);
+    unsigned ihl = (ip->version_ihl & 15u) * 4, total = ntohs(ip->total_length);
+    if (unlikely(ip->version_ihl >> 4 != 4))
+        return DROP_BAD_VERSION;
+    if (unlikely(ihl < sizeof *ip || l3 + ihl > p->wire_len))
+        return DROP_BAD_HEADER_LENGTH;
+    if (unlikely(l3 + ihl > p->len))
+        return DROP_SHORT_HEADER;
+    if (unlikely(!(p->flags & PACKET_NO_CHECKSUM) && !header_sum_ok(p->data + l3, ihl)))
+        return DROP_BAD_CHECKSUM;
+    if (unlikely(total < ihl || l3 + total > p->wire_len))
+        return DROP_BAD_TOTAL_LENGTH;
+    p->l4 = (uint16_t)(l3 + ihl);
+    p->family = FAMILY_IPV4;
+    p->proto = ip->proto;
+    p->src = ip->src;
+    p->dst = ip->dst;
+    p->flags |= ihl > sizeof *ip ? PACKET_OPTIONS : 0;
+    unsigned fragment = ntohs(ip->fragment) & (IPV4_MF | IPV4_OFFSET);
+    if (unlikely(fragment)) {
+        enum drop reason = parse_fragment(p, fragment, ihl, total - ihl);
+        if (reason || p->flags & PACKET_FRAG_LATER)
+            return reason;
+    }
+    return parse_l4(p, total - ihl);
+}
+
+/* IPv6 is recognised, with what a flow key needs, and left alone. */
+static enum drop parse_ipv6(struct packet *p, uint32_t l3) {
+    if (p->len >= l3 + IPV6_HEADER) {
+        p->family = FAMILY_IPV6;
+        p->proto = p->data[l3 + 6];
+    }
+    return DROP_IPV6;
+}
+
+static enum drop parse_other(struct packet *p, uint32_t l3, unsigned type) {
+    switch (type) {
+    case ETHERTYPE_IPV6: return parse_ipv6(p, l3);
+    case ETHERTYPE_ARP: return DROP_ARP;
+    default: return type < ETHERTYPE_MIN ? DROP_LLC : DROP_OTHER_ETHERTYPE;
+    }
+}
+
+static enum drop parse_raw(struct packet *p) {
+    if (p->len == 0)
+        return DROP_SHORT_HEADER;
+    return p->data[0] >> 4 == 6 ? parse_ipv6(p, 0) : parse_ipv4(p, 0);
+}
+
+static inline enum drop parse_frame(struct packet *p) {
+    if (unlikely(p->flags & PACKET_RAW_IP))
+        return parse_raw(p);
+    if (unlikely(p->len < ETHERNET_HEADER))
+        return DROP_SHORT_FRAME;
+    uint32_t l3 = ETHERNET_HEADER;
+    unsigned type = read16(p->data + 12);
+    p->flags |= p->data[0] & 1 ? PACKET_L2_BROADCAST : 0;
+    while (unlikely(type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ)) {
+        if (p->len < l3 + VLAN_TAG)
+            return DROP_SHORT_FRAME;
+        if (l3 + VLAN_TAG > L3_MAX)
+            return DROP_OTHER_ETHERTYPE;
+        type = read16(p->data + l3 + 2);
+        l3 += VLAN_TAG;
+    }
+    p->l3 = (uint16_t)l3;
+    return likely(type == ETHERTYPE_IPV4) ? parse_ipv4(p, l3) : parse_other(p, l3, type);
+}
+
+static inline void parse_one(struct packet *p) {
+    p->l3 = p->l4 = 0;
+    p->flags &= CALLER_FLAGS;
+    p->out_port = PORT_NONE;
+    p->family = p->proto = 0;
+    p->verdict = VERDICT_NONE;
+    p->src = p->dst = 0;
+    p->sport = p->dport = 0;
+    p->next_hop = 0;
+    p->path = ROUTE_NONE;
+    p->session = 0;
+    enum drop reason = parse_frame(p);
+    p->reason = (uint8_t)reason;
+    if (unlikely(reason))
+        p->verdict = VERDICT_DROP;
+}
+
+void parse(struct packet *p) {
+    parse_one(p);
+}
+
+/* A station takes frames for its own MAC and for groups; what is in others is not looked at, were it broken or not. */
+static inline bool for_other_station(const struct packet *p, const struct port *port) {
+    return port->has_mac && !(p->flags & (PACKET_RAW_IP | PACKET_L2_BROADCAST)) && p->len >= ETHERNET_HEADER &&
+           !mac_equal(p->data, &port->mac);
+}
+
+unsigned stage_parse(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
+    (void)now;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < n && i < PREFETCH_AHEAD; i++)
+        __builtin_prefetch(pkts[i]->data, 1);
+    for (unsigned i = 0; i < n; i++) {
+        struct packet *p = pkts[i];
+        if (i + PREFETCH_AHEAD < n)
+            __builtin_prefetch(pkts[i + PREFETCH_AHEAD]->data, 1);
+        if (i + 2 * PREFETCH_AHEAD < n)
+            __builtin_prefetch(pkts[i + 2 * PREFETCH_AHEAD], 1);
+        parse_one(p);
+        if (unlikely(for_other_station(p, &node->ports[p->in_port])))
+            packet_drop(p, DROP_NOT_FOR_US);
+        pkts[kept] = p;
+        kept += p->verdict == VERDICT_NONE;
+    }
+    return kept;
+}

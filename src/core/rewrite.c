@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The last stage: whatever came this far is forwarded, or delivered when it leaves by no port. TTL and header checksum
+ * (RFC 1812, 5.3.1; RFC 1624), and the MAC addresses that are known.
+ */
+#include <fwdlab/core/checksum.h>
+#include "stage.h"
+
+static inline void decrease_ttl(struct ipv4_header *ip) {
+    be16 from, to;
+    memcpy(&from, &ip->ttl, 2); /* TTL and protocol are one 16-bit word of the checksum */
+    ip->ttl--;
+    memcpy(&to, &ip->ttl, 2);
+    ip->checksum = checksum_update16(ip->checksum, from, to);
+}
+
+unsigned stage_rewrite(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
+    (void)now;
+    for (unsigned i = 0; i < n; i++) {
+        struct packet *p = pkts[i];
+        if (unlikely(p->out_port == PORT_NONE)) {
+            p->verdict = VERDICT_DELIVER;
+            continue;
+        }
+        const struct port *out = &node->ports[p->out_port];
+        if (likely(p->in_port != PORT_NONE)) /* the node's own packets leave with the TTL they were given */
+            decrease_ttl(packet_ipv4(p));
+        if (!(p->flags & PACKET_RAW_IP)) {
+            if (!mac_is_zero(&out->neighbour))
+                memcpy(p->data, &out->neighbour, sizeof out->neighbour);
+            if (out->has_mac)
+                memcpy(p->data + sizeof out->mac, &out->mac, sizeof out->mac);
+        }
+        p->verdict = VERDICT_FORWARD;
+    }
+    return n;
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The route table: all routes, the winners of each prefix as a path, and the backend that maps destinations to paths.
+ *
+ * Adding and removing cost the same however large the table is. A removed route leaves a hole at first; holes are closed, and
+ * indexes counted anew, when somebody looks at the routes or at a path.
+ */
+#include <errno.h>
+#include <string.h>
+#include <fwdlab/core/packet.h>
+#include "route_table.h"
+
+#define HOLE (ROUTE_NONE - 1)
+#define BUCKETS_MIN 16
+
+/* A path while it is put together. */
+union path_draft {
+    struct route_path path;
+    struct path_unit units[PATH_UNITS_MAX];
+};
+
+struct route_table *route_table_create(const struct route_backend *backend, uint32_t max_routes) {
+    void *state = backend->create(max_routes);
+    if (!state)
+        return NULL;
+    struct route_table *t = xzalloc(1, sizeof *t);
+    t->backend = backend;
+    t->state = state;
+    t->max_prefixes = max_routes;
+    t->prefix_free = ROUTE_NONE;
+    memset(t->units_free, 0xff, sizeof t->units_free);
+    t->n_buckets = BUCKETS_MIN;
+    t->buckets = xalloc(t->n_buckets * sizeof *t->buckets);
+    memset(t->buckets, 0xff, t->n_buckets * sizeof *t->buckets);
+    return t;
+}
+
+void route_table_destroy(struct route_table *t) {
+    if (!t)
+        return;
+    t->backend->destroy(t->state);
+    vec_release(t->units);
+    vec_free(&t->routes);
+    vec_free(&t->next);
+    vec_free(&t->prefixes);
+    vec_release(t->buckets);
+    vec_release(t);
+}
+
+/* ---- paths ---- */
+
+static uint32_t path_alloc(struct route_table *t, const struct route_path *path) {
+    uint32_t units = (uint32_t)PATH_UNITS(path->n), at = t->units_free[units];
+    if (at != ROUTE_NONE) {
+        t->units_free[units] = *(uint32_t *)path_at(t, at);
+    } else {
+        if (t->units_used + units > t->units_cap) {
+            t->units_cap = 2 * t->units_cap + units;
+            t->units = xrealloc(t->units, t->units_cap, sizeof *t->units);
+        }
+        at = t->units_used;
+        t->units_used += units;
+    }
+    memcpy(path_at(t, at), path, units * sizeof *t->units);
+    return at;
+}
+
+static void path_free(struct route_table *t, uint32_t path) {
+    size_t units = PATH_UNITS(path_at(t, path)->n);
+    *(uint32_t *)path_at(t, path) = t->units_free[units];
+    t->units_free[units] = path;
+}
+
+/* Does r take a share of what `best` gets? */
+static bool route_shares(const struct route *r, const struct route *best) {
+    return r == best || (r->metric == best->metric && r->kind == ROUTE_UNICAST && best->kind == ROUTE_UNICAST);
+}
+
+/* Among the routes of a prefix: the lowest metric wins; unicast routes that share it share the traffic. */
+static void path_draft(const struct route_table *t, const struct route_prefix *p, union path_draft *out) {
+    const struct route *routes = t->routes.v, *best = &routes[p->first];
+    for (uint32_t i = p->first; i != ROUTE_NONE; i = t->next.v[i])
+        if (routes[i].metric < best->metric)
+            best = &routes[i];
+    memset(out, 0, sizeof *out);
+    out->path.kind = best->kind;
+    out->path.route = (uint32_t)(best - routes);
+    for (uint32_t i = out->path.route; i != ROUTE_NONE && out->path.n < ROUTE_ECMP_MAX; i = t->next.v[i]) {
+        const struct route *r = &routes[i];
+        if (!route_shares(r, best))
+            continue;
+        out->path.next[out->path.n].via = r->via.family ? r->via.v4 : 0;
+        out->path.next[out->path.n++].port = r->port;
+    }
+}
+
+/* Brings the path of a prefix, and what the backend says of it, up to its routes; changes nothing when that fails. */
+static int path_update(struct route_table *t, struct route_prefix *p) {
+    union path_draft draft;
+    path_draft(t, p, &draft);
+    if (p->path != ROUTE_NONE && path_at(t, p->path)->n == draft.path.n) {
+        memcpy(path_at(t, p->path), &draft, PATH_UNITS(draft.path.n) * sizeof *t->units);
+        return 0;
+    }
+    uint32_t path = path_alloc(t, &draft.path);
+    int code = t->backend->add(t->state, p->addr, p->len, path);
+    if (code) {
+        path_free(t, path);
+        return code;
+    }
+    if (p->path != ROUTE_NONE)
+        path_free(t, p->path);
+    p->path = path;
+    return 0;
+}
+
+/* ---- prefixes ---- */
+
+static uint32_t *bucket_of(const struct route_table *t, be32 addr, uint8_t len) {
+    uint64_t h = ((uint64_t)addr << 8 | len) * 0x9e3779b97f4a7c15ull;
+    return &t->buckets[h >> 32 & (t->n_buckets - 1)];
+}
+
+/* The link in the bucket's chain that names the prefix, or the chain's end. */
+static uint32_t *prefix_link(const struct route_table *t, be32 addr, uint8_t len) {
+    uint32_t *link = bucket_of(t, addr, len);
+    while (*link != ROUTE_NONE && !(t->prefixes.v[*link].addr == addr && t->prefixes.v[*link].len == len))
+        link = &t->prefixes.v[*link].chain;
+    return link;
+}
+
+static struct route_prefix *prefix_find(const struct route_table *t, const struct ip_prefix *prefix) {
+    uint32_t i = *prefix_link(t, prefix->addr.v4, prefix->len);
+    return i == ROUTE_NONE ? NULL : &t->prefixes.v[i];
+}
+
+static void buckets_grow(struct route_table *t) {
+    t->n_buckets *= 2;
+    t->buckets = xrealloc(t->buckets, t->n_buckets, sizeof *t->buckets);
+    memset(t->buckets, 0xff, t->n_buckets * sizeof *t->buckets);
+    for (uint32_t i = 0; i < t->prefixes.n; i++) { /* none is unused: growth comes when all are taken */
+        struct route_prefix *p = &t->prefixes.v[i];
+        uint32_t *bucket = bucket_of(t, p->addr, p->len);
+        p->chain = *bucket;
+        *bucket = i;
+    }
+}
+
+static struct route_prefix *prefix_add(struct route_table *t, const struct ip_prefix *prefix) {
+    struct route_prefix fresh = {.addr = prefix->addr.v4, .len = prefix->len, .first = ROUTE_NONE, .last = ROUTE_NONE,
+                                 .path = ROUTE_NONE};
+    uint32_t i = t->prefix_free;
+    if (i == ROUTE_NONE && t->prefixes.n == t->n_buckets)
+        buckets_grow(t);
+    uint32_t *bucket = bucket_of(t, fresh.addr, fresh.len);
+    fresh.chain = *bucket;
+    if (i == ROUTE_NONE) {
+        i = (uint32_t)t->prefixes.n;
+        vec_push(&t->prefixes, fresh);
+    } else {
+        t->prefix_free = t->prefixes.v[i].chain;
+        t->prefixes.v[i] = fresh;
+    }
+    *bucket = i;
+    t->n_prefixes++;
+    return &t->prefixes.v[i];
+}
+
+static void prefix_remove(struct route_table *t, struct route_prefix *p) {
+    uint32_t *link = prefix_link(t, p->addr, p->len);
+    uint32_t i = *link;
+    *link = p->chain;
+    p->first = ROUTE_NONE; /* marks it as unused */
+    p->chain = t->prefix_free;
+    t->prefix_free = i;
+    t->n_prefixes--;
+}
+
+/* ---- routes ---- */
+
+static int route_check(const struct route *r) {
+    if (r->prefix.addr.family != FAMILY_IPV4 || (r->via.family != FAMILY_NONE && r->via.family != FAMILY_IPV4))
+        return -EAFNOSUPPORT;
+    if (r->prefix.len > 32 || r->prefix.addr.v4 & ~ipv4_mask(r->prefix.len) || r->kind > ROUTE_PROHIBIT)
+        return -EINVAL;
+    if (r->via.family && (r->via.v4 == 0 || r->kind != ROUTE_UNICAST))
+        return -EINVAL;
+    return (r->kind == ROUTE_UNICAST) == (r->port != PORT_NONE) ? 0 : -EINVAL;
+}
+
+static bool route_same(const struct route *a, const struct route *b) {
+    return a->metric == b->metric && a->port == b->port && a->kind == b->kind && a->via.family == b->via.family &&
+           (!a->via.family || a->via.v4 == b->via.v4);
+}
+
+/* Finds the very same route of a prefix, and the one before it in the list. */
+static uint32_t route_find(const struct route_table *t, const struct route_prefix *p, const struct route *r,
+                           uint32_t *before) {
+    uint32_t i = p->first;
+    *before = ROUTE_NONE;
+    while (i != ROUTE_NONE && !route_same(&t->routes.v[i], r)) {
+        *before = i;
+        i = t->next.v[i];
+    }
+    return i;
+}
+
+static void route_link(struct route_table *t, struct route_prefix *p, uint32_t i, uint32_t before, uint32_t after) {
+    *(before == ROUTE_NONE ? &p->first : &t->next.v[before]) = i;
+    t->next.v[i] = after;
+    if (after == ROUTE_NONE)
+        p->last = i;
+}
+
+static void route_unlink(struct route_table *t, struct route_prefix *p, uint32_t i, uint32_t before) {
+    *(before == ROUTE_NONE ? &p->first : &t->next.v[before]) = t->next.v[i];
+    if (p->last == i)
+        p->last = before;
+    t->next.v[i] = HOLE;
+}
+
+int route_add(struct route_table *t, const struct route *r) {
+    uint32_t before;
+    int code = route_check(r);
+    if (code)
+        return code;
+    struct route_prefix *p = prefix_find(t, &r->prefix);
+    if (p && route_find(t, p, r, &before) != ROUTE_NONE)
+        return -EEXIST;
+    if (t->routes.n == HOLE || (!p && t->n_prefixes == t->max_prefixes))
+        return -ENOSPC;
+    if (!p)
+        p = prefix_add(t, &r->prefix);
+    uint32_t i = (uint32_t)t->routes.n;
+    vec_push(&t->routes, *r);
+    vec_push(&t->next, ROUTE_NONE);
+    before = p->last;
+    route_link(t, p, i, before, ROUTE_NONE);
+    code = path_update(t, p);
+    if (code) { /* the backend refuses: as if nothing had been */
+        route_unlink(t, p, i, before);
+        t->routes.n--;
+        t->next.n--;
+        if (p->first == ROUTE_NONE)
+            prefix_remove(t, p);
+        return code;
+    }
+    t->generation++;
+    return 0;
+}
+
+int route_remove(struct route_table *t, const struct route *r) {
+    uint32_t before;
+    int code = route_check(r);
+    if (code)
+        return code;
+    struct route_prefix *p = prefix_find(t, &r->prefix);
+    uint32_t i = p ? route_find(t, p, r, &before) : ROUTE_NONE;
+    if (i == ROUTE_NONE)
+        return -ENOENT;
+    uint32_t after = t->next.v[i];
+    route_unlink(t, p, i, before);
+    bool last = p->first == ROUTE_NONE;
+    code = last ? t->backend->remove(t->state, p->addr, p->len) : path_update(t, p);
+    if (code) {
+        route_link(t, p, i, before, after);
+        return code;
+    }
+    if (last) {
+        path_free(t, p->path);
+        prefix_remove(t, p);
+    }
+    t->holes++;
+    t->generation++;
+    return 0;
+}
+
+/* Closes the holes. Indexes change only here, and in nobody's hand: every removal has ended their validity. */
+static void table_settle(const struct route_table *const_table) {
+    struct route_table *t = (struct route_table *)const_table;
+    if (!t->holes)
+        return;
+    uint32_t *moved = xalloc(t->routes.n * sizeof *moved), n = 0;
+    for (size_t i = 0; i < t->routes.n; i++)
+        moved[i] = t->next.v[i] == HOLE ? ROUTE_NONE : n++;
+    for (size_t i = 0; i < t->routes.n; i++) {
+        if (moved[i] == ROUTE_NONE)
+            continue;
+        t->routes.v[moved[i]] = t->routes.v[i];
+        t->next.v[moved[i]] = t->next.v[i] == ROUTE_NONE ? ROUTE_NONE : moved[t->next.v[i]];
+    }
+    for (struct route_prefix *p = t->prefixes.v; p < t->prefixes.v + t->prefixes.n; p++) {
+        if (p->first == ROUTE_NONE)
+            continue;
+        p->first = moved[p->first];
+        p->last = moved[p->last];
+        path_at(t, p->path)->route = moved[path_at(t, p->path)->route];
+    }
+    t->routes.n = t->next.n = n;
+    t->holes = 0;
+    vec_release(moved);
+}
+
+const struct route *route_table_routes(const struct route_table *t, size_t *n) {
+    table_settle(t);
+    *n = t->routes.n;
+    return t->routes.v;
+}
+
+uint32_t route_hidden_by(const struct route_table *t, uint32_t i) {
+    table_settle(t);
+    const struct route *r = &t->routes.v[i];
+    const struct route_path *path = path_at(t, prefix_find(t, &r->prefix)->path);
+    uint32_t winner = path->route;
+    for (unsigned left = path->n; left; winner = t->next.v[winner]) {
+        if (!route_shares(&t->routes.v[winner], &t->routes.v[path->route]))
+            continue;
+        if (winner == i)
+            return ROUTE_NONE;
+        left--;
+    }
+    return path->route;
+}
+
+/* ---- lookups ---- */
+
+void route_lookup(const struct route_table *t, const be32 *dst, uint32_t *path, unsigned n) {
+    t->backend->lookup(t->state, dst, path, n);
+}
+
+const struct route_path *route_path(const struct route_table *t, uint32_t path) {
+    table_settle(t);
+    return path_at(t, path);
+}
+
+unsigned route_pick(const struct route_path *path, uint32_t hash) {
+    return (unsigned)((uint64_t)hash * path->n >> 32);
+}
+
+/* Sums and exclusive ors do not tell source from destination, and together they tell pairs apart. */
+uint32_t route_hash(be32 src, be32 dst, be16 sport, be16 dport, uint8_t proto) {
+    uint64_t addrs = (uint64_t)(src ^ dst) << 32 | (src + dst);
+    uint64_t ports = (uint64_t)(sport ^ dport) << 32 | (uint64_t)proto << 24 | ((uint32_t)sport + dport);
+    uint64_t h = (addrs ^ ports * 0xff51afd7ed558ccdull) * 0x9e3779b97f4a7c15ull;
+    h ^= h >> 32;
+    return (uint32_t)(h * 0xc4ceb9fe1a85ec53ull >> 32);
+}
+
+uint64_t route_generation(const struct route_table *t) {
+    return t->generation;
+}
+
+const struct route_backend *route_table_backend(const struct route_table *t) {
+    return t->backend;
+}
+
+const char *route_kind_name(enum route_kind kind) {
+    static const char *const names[] = {"unicast", "local", "broadcast", "blackhole", "unreachable", "prohibit"};
+    return names[kind];
+}
+
+const char *route_origin_name(enum route_origin origin) {
+    static const char *const names[] = {"connected", "static", "user", "bgp", "system"};
+    return names[origin];
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+#include <fwdlab/core/checksum.h>
+#include "inject.h"
+
+static void count(struct inject *in) {
+    for (uint32_t i = 0; i < in->n; i++) {
+        const struct inject_packet *p = &in->packets[i];
+        in->arrived += p->kind == INJECT_ARRIVED;
+        in->copies += p->kind == INJECT_COPY;
+        in->own += p->kind == INJECT_OWN;
+        in->malformed += p->kind == INJECT_MALFORMED;
+        in->ignored += p->kind == INJECT_IGNORED;
+        in->elsewhere += p->kind == INJECT_ELSEWHERE;
+        if (p->kind == INJECT_MALFORMED || p->kind == INJECT_IGNORED)
+            in->by_reason[p->reason]++;
+    }
+}
+
+struct inject *inject_create(struct trace_memory *trace, const struct control *c, uint32_t node, struct err *e) {
+    struct inject *in = xzalloc(1, sizeof *in);
+    in->trace = trace;
+    if (classify(in, c, node, e)) {
+        inject_destroy(in);
+        return NULL;
+    }
+    join_copies(in);
+    relate(in);
+    count(in);
+    return in;
+}
+
+void inject_destroy(struct inject *in) {
+    if (!in)
+        return;
+    trace_memory_destroy(in->trace);
+    vec_free(&in->mappings);
+    free(in->packets);
+    free(in);
+}
+
+void inject_fill(const struct inject *in, uint32_t i, struct packet *p, uint8_t *data, uint32_t room) {
+    const struct inject_packet *from = &in->packets[i];
+    uint32_t len = from->raw->len < room ? from->raw->len : room;
+    memcpy(data, from->raw->data, len);
+    *p = (struct packet){.data = data, .len = len, .wire_len = from->raw->wire_len, .in_port = from->port,
+                         .out_port = PORT_NONE, .path = ROUTE_NONE, .tag = i};
+    p->room = (uint16_t)(room - len < UINT16_MAX ? room - len : UINT16_MAX);
+    p->flags = from->flags & (PACKET_RAW_IP | PACKET_NO_CHECKSUM);
+}
+
+/* Offset of the L4 checksum, 0 when there is none to keep. */
+static unsigned checksum_offset(uint8_t proto) {
+    return proto == PROTO_TCP ? 16 : proto == PROTO_UDP ? 6 : proto == PROTO_ICMP ? 2 : 0;
+}
+
+static void set16(uint8_t *at, be16 value) {
+    memcpy(at, &value, 2);
+}
+static be16 get16(const uint8_t *at) {
+    be16 v;
+    memcpy(&v, at, 2);
+    return v;
+}
+
+/* A new destination for the answer: address, and port or identifier, with both checksums. */
+static void redirect(const struct inject_packet *from, struct packet *p, be32 dst, be16 port) {
+    struct ipv4_header *ip = (struct ipv4_header *)(p->data + from->l3);
+    uint8_t *l4 = p->data + from->l4;
+    bool icmp = from->key.proto == PROTO_ICMP, ports = from->flags & PACKET_PORTS;
+    uint8_t *field = l4 + (icmp ? 4 : 2), *sum = l4 + checksum_offset(from->key.proto);
+    be32 old = ip->dst;
+    be16 old_port = ports ? get16(field) : 0;
+    ip->checksum = checksum_update32(ip->checksum, old, dst);
+    ip->dst = dst;
+    if (!ports || from->flags & PACKET_FRAG_LATER)
+        return;
+    set16(field, port);
+    if (sum + 2 > p->data + p->len || sum == l4 || (from->key.proto == PROTO_UDP && get16(sum) == 0))
+        return;
+    be16 s = icmp ? get16(sum) : checksum_update32(get16(sum), old, dst);
+    s = checksum_update16(s, old_port, port);
+    set16(sum, from->key.proto == PROTO_UDP && s == 0 ? 0xffff : s);
+}
+
+/* The same for an ICMP error: the packet inside it must look as the core sent it. */
+static void redirect_error(const struct inject_packet *from, struct packet *p, be32 addr, be16 port) {
+    uint8_t proto;
+    struct nat_tuple t;
+    uint32_t l3, l4;
+    if (!inject_inner(from, &proto, &t, &l3, &l4) || p->len < l4 + 8)
+        return;
+    struct ipv4_header *outer = (struct ipv4_header *)(p->data + from->l3), *ip = (struct ipv4_header *)(p->data + l3);
+    uint8_t *field = p->data + l4 + (proto == PROTO_ICMP ? 4 : 0), *sum = p->data + from->l4 + 2;
+    outer->checksum = checksum_update32(outer->checksum, outer->dst, addr);
+    outer->dst = addr;
+    ip->checksum = checksum_update32(ip->checksum, ip->src, addr); /* the two changes cancel in the ICMP checksum */
+    ip->src = addr;
+    set16(sum, checksum_update16(get16(sum), get16(field), port));
+    set16(field, port);
+}
+
+int inject_fit(const struct inject *in, uint32_t i, struct packet *p, const struct nat *nat) {
+    const struct inject_packet *from = &in->packets[i];
+    if (from->answer == INJECT_NONE || !nat)
+        return 0;
+    const struct inject_mapping *m = &in->mappings.v[from->answer];
+    struct nat_session s;
+    uint32_t session = nat_find(nat, m->proto, &m->inside);
+    if (session == UINT32_MAX || !nat_session_get(nat, session, &s))
+        return -1;
+    be16 port = m->proto == PROTO_ICMP ? s.reply.sport : s.reply.dport;
+    if (from->flags & PACKET_ICMP_ERROR)
+        redirect_error(from, p, s.reply.dst, port);
+    else
+        redirect(from, p, s.reply.dst, port);
+    return 1;
+}

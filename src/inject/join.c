@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Joins the two sights of a forwarded packet: as it arrived, and as it left. They agree in everything that routing and NAT
+ * leave alone (length, IP id, fragment, sequence numbers, payload), differ by one in TTL, and keep at least one address.
+ * Identical packets are joined in their order.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "inject.h"
+
+#define JOIN_WINDOW_NS 5000000000ull /* longest stay in the node: reassembly, neighbour discovery */
+#define DIGEST_BYTES 64
+
+static uint64_t digest(uint64_t h, const uint8_t *from, const uint8_t *end) {
+    for (size_t n = 0; from < end && n < DIGEST_BYTES; from++, n++)
+        h = mix(h, *from);
+    return h;
+}
+
+static uint64_t fingerprint_l4(uint64_t h, const struct inject_packet *p, const uint8_t *l4, const uint8_t *end) {
+    if (p->flags & PACKET_FRAG_LATER || end - l4 < 8)
+        return digest(h, l4, end);
+    switch (p->key.proto) {
+    case PROTO_TCP:
+        if (end - l4 < 16)
+            return h;
+        return digest(digest(h, l4 + 4, l4 + 16), l4 + (l4[12] >> 4) * 4, end); /* no ports, no checksum, no options */
+    case PROTO_UDP:
+        return digest(h, l4 + 8, end);
+    case PROTO_ICMP:
+        h = mix(h, (uint64_t)l4[0] << 8 | l4[1]);
+        if (p->flags & PACKET_ICMP_ERROR) /* of the packet inside: id and protocol */
+            return end - l4 < 28 ? h : mix(digest(h, l4 + 12, l4 + 14), l4[17]);
+        return digest(h, l4 + 6, end); /* no identifier */
+    default:
+        return digest(h, l4, end);
+    }
+}
+
+static uint64_t fingerprint(const struct inject_packet *p) {
+    const struct ipv4_header *ip = inject_ipv4(p);
+    uint32_t length = ntohs(ip->total_length), end = p->l3 + length < p->raw->len ? p->l3 + length : p->raw->len;
+    uint64_t h = mix(0, (uint64_t)ip->total_length << 48 | (uint64_t)ip->id << 32 | (uint64_t)ip->fragment << 16 | ip->proto);
+    return fingerprint_l4(h, p, p->raw->data + p->l4, p->raw->data + end);
+}
+
+static bool same_packet(const struct inject_packet *in, const struct inject_packet *out) {
+    const struct ipv4_header *a = inject_ipv4(in), *b = inject_ipv4(out);
+    return a->ttl == b->ttl + 1 && (a->src == b->src || a->dst == b->dst) && in->raw->time_ns <= out->raw->time_ns &&
+           out->raw->time_ns - in->raw->time_ns <= JOIN_WINDOW_NS;
+}
+
+/* Arrived packets that wait for their copy, by fingerprint: chains in a hash table, oldest first. */
+struct waiting {
+    uint32_t *head, *next;
+    uint64_t *print;
+    size_t mask;
+};
+
+static void wait_for_copy(struct waiting *w, uint32_t i) {
+    uint32_t *at = &w->head[w->print[i] & w->mask];
+    while (*at != INJECT_NONE)
+        at = &w->next[*at];
+    *at = i;
+}
+
+/* Takes the packet out of its chain whose copy packet i is; packets too old to be anybody's are taken out on the way. */
+static uint32_t take(struct inject *in, struct waiting *w, uint32_t i) {
+    const struct inject_packet *out = &in->packets[i];
+    for (uint32_t *at = &w->head[w->print[i] & w->mask]; *at != INJECT_NONE;) {
+        uint32_t k = *at;
+        const struct inject_packet *arrived = &in->packets[k];
+        if (out->raw->time_ns - arrived->raw->time_ns > JOIN_WINDOW_NS) {
+            *at = w->next[k];
+            continue;
+        }
+        bool other_port = out->kind != KIND_UNDECIDED || arrived->port != out->port;
+        if (w->print[k] == w->print[i] && other_port && same_packet(arrived, out)) {
+            *at = w->next[k];
+            return k;
+        }
+        at = &w->next[k];
+    }
+    return INJECT_NONE;
+}
+
+void join_copies(struct inject *in) {
+    size_t size = 16;
+    while (size < in->n)
+        size *= 2;
+    struct waiting w = {.head = xalloc(size * sizeof *w.head), .next = xalloc((in->n + 1) * sizeof *w.next),
+                        .print = xalloc((in->n + 1) * sizeof *w.print), .mask = size - 1};
+    memset(w.head, 0xff, size * sizeof *w.head);
+    memset(w.next, 0xff, (in->n + 1) * sizeof *w.next);
+    for (uint32_t i = 0; i < in->n; i++) {
+        struct inject_packet *p = &in->packets[i];
+        if (p->kind != INJECT_ARRIVED && p->kind != INJECT_OWN && p->kind != KIND_UNDECIDED)
+            continue;
+        w.print[i] = fingerprint(p);
+        uint32_t k = p->kind == INJECT_ARRIVED ? INJECT_NONE : take(in, &w, i);
+        if (k != INJECT_NONE) {
+            p->kind = INJECT_COPY;
+            p->partner = k;
+            in->packets[k].partner = i;
+        } else if (p->kind != INJECT_OWN) {
+            p->kind = INJECT_ARRIVED;
+            wait_for_copy(&w, i);
+        }
+    }
+    free(w.head);
+    free(w.next);
+    free(w.print);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+#include <fwdlab/base/clock.h>
+#include "lap.h"
+
+#define OVERHEAD_ROUNDS 10001
+
+void lap_verdicts(struct replay_configuration *c, const struct source *s, uint64_t offset)
+{
+    struct flight f = {0};
+    for (size_t b = 0; b < s->bursts.n; b++) {
+        source_take(s, &s->bursts.v[b], c->node->nat, &f);
+        forward(c->node, f.pkts, f.n, offset + s->bursts.v[b].now);
+        for (unsigned k = 0; k < f.n; k++) {
+            const struct packet *p = f.pkts[k];
+            struct inject_verdict *v = &c->verdicts[s->bursts.v[b].first + k];
+            *v = (struct inject_verdict){.frame = s->in->packets[p->tag].raw->frame, .verdict = p->verdict,
+                                         .reason = p->reason, .in_port = p->in_port, .out_port = p->out_port};
+            packet_key(p, &v->key);
+            c->delivered += p->verdict == VERDICT_DELIVER;
+            c->forwarded += p->verdict == VERDICT_FORWARD;
+            if (p->verdict == VERDICT_DROP)
+                c->drops[p->reason]++;
+        }
+        source_give_back(&f);
+    }
+    c->answers_rewritten = f.rewritten;
+    c->answers_unmatched = f.unmatched;
+}
+
+static unsigned count_drops(const struct flight *f)
+{
+    unsigned n = 0;
+    for (unsigned k = 0; k < f->n; k++)
+        n += f->pkts[k]->verdict == VERDICT_DROP;
+    return n;
+}
+
+void lap_count(struct replay_configuration *c, const struct source *s, uint64_t offset)
+{
+    struct flight f = {0};
+    for (size_t b = 0; b < s->bursts.n; b++) {
+        struct packet *live[BURST_MAX];
+        source_take(s, &s->bursts.v[b], c->node->nat, &f);
+        memcpy(live, f.pkts, f.n * sizeof *live);
+        unsigned left = f.n, dropped = 0;
+        for (unsigned i = 0; i < c->n_stages && left; i++) {
+            c->stages[i].packets += left;
+            left = c->node->stages[i].run(c->node, live, left, offset + s->bursts.v[b].now);
+            unsigned now_dropped = count_drops(&f);
+            c->stages[i].drops += now_dropped - dropped;
+            dropped = now_dropped;
+        }
+        source_give_back(&f);
+    }
+}
+
+/* The loop of forward() with a stamp after each stage. */
+static __attribute__((noinline)) void run_stages(struct node *node, const struct flight *f, uint64_t now, struct ticks *t,
+                                                 uint64_t lost_limit)
+{
+    struct packet *live[BURST_MAX];
+    unsigned left = f->n;
+    memcpy(live, f->pkts, left * sizeof *live);
+    uint64_t last = clock_tsc();
+    for (unsigned i = 0; i < node->n_stages && left; i++) {
+        left = node->stages[i].run(node, live, left, now);
+        uint64_t stamp = clock_tsc(), took = stamp - last;
+        if (__builtin_expect(took > lost_limit, 0)) {
+            t->lost += took;
+        } else {
+            t->stage[i] += took;
+            t->calls[i]++;
+        }
+        last = stamp;
+    }
+}
+
+void lap_time(const struct replay_configuration *c, const struct source *s, uint64_t offset, struct ticks *t)
+{
+    const uint64_t lost_limit = (uint64_t)((double)clock_tsc_hz() * NOISE_LOST_NS / NS_PER_S);
+    struct flight f = {0};
+    for (size_t b = 0; b < s->bursts.n; b++) {
+        source_take(s, &s->bursts.v[b], c->node->nat, &f);
+        run_stages(c->node, &f, offset + s->bursts.v[b].now, t, lost_limit);
+        source_give_back(&f);
+    }
+}
+
+static unsigned stage_nothing(struct node *node, struct packet **pkts, unsigned n, uint64_t now)
+{
+    return n;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+uint64_t lap_overhead(void)
+{
+    uint64_t rounds[OVERHEAD_ROUNDS] = {0};
+    struct node node = {.n_stages = NODE_STAGES_MAX};
+    struct packet p = {0};
+    struct flight f = {.n = 1, .pkts = {&p}};
+    for (unsigned i = 0; i < NODE_STAGES_MAX; i++)
+        node.stages[i] = (struct stage){"nothing", stage_nothing};
+    for (unsigned r = 0; r < OVERHEAD_ROUNDS; r++) {
+        struct ticks t = {0};
+        run_stages(&node, &f, 0, &t, UINT64_MAX);
+        for (unsigned i = 0; i < NODE_STAGES_MAX; i++)
+            rounds[r] += t.stage[i];
+    }
+    qsort(rounds, OVERHEAD_ROUNDS, sizeof *rounds, by_value);
+    return rounds[OVERHEAD_ROUNDS / 2] / NODE_STAGES_MAX;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One lap: all packets of a source once through the node, to see their verdicts, to count, or to measure. */
+#ifndef FWDLAB_SRC_REPLAY_LAP_H
+#define FWDLAB_SRC_REPLAY_LAP_H
+
+#include <fwdlab/replay/replay.h>
+#include "source.h"
+
+/* The core's clock goes on by this much between the end of one lap and the start of the next. */
+#define LAP_GAP_NS 1000000000ull
+
+struct ticks {
+    uint64_t stage[NODE_STAGES_MAX]; /* TSC cycles, the stamps' own included */
+    uint64_t calls[NODE_STAGES_MAX];
+    uint64_t lost;                   /* in calls that took longer than any burst can need; not in `stage` */
+};
+
+/* Fills verdicts and the counters that belong to them. */
+void lap_verdicts(struct replay_configuration *c, const struct source *s, uint64_t offset);
+/* Fills packets and drops of the stages. */
+void lap_count(struct replay_configuration *c, const struct source *s, uint64_t offset);
+/* Adds to `t`. */
+void lap_time(const struct replay_configuration *c, const struct source *s, uint64_t offset, struct ticks *t);
+/* TSC cycles that a stage seems to take which does nothing: call and stamp. */
+uint64_t lap_overhead(void);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The order of laps. For each configuration: a lap for the verdicts, with fresh NAT tables; fresh tables again, a lap that
+ * counts and warms up, one that tells how long a lap takes; then the timed ones, A B B A. NAT sessions live on from lap to lap
+ * as they do on a host, and the core's clock goes on. A lap shorter than SAMPLE_NS is repeated within its sample.
+ *
+ * All runs on the calling thread, EAL's main lcore, pinned to the CPU that was asked for: one usable CPU is enough, and no
+ * second lcore spins beside the measurement. A stage that takes over NOISE_LOST_NS for one burst was interrupted: the machine
+ * took that time away. It is left out of the sample (with the few cycles of the stage itself) and told in lost_ns.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <rte_lcore.h>
+#include <fwdlab/base/clock.h>
+#include <fwdlab/base/progress.h>
+#include "lap.h"
+
+#define SAMPLE_NS 5000000.0
+#define NOISE_WINDOW_NS 200000000ull
+#define DEFAULT_SECONDS 10.0
+#define DEFAULT_BURST 64
+#define LAPS_MIN 20
+#define REPEAT_MAX 100000
+
+struct runner {
+    struct replay_configuration *c;
+    struct source cost;
+    uint64_t offset;  /* where the next lap's clock starts, ns */
+    unsigned repeat;  /* laps a sample */
+    VEC(double) cycles;
+    VEC(double) stages[NODE_STAGES_MAX];
+};
+
+static void next_lap(struct runner *r, const struct source *s)
+{
+    r->offset += s->duration + LAP_GAP_NS;
+}
+
+static void start_anew(struct runner *r)
+{
+    r->offset = 0;
+    if (r->c->node->nat)
+        nat_reset(r->c->node->nat);
+}
+
+static void take_verdicts(struct runner *r, struct rte_mempool *pool, unsigned burst)
+{
+    struct source own;
+    source_init(&own, r->c->own, pool, burst, true);
+    start_anew(r);
+    r->c->n_verdicts = own.n;
+    r->c->verdicts = xzalloc(own.n + 1, sizeof *r->c->verdicts);
+    lap_verdicts(r->c, &own, 0);
+    r->c->cut = own.cut;
+    source_fini(&own);
+}
+
+static void warm_up(struct runner *r)
+{
+    struct replay_configuration *c = r->c;
+    struct ticks t = {0};
+    uint64_t total = 0;
+    start_anew(r);
+    c->n_stages = c->node->n_stages;
+    for (unsigned i = 0; i < c->n_stages; i++)
+        c->stages[i].name = c->node->stages[i].name;
+    lap_count(c, &r->cost, r->offset);
+    next_lap(r, &r->cost);
+    lap_time(c, &r->cost, r->offset, &t);
+    next_lap(r, &r->cost);
+    for (unsigned i = 0; i < c->n_stages; i++)
+        total += t.stage[i];
+    double laps = SAMPLE_NS * (double)clock_tsc_hz() / NS_PER_S / (double)(total + 1);
+    r->repeat = laps < 1 ? 1 : laps > REPEAT_MAX ? REPEAT_MAX : (unsigned)laps + 1;
+}
+
+static void take_sample(struct runner *r, struct replay_result *out)
+{
+    const double packets = (double)r->cost.n * r->repeat;
+    struct ticks t = {0};
+    double sum = 0, ns_per_tick = (double)NS_PER_S / (double)clock_tsc_hz();
+    for (unsigned k = 0; k < r->repeat; k++) {
+        lap_time(r->c, &r->cost, r->offset, &t);
+        next_lap(r, &r->cost);
+    }
+    for (unsigned i = 0; i < r->c->n_stages; i++) {
+        out->run_ns += (uint64_t)((double)t.stage[i] * ns_per_tick);
+        double net = (double)t.stage[i] - (double)(out->overhead_cycles * t.calls[i]);
+        net = net > 0 ? net / packets : 0;
+        vec_push(&r->stages[i], net);
+        sum += net;
+    }
+    vec_push(&r->cycles, sum);
+    out->lost_ns += (uint64_t)((double)t.lost * ns_per_tick);
+    out->run_ns += (uint64_t)((double)t.lost * ns_per_tick);
+}
+
+/* Rounds of one sample of each configuration, forwards and backwards in turn. */
+static void interleave(struct runner *r, unsigned n, const struct replay_options *o, struct replay_result *out)
+{
+    const double seconds = o->seconds > 0 ? o->seconds : DEFAULT_SECONDS;
+    const uint64_t start = clock_ns(), end = start + (uint64_t)(seconds * NS_PER_S);
+    while (o->laps ? out->laps < o->laps : out->laps < LAPS_MIN || clock_ns() < end) {
+        for (unsigned k = 0; k < n; k++)
+            take_sample(&r[out->laps % 2 ? n - 1 - k : k], out);
+        out->laps++;
+        uint64_t now = clock_ns();
+        progress("replay", o->laps ? out->laps : (now < end ? now : end) - start, o->laps ? o->laps : end - start);
+    }
+    progress_done();
+}
+
+static void finish(struct runner *r)
+{
+    struct replay_configuration *c = r->c;
+    for (unsigned i = 0; i < c->n_stages; i++) {
+        c->stages[i].cycles = stats_median(r->stages[i].v, r->stages[i].n);
+        vec_free(&r->stages[i]);
+    }
+    c->cycles = r->cycles.v; /* handed over */
+    c->n_cycles = r->cycles.n;
+    c->bytes = r->cost.bytes;
+    c->injected = r->cost.n;
+    source_fini(&r->cost);
+}
+
+static int check(const struct replay_configuration *c, unsigned n, const struct replay_options *o, struct err *e)
+{
+    if (o->burst > BURST_MAX)
+        return err_set(e, -EINVAL, "a burst of %u packets; 1 to %d are possible", o->burst, BURST_MAX);
+    if (o->cpu >= CPU_SETSIZE)
+        return err_set(e, -EINVAL, "there is no CPU %u", o->cpu);
+    if (rte_lcore_id() == LCORE_ID_ANY)
+        return err_set(e, -EINVAL, "replay must run on the thread that started EAL");
+    for (unsigned i = 0; i < n; i++)
+        if (c[i].cost->arrived == 0) {
+            err_set(e, -ENODATA, "%s: no packet of the trace arrives at the node under test", c[i].name);
+            err_hint(e, "is this the trace's scenario, and are its interfaces named by the NICs' `capture`?");
+            return -ENODATA;
+        }
+    return 0;
+}
+
+static void run(struct replay_configuration *c, unsigned n, const struct replay_options *o, struct rte_mempool *pool,
+                struct replay_result *out)
+{
+    const unsigned burst = o->burst ? o->burst : DEFAULT_BURST;
+    struct runner *r = xzalloc(n, sizeof *r);
+    noise_measure(&out->noise, NOISE_WINDOW_NS);
+    out->overhead_cycles = lap_overhead();
+    for (unsigned i = 0; i < n; i++) {
+        r[i].c = &c[i];
+        take_verdicts(&r[i], pool, burst);
+        source_init(&r[i].cost, c[i].cost, pool, burst, false);
+        warm_up(&r[i]);
+    }
+    interleave(r, n, o, out);
+    for (unsigned i = 0; i < n; i++)
+        finish(&r[i]);
+    free(r);
+}
+
+int replay_run(struct replay_configuration *c, unsigned n, const struct replay_options *o, struct replay_result *out,
+               struct err *e)
+{
+    cpu_set_t before, one;
+    *out = (struct replay_result){0};
+    int rc = check(c, n, o, e);
+    if (rc)
+        return rc;
+    CPU_ZERO(&one);
+    CPU_SET(o->cpu, &one);
+    if (sched_getaffinity(0, sizeof before, &before) || sched_setaffinity(0, sizeof one, &one))
+        return err_set(e, -errno, "cannot run on CPU %u: %s", o->cpu, strerror(errno));
+    struct rte_mempool *pool = source_pool(e);
+    if (pool)
+        run(c, n, o, pool, out);
+    rte_mempool_free(pool);
+    sched_setaffinity(0, sizeof before, &before);
+    return pool ? 0 : -ENOMEM;
+}
+
+void replay_configuration_fini(struct replay_configuration *c)
+{
+    free(c->verdicts);
+    free(c->cycles);
+    c->verdicts = NULL;
+    c->cycles = NULL;
+    c->n_verdicts = c->n_cycles = 0;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <rte_errno.h>
+#include "source.h"
+
+/* Small, so that its mbufs stay in the cache; its own cache is well above a burst. */
+#define POOL_SIZE 1023
+#define POOL_CACHE 512
+#define ROOM 2048
+
+/*
+ * The core's clock goes in steps of this, and a burst ends where the next one begins: so all packets of a burst have the same
+ * time, and it is the time that each of them has in a burst of its own. Verdicts cannot depend on how packets fall into
+ * bursts. Timers count in seconds; a step matters to none of them.
+ */
+#define CLOCK_STEP_NS 1000000
+
+struct rte_mempool *source_pool(struct err *e)
+{
+    static unsigned serial;
+    char name[32];
+    snprintf(name, sizeof name, "replay-%u", serial++);
+    struct rte_mempool *pool = rte_pktmbuf_pool_create(name, POOL_SIZE, POOL_CACHE, sizeof(struct packet),
+                                                       ROOM + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+    if (!pool) {
+        err_set(e, -rte_errno, "no memory for %d packet buffers: %s", POOL_SIZE, rte_strerror(rte_errno));
+        err_hint(e, "give EAL more memory");
+    }
+    return pool;
+}
+
+static uint64_t core_clock(const struct inject *in, uint32_t i)
+{
+    return inject_time(in, i) / CLOCK_STEP_NS * CLOCK_STEP_NS;
+}
+
+/* Does the burst hold a packet that this one may be the answer to? It may begin the session anew after a long pause. */
+static bool answers(const struct source *s, const struct source_burst *b, uint32_t i)
+{
+    if (s->in->packets[i].answer == INJECT_NONE)
+        return false;
+    const struct inject_mapping *m = &s->in->mappings.v[s->in->packets[i].answer];
+    for (uint32_t k = b->first; k < b->first + b->n; k++) {
+        const struct flow_key *key = &s->in->packets[s->arrived[k]].key;
+        if (key->proto == m->proto && key->sport == m->inside.sport && key->dport == m->inside.dport &&
+            !memcmp(key->src, &m->inside.src, 4) && !memcmp(key->dst, &m->inside.dst, 4))
+            return true;
+    }
+    return false;
+}
+
+/* May this packet join the burst? */
+static bool joins(const struct source *s, const struct source_burst *b, uint32_t i, unsigned burst, bool strict)
+{
+    uint32_t after = s->in->packets[i].after;
+    return b->n < burst && core_clock(s->in, i) == b->now && (after == INJECT_NONE || after < s->arrived[b->first]) &&
+           !(strict && answers(s, b, i));
+}
+
+void source_init(struct source *s, const struct inject *in, struct rte_mempool *pool, unsigned burst,
+                 bool strict)
+{
+    *s = (struct source){.in = in, .pool = pool, .arrived = xzalloc(in->arrived + 1, sizeof *s->arrived)};
+    for (uint32_t i = 0; i < in->n; i++) {
+        if (in->packets[i].kind != INJECT_ARRIVED)
+            continue;
+        s->arrived[s->n] = i;
+        if (s->bursts.n && joins(s, &s->bursts.v[s->bursts.n - 1], i, burst, strict))
+            s->bursts.v[s->bursts.n - 1].n++;
+        else
+            vec_push(&s->bursts, (struct source_burst){.first = s->n, .n = 1, .now = core_clock(in, i)});
+        s->n++;
+        s->bytes += in->packets[i].raw->wire_len;
+        s->cut += in->packets[i].raw->len > ROOM;
+    }
+    s->duration = in->n ? inject_time(in, in->n - 1) : 0;
+}
+
+void source_fini(struct source *s)
+{
+    vec_free(&s->bursts);
+    vec_release(s->arrived);
+}
+
+void source_take(const struct source *s, const struct source_burst *b, const struct nat *nat, struct flight *f)
+{
+    f->n = b->n;
+    rte_pktmbuf_alloc_bulk(s->pool, f->mbufs, b->n); /* the pool holds more than the one burst that is out */
+    for (unsigned k = 0; k < b->n; k++) {
+        const uint32_t i = s->arrived[b->first + k];
+        struct rte_mbuf *m = f->mbufs[k];
+        struct packet *p = f->pkts[k] = rte_mbuf_to_priv(m);
+        inject_fill(s->in, i, p, rte_pktmbuf_mtod(m, uint8_t *), ROOM);
+        m->data_len = (uint16_t)p->len;
+        m->pkt_len = p->len;
+        int fit = inject_fit(s->in, i, p, nat);
+        f->rewritten += fit > 0;
+        f->unmatched += fit < 0;
+    }
+}
+
+void source_give_back(struct flight *f)
+{
+    rte_pktmbuf_free_bulk(f->mbufs, f->n);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The HTML page: conclusions first, then what they rest on. */
+#include <stdlib.h>
+#include <string.h>
+#include "conclude.h"
+#include "page.h"
+#include "tables.h"
+
+#define CARDS_MAX 40  /* findings shown of one configuration */
+#define FRAMES_MAX 12 /* frame numbers shown of one finding */
+#define PAIRS_MAX 20
+#define FAULTS_MAX 3  /* told in the conclusion */
+
+static void section(struct out *o, const char *id, const char *title)
+{
+    emit(o, "</section>\n<section aria-labelledby=\"%s\"><h2 id=\"%s\">%s</h2>\n", id, id, title);
+}
+
+static void badge(struct out *o, enum tone tone, const char *text)
+{
+    if (*text)
+        emit(o, "<span class=\"badge %s\">%s</span>", tone_class[tone], text);
+}
+
+static void term(struct out *o, const char *css, const char *label, const char *text)
+{
+    if (*text)
+        emit(o, "<dt class=\"%s\">%s</dt><dd>%s</dd>\n", css, label, text);
+}
+
+/* One paragraph over all: how many are sound, and whose faults have a proved mend. */
+static void overall(const struct view *v, struct out *o)
+{
+    const char *sound = "", *mended = "";
+    for (size_t i = 0; i < v->list.n; i++) {
+        struct conclusion c;
+        bool proved = false;
+        conclude(v, &v->list.v[i], 0, &c);
+        for (size_t k = 0; k < c.lines.n; k++)
+            proved |= !strcmp(c.lines.v[k].label, "Mend") && c.lines.v[k].tone == TONE_GOOD;
+        const char **list = c.tone == TONE_GOOD ? &sound : proved ? &mended : NULL;
+        if (list)
+            *list = arena_printf(v->arena, "%s%s%s", *list, **list ? ", " : "", v->list.v[i].name);
+        conclusion_fini(&c);
+    }
+    emit(o, "<p>Without a fault: <strong>%s</strong>. A proved change of routes mends faults of: "
+         "<strong>%s</strong>.</p>\n", *sound ? sound : "none", *mended ? mended : "none");
+}
+
+static void conclusions(const struct view *v, struct out *o)
+{
+    emit(o, "<div class=\"cards\">\n");
+    for (size_t i = 0; i < v->list.n; i++) {
+        struct conclusion c;
+        conclude(v, &v->list.v[i], FAULTS_MAX, &c);
+        emit(o, "<article class=\"card %s\"><div class=\"top\"><h3>%s</h3>", tone_class[c.tone], v->list.v[i].name);
+        badge(o, c.tone, c.state);
+        if (strcmp(v->list.v[i].title, v->list.v[i].name))
+            emit(o, "<span class=\"sub\">%s</span>", v->list.v[i].title);
+        emit(o, "</div><dl>\n");
+        for (size_t k = 0; k < c.lines.n; k++) {
+            const struct line *l = &c.lines.v[k];
+            bool gap = k && (!strcmp(l->label, "Fault") ||
+                             (!strcmp(c.lines.v[k - 1].label, "Mend") && strcmp(l->label, "Fault")));
+            term(o, arena_printf(v->arena, "%s%s", tone_class[l->tone], gap ? " gap" : ""), l->label, l->text);
+        }
+        emit(o, "</dl></article>\n");
+        conclusion_fini(&c);
+    }
+    emit(o, "</div>\n");
+}
+
+static void figure(struct out *o, const char *css, const struct picture *p)
+{
+    emit(o, "<figure class=\"%s\"><div class=\"picture\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">", css, p->caption);
+    fputs(p->svg, o->f);
+    emit(o, "</div><figcaption>%s</figcaption></figure>\n", p->caption);
+}
+
+static void frames(struct arena *a, struct out *o, const json_t *list)
+{
+    const char *text = "";
+    size_t i, n = json_array_size(list);
+    json_t *frame;
+    json_array_foreach(list, i, frame) {
+        if (i == FRAMES_MAX)
+            break;
+        const char *sep = i ? ", " : "";
+        text = json_is_string(frame) ? arena_printf(a, "%s%s%s", text, sep, json_string_value(frame))
+                                     : arena_printf(a, "%s%s%lld", text, sep, json_integer_value(frame));
+    }
+    if (n > FRAMES_MAX)
+        text = arena_printf(a, "%s and %zu more", text, n - FRAMES_MAX);
+    term(o, "plain", "Frames", text);
+}
+
+static void finding_card(struct arena *a, const json_t *f, struct out *o)
+{
+    bool accuses = finding_accuses(f);
+    const json_t *probability = value_at(f, "probability");
+    enum tone tone;
+    const char *state = mend_state(f, &tone);
+    emit(o, "<article class=\"card %s\"><div class=\"top\"><h4>%s</h4>", accuses ? "bad" : "plain",
+         verdict_label(text_at(f, "verdict")));
+    badge(o, accuses ? TONE_BAD : TONE_NONE, accuses ? "fault" : "harmless");
+    if (*state)
+        badge(o, tone, arena_printf(a, "mend %s", state));
+    emit(o, "<span class=\"sub\">%s %s, %s</span></div>\n<p>%s</p><dl>\n", count_text(a, count_at(f, "count")),
+         count_at(f, "count") == 1 ? "flow" : "flows",
+         !strcmp(text_at(f, "source"), "model") ? "by the model"
+         : !strcmp(text_at(f, "source"), "nat") ? "between the capture points" : "as captured", finding_fault(a, f));
+    if (*text_at(f, "text"))
+        term(o, "plain", "Flow", flow_text(a, value_at(f, "flow")));
+    frames(a, o, value_at(f, "frames"));
+    if (json_is_number(probability))
+        term(o, "plain", "Probability", arena_printf(a, "%.3g", json_number_value(probability)));
+    term(o, "plain", "Cause", finding_cause(a, f));
+    term(o, tone_class[tone], "Mend", finding_mend(a, f));
+    emit(o, "</dl></article>\n");
+}
+
+static int compare_findings(const void *x, const void *y)
+{
+    const json_t *a = *(const json_t *const *)x, *b = *(const json_t *const *)y;
+    long long n = count_at(a, "count"), m = count_at(b, "count");
+    if (finding_accuses(a) != finding_accuses(b))
+        return finding_accuses(a) ? -1 : 1;
+    return n != m ? (n < m ? 1 : -1) : strcmp(text_at(a, "verdict"), text_at(b, "verdict"));
+}
+
+static void findings_of(const struct view *v, const struct configuration *c, struct out *o)
+{
+    const json_t *list = value_at(c->analyze, "findings");
+    size_t n = json_array_size(list), i;
+    json_t *f;
+    if (!n)
+        return;
+    const json_t **sorted = xzalloc(n, sizeof *sorted);
+    json_array_foreach(list, i, f)
+        sorted[i] = f;
+    qsort(sorted, n, sizeof *sorted, compare_findings);
+    emit(o, "<h3>%s</h3>\n<div class=\"cards\">\n", c->name);
+    for (i = 0; i < n && i < CARDS_MAX; i++)
+        finding_card(v->arena, sorted[i], o);
+    emit(o, "</div>\n");
+    if (n > CARDS_MAX)
+        emit(o, "<p class=\"note\">%zu smaller findings are in the document, not here.</p>\n", n - CARDS_MAX);
+    free(sorted);
+}
+
+static void findings(const struct view *v, struct out *o)
+{
+    bool any = false;
+    for (size_t i = 0; i < v->list.n; i++) {
+        any |= json_array_size(value_at(v->list.v[i].analyze, "findings")) > 0;
+        findings_of(v, &v->list.v[i], o);
+    }
+    if (!any)
+        emit(o, "<p>There are none.</p>\n");
+}
+
+static void glossary(struct out *o)
+{
+    static const char *const groups[] = {"model", "observed", "nat"};
+    static const char *const titles[] = {"Verdicts of the model", "Verdicts of the capture",
+                                         "Verdicts from two capture points with NAT between"};
+    emit(o, "<p>Flows are named from their initiator, as he sends them, before NAT. The <strong>model</strong> walks each "
+         "flow of the trace there and back through the scenario’s route tables and NAT; the <strong>capture</strong> alone "
+         "shows where both directions crossed the router. A mend is called <strong>proved</strong> when the whole trace was "
+         "judged again with it: every flow of the same cause works, and none that worked is lost. It is "
+         "<strong>refused</strong> when it would break or translate others.</p>\n"
+         "<p>Cycles are those of the time-stamp counter, for one packet, the median of the samples. Configurations are "
+         "compared only within one interleaved run, pair by pair; the interval is a 95 %% bootstrap interval of the median "
+         "ratio. <em>Same</em> and <em>worse</em> are said only when the whole interval says so, else <em>unclear</em>. A "
+         "machine counts as quiet when it lost under 0.1 %% of the time.</p>\n");
+    for (size_t g = 0; g < 3; g++) {
+        emit(o, "<h3>%s</h3>\n<dl class=\"glossary\">\n", titles[g]);
+        for (const char *const *name = verdict_names(groups[g]); *name; name++)
+            emit(o, "<dt>%s<br><code>%s</code></dt><dd>%s</dd>\n", verdict_label(*name), *name, verdict_meaning(*name));
+        emit(o, "</dl>\n");
+    }
+}
+
+static void head(const struct view *v, struct out *o)
+{
+    static const char *const nav[][2] = {
+        {"comparison", "Comparison"}, {"pictures", "Pictures"}, {"findings", "Findings"}, {"topology", "Topology"},
+        {"routes", "Routes and scenarios"}, {"packets", "Packets and NAT"}, {"cost", "Cost"}, {"ground", "Machine and inputs"},
+        {"reading", "How to read this"}};
+    const char *title = v->list.n ? v->list.v[0].title : "Forwarding report";
+    emit(o, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+         "<meta name=\"color-scheme\" content=\"light dark\">\n<title>%s: forwarding report</title>\n<style>\n", title);
+    fputs(page_style, o->f);
+    emit(o, "</style></head>\n<body>\n<header><div class=\"wrap\"><h1>%s</h1>\n<p class=\"lead\">Forwarding report of %zu "
+         "%s, drawn from %u %s.</p>\n<nav aria-label=\"Sections\"><ul>\n", title, v->list.n,
+         v->list.n == 1 ? "configuration" : "configurations", v->n_docs, v->n_docs == 1 ? "document" : "documents");
+    for (size_t i = 0; i < sizeof nav / sizeof *nav; i++)
+        emit(o, "<li><a href=\"#%s\">%s</a></li>\n", nav[i][0], nav[i][1]);
+    emit(o, "</ul></nav></div></header>\n<main class=\"wrap\">\n<section aria-labelledby=\"conclusions\">"
+         "<h2 id=\"conclusions\">What this shows</h2>\n");
+}
+
+static void mappings(const struct view *v, const struct configuration *c, struct out *o)
+{
+    if (!json_array_size(value_at(c->analyze, "nat.pairs")))
+        return;
+    emit(o, "<details><summary>NAT mappings of %s</summary>\n", c->name);
+    table_pairs(v, c, PAIRS_MAX, o);
+    emit(o, "</details>\n");
+}
+
+static void evidence(const struct view *v, struct out *o)
+{
+    section(o, "routes", "Routes and scenarios");
+    bool any = table_hidden(v, o);
+    if (!table_complaints(v, o) && !any)
+        emit(o, "<p>Every route takes effect, and the scenarios gave no reason to complain.</p>\n");
+    section(o, "packets", "Packets and NAT");
+    table_packets(v, o);
+    table_drops(v, "dropped", "Packets dropped at the node under test, by reason", o);
+    table_drops(v, "dropped_elsewhere", "Packets dropped by the model's other nodes, by reason", o);
+    table_nat(v, o);
+    for (size_t i = 0; i < v->list.n; i++)
+        mappings(v, &v->list.v[i], o);
+    table_tcp(v, o);
+    section(o, "cost", "Cost");
+    if (!table_cost(v, o))
+        emit(o, "<p>No replay was measured.</p>\n");
+    table_stages(v, o);
+    table_sending(v, o);
+    section(o, "ground", "Machine and inputs");
+    table_machines(v, o);
+    table_noise(v, o);
+    table_inputs(v, o);
+}
+
+void page_html(const struct view *v, const struct report_pictures *p, FILE *f)
+{
+    struct out o = {f, MARKUP_HTML};
+    head(v, &o);
+    overall(v, &o);
+    conclusions(v, &o);
+    section(&o, "comparison", "Comparison");
+    table_comparison(v, &o);
+    table_verdicts(v, "model", "Flows by the model's verdict", &o);
+    table_verdicts(v, "observed", "Flows by what the capture shows", &o);
+    table_verdicts(v, "nat", "Flows by what NAT did to them", &o);
+    section(&o, "pictures", "Pictures");
+    if (p->charts.missing)
+        emit(&o, "<p class=\"note\">Charts are left out: %s.</p>\n", p->charts.missing);
+    emit(&o, "<div class=\"charts\">\n");
+    for (size_t i = 0; i < p->charts.list.n; i++)
+        figure(&o, "chart", &p->charts.list.v[i]);
+    emit(&o, "</div>\n");
+    section(&o, "findings", "Findings");
+    findings(v, &o);
+    section(&o, "topology", "Topology");
+    for (size_t i = 0; i < p->topologies.list.n; i++)
+        figure(&o, "wide", &p->topologies.list.v[i]);
+    if (!p->topologies.list.n)
+        emit(&o, "<p>No document tells one that can be drawn.</p>\n");
+    evidence(v, &o);
+    section(&o, "reading", "How to read this");
+    glossary(&o);
+    emit(&o, "</section>\n</main>\n<footer><div class=\"wrap\">Made by fwdlab from result documents alone.</div></footer>\n"
+         "</body></html>\n");
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A table, made once and written as HTML, Markdown or for a terminal. */
+#ifndef FWDLAB_REPORT_TABLE_H
+#define FWDLAB_REPORT_TABLE_H
+
+#include <stdbool.h>
+#include <fwdlab/base/arena.h>
+#include <fwdlab/base/vec.h>
+#include "emit.h"
+
+#define TERMINAL_COLUMNS 100
+
+enum tone { TONE_NONE, TONE_GOOD, TONE_WARN, TONE_BAD };
+extern const char *const tone_class[]; /* CSS classes */
+
+struct column {
+    const char *title;
+    bool number; /* set to the right */
+};
+struct cell {
+    const char *text;
+    enum tone tone;
+};
+struct table {
+    struct arena *arena; /* holds the texts; not the table's own */
+    const char *caption;
+    VEC(struct column) columns;
+    VEC(struct cell) cells; /* row after row; the first of each row names it */
+};
+
+void table_column(struct table *t, bool number, const char *title);
+void table_cell(struct table *t, enum tone tone, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* A count with separators; 0 as a dash, else in `tone`. */
+void table_count(struct table *t, enum tone tone, long long count);
+/* Writes it, nothing at all without rows (false), and frees it. Terminal: cut to TERMINAL_COLUMNS. */
+bool table_emit(struct table *t, struct out *o);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tables of what was judged: flows, packets, drops, NAT, routes. */
+#include <string.h>
+#include "conclude.h"
+#include "table.h"
+#include "tables.h"
+
+#define DASH "\xe2\x80\x93"
+
+static const json_t *packets_of(const struct configuration *c)
+{
+    return value_at(c->analyze ? c->analyze : c->replay, "packets");
+}
+
+static const char *or_dash(const char *text)
+{
+    return *text ? text : DASH;
+}
+
+static enum tone ratio_tone(const char *verdict)
+{
+    return !strcmp(verdict, "worse") ? TONE_BAD : !strcmp(verdict, "better") ? TONE_GOOD : TONE_NONE;
+}
+
+void table_comparison(const struct view *v, struct out *o)
+{
+    struct table t = {.arena = v->arena, .caption = "Configurations: flows at fault by the model, packets "
+                      "dropped here and later, cycles a packet"};
+    static const char *const heads[] = {"State", "Flows", "Fault", "Drops", "Later", "Cycles", "Ratio [95 %]", "Cost"};
+    table_column(&t, false, "Configuration");
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        table_column(&t, i > 0 && i < 7, heads[i]);
+    for (size_t i = 0; i < v->list.n; i++) {
+        const struct configuration *c = &v->list.v[i];
+        const json_t *packets = packets_of(c), *compared = comparison_of(c);
+        const char *verdict = text_at(compared, "verdict");
+        bool base = compared && !strcmp(text_at(compared, "base"), c->name);
+        struct conclusion said;
+        conclude(v, c, 0, &said);
+        table_cell(&t, TONE_NONE, "%s", c->name);
+        table_cell(&t, said.tone, "%s", said.state);
+        table_count(&t, TONE_NONE, count_at(c->analyze, "flows.total"));
+        table_count(&t, TONE_BAD, flows_at_fault(c->analyze));
+        table_count(&t, TONE_NONE, count_at(packets, "dropped.total"));
+        table_count(&t, TONE_NONE, count_at(packets, "dropped_elsewhere.total"));
+        table_cell(&t, TONE_NONE, c->replay ? "%.1f" : DASH, number_at(c->replay, "cost.tsc_cycles.median"));
+        table_cell(&t, TONE_NONE, "%s", base ? "base" : or_dash(ratio_text(v->arena, compared)));
+        table_cell(&t, base ? TONE_NONE : ratio_tone(verdict), "%s", base ? DASH : or_dash(verdict));
+        conclusion_fini(&said);
+    }
+    table_emit(&t, o);
+}
+
+static struct table by_configuration(const struct view *v, const char *caption, const char *first)
+{
+    struct table t = {.arena = v->arena, .caption = caption};
+    table_column(&t, false, first);
+    for (size_t i = 0; i < v->list.n; i++)
+        table_column(&t, true, v->list.v[i].name);
+    return t;
+}
+
+void table_verdicts(const struct view *v, const char *group, const char *caption, struct out *o)
+{
+    struct table t = by_configuration(v, caption, "Verdict");
+    const char *path = arena_printf(v->arena, "flows.%s", group);
+    for (const char *const *name = verdict_names(group); *name; name++) {
+        long long sum = 0;
+        for (size_t i = 0; i < v->list.n; i++)
+            sum += count_at(value_at(v->list.v[i].analyze, path), *name);
+        if (!sum)
+            continue;
+        table_cell(&t, TONE_NONE, "%s", verdict_label(*name));
+        for (size_t i = 0; i < v->list.n; i++)
+            table_count(&t, verdict_harmless(*name) ? TONE_NONE : TONE_BAD,
+                        count_at(value_at(v->list.v[i].analyze, path), *name));
+    }
+    table_emit(&t, o);
+}
+
+void table_drops(const struct view *v, const char *where, const char *caption, struct out *o)
+{
+    struct table t = by_configuration(v, caption, "Reason");
+    json_t *seen = json_object(); /* the union of all reasons, in the order of their turning up */
+    const char *name;
+    json_t *count;
+    for (size_t i = 0; i < v->list.n; i++)
+        json_object_foreach((json_t *)value_at(packets_of(&v->list.v[i]), where), name, count)
+            if (strcmp(name, "total") && json_integer_value(count))
+                json_object_set(seen, name, count);
+    json_object_foreach(seen, name, count) {
+        table_cell(&t, TONE_NONE, "%s", arena_strdup(v->arena, name));
+        for (size_t i = 0; i < v->list.n; i++) {
+            const json_t *reasons = value_at(packets_of(&v->list.v[i]), where);
+            table_count(&t, TONE_NONE, json_integer_value(json_object_get(reasons, name)));
+        }
+    }
+    json_decref(seen);
+    table_emit(&t, o);
+}
+
+void table_packets(const struct view *v, struct out *o)
+{
+    static const struct { const char *label, *path; } rows[] = {
+        {"read", "read"}, {"injected", "injected"}, {"delivered", "delivered"}, {"forwarded", "forwarded"},
+        {"dropped", "dropped.total"}, {"own output seen again", "copies"}, {"malformed", "malformed"},
+        {"ignored", "ignored.total"}, {"dropped by other nodes", "dropped_elsewhere.total"}};
+    struct table t = by_configuration(v, "Packets at the node under test", "Packets");
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        table_cell(&t, TONE_NONE, "%s", rows[r].label);
+        for (size_t i = 0; i < v->list.n; i++)
+            table_count(&t, TONE_NONE, count_at(packets_of(&v->list.v[i]), rows[r].path));
+    }
+    table_emit(&t, o);
+}
+
+void table_nat(const struct view *v, struct out *o)
+{
+    static const struct { const char *label, *path; } rows[] = {
+        {"sessions at once, peak", "nat.sessions_peak"}, {"outside ports in use, peak", "nat.ports_peak"},
+        {"outside ports available", "nat.ports_available"}, {"refused: no port or no room", "nat.exhausted"}};
+    struct table t = by_configuration(v, "NAT at the node under test", "Figure");
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        table_cell(&t, TONE_NONE, "%s", rows[r].label);
+        for (size_t i = 0; i < v->list.n; i++)
+            table_count(&t, r == 3 ? TONE_BAD : TONE_NONE, count_at(v->list.v[i].analyze, rows[r].path));
+    }
+    table_cell(&t, TONE_NONE, "mappings listed");
+    for (size_t i = 0; i < v->list.n; i++)
+        table_count(&t, TONE_NONE, (long long)json_array_size(value_at(v->list.v[i].analyze, "nat.pairs")));
+    table_emit(&t, o);
+}
+
+void table_pairs(const struct view *v, const struct configuration *c, size_t limit, struct out *o)
+{
+    const json_t *pairs = value_at(c->analyze, "nat.pairs");
+    size_t n = json_array_size(pairs), shown = limit && n > limit ? limit : n;
+    struct table t = {.arena = v->arena, .caption = shown < n
+        ? arena_printf(v->arena, "NAT mappings of %s: %zu of %zu", c->name, shown, n)
+        : arena_printf(v->arena, "NAT mappings of %s", c->name)};
+    table_column(&t, false, "Inside");
+    table_column(&t, false, "Outside");
+    table_column(&t, true, "From");
+    table_column(&t, true, "Until");
+    for (size_t i = 0; i < shown; i++) {
+        const json_t *p = json_array_get(pairs, i);
+        table_cell(&t, TONE_NONE, "%s", text_at(p, "inside"));
+        table_cell(&t, TONE_NONE, "%s", text_at(p, "outside"));
+        table_cell(&t, TONE_NONE, "%.3f s", number_at(p, "first") / 1e9);
+        table_cell(&t, TONE_NONE, "%.3f s", number_at(p, "last") / 1e9);
+    }
+    table_emit(&t, o);
+}
+
+void table_tcp(const struct view *v, struct out *o)
+{
+    static const struct { const char *label, *path; bool time; } rows[] = {
+        {"handshakes", "tcp.handshakes", false}, {"round trip, median", "tcp.rtt_ns.p50", true},
+        {"round trip, 99 %", "tcp.rtt_ns.p99", true}, {"retransmissions", "tcp.retransmissions", false},
+        {"out of order", "tcp.out_of_order", false}};
+    struct table t = by_configuration(v, "TCP as captured", "Figure");
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        table_cell(&t, TONE_NONE, "%s", rows[r].label);
+        for (size_t i = 0; i < v->list.n; i++) {
+            const json_t *value = value_at(v->list.v[i].analyze, rows[r].path);
+            if (rows[r].time && json_is_number(value))
+                table_cell(&t, TONE_NONE, "%s", duration_text(v->arena, json_number_value(value)));
+            else
+                table_count(&t, TONE_NONE, json_integer_value(value));
+        }
+    }
+    table_emit(&t, o);
+}
+
+bool table_hidden(const struct view *v, struct out *o)
+{
+    struct table t = {.arena = v->arena, .caption = "Routes that never take effect"};
+    static const char *const heads[] = {"Configuration", "Node", "Hidden", "By"};
+    for (size_t i = 0; i < 4; i++)
+        table_column(&t, false, heads[i]);
+    for (size_t i = 0; i < v->list.n; i++) {
+        size_t k;
+        json_t *h;
+        json_array_foreach(value_at(v->list.v[i].analyze, "hidden_routes"), k, h) {
+            table_cell(&t, TONE_NONE, "%s", v->list.v[i].name);
+            table_cell(&t, TONE_NONE, "%s", text_at(h, "node"));
+            table_cell(&t, TONE_NONE, "%s", route_text(v->arena, value_at(h, "route")));
+            table_cell(&t, TONE_NONE, "%s", route_text(v->arena, value_at(h, "hidden_by")));
+        }
+    }
+    return table_emit(&t, o);
+}
+
+bool table_complaints(const struct view *v, struct out *o)
+{
+    struct table t = {.arena = v->arena, .caption = "What was said about the scenarios when they were loaded"};
+    static const char *const heads[] = {"Where", "Severity", "What", "What would be right"};
+    for (size_t i = 0; i < 4; i++)
+        table_column(&t, false, heads[i]);
+    for (size_t i = 0; i < v->list.n; i++) {
+        size_t k;
+        json_t *c;
+        json_array_foreach(value_at(v->list.v[i].analyze, "complaints"), k, c) {
+            table_cell(&t, TONE_NONE, "%s:%lld", text_at(c, "file"), count_at(c, "line"));
+            table_cell(&t, TONE_NONE, "%s", text_at(c, "severity"));
+            table_cell(&t, TONE_NONE, "%s", text_at(c, "what"));
+            table_cell(&t, TONE_NONE, "%s", or_dash(text_at(c, "hint")));
+        }
+    }
+    return table_emit(&t, o);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a terminal shows: conclusions as wrapped sentences, then the tables, 100 columns wide at most. */
+#include <stdlib.h>
+#include <string.h>
+#include "conclude.h"
+#include "tables.h"
+
+/* "label  text", wrapped at words, further lines indented under the text. */
+static void wrapped(struct out *o, const char *label, const char *text)
+{
+    const size_t indent = 10;
+    size_t at = indent;
+    char *copy = xstrdup(text), *rest = NULL;
+    emit(o, "  %s", label);
+    for (size_t i = 2 + text_width(label); i < indent; i++)
+        fputc(' ', o->f);
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        size_t n = text_width(word);
+        if (at > indent && at + 1 + n > TERMINAL_COLUMNS) {
+            emit(o, "\n          ");
+            at = indent;
+        } else if (at > indent) {
+            emit(o, " ");
+            at++;
+        }
+        emit(o, "%s", word);
+        at += n;
+    }
+    emit(o, "\n");
+    free(copy);
+}
+
+static void conclusion_text(const struct view *v, struct out *o)
+{
+    for (size_t i = 0; i < v->list.n; i++) {
+        struct conclusion c;
+        conclude(v, &v->list.v[i], 0, &c);
+        emit(o, "%s: %s\n", v->list.v[i].name, c.state);
+        for (size_t k = 0; k < c.lines.n; k++)
+            wrapped(o, c.lines.v[k].label, c.lines.v[k].text);
+        emit(o, "\n");
+        conclusion_fini(&c);
+    }
+}
+
+/* A document that is no document of ours shows nothing; who calls has loaded it through document_load. */
+static bool view_one(struct view *v, struct report_document *d, const json_t *doc)
+{
+    *d = (struct report_document){"this document", (json_t *)doc};
+    return view_init(v, d, 1, NULL) == 0;
+}
+
+void report_analyze_text(const json_t *doc, FILE *f)
+{
+    struct out o = {f, MARKUP_TERMINAL};
+    struct report_document d;
+    struct view v;
+    if (!view_one(&v, &d, doc))
+        return;
+    conclusion_text(&v, &o);
+    table_packets(&v, &o);
+    table_verdicts(&v, "model", "Flows by the model's verdict", &o);
+    table_verdicts(&v, "observed", "Flows by what the capture shows", &o);
+    table_verdicts(&v, "nat", "Flows by what NAT did to them", &o);
+    table_drops(&v, "dropped", "Packets dropped here, by reason", &o);
+    table_drops(&v, "dropped_elsewhere", "Packets dropped by the model's other nodes, by reason", &o);
+    table_nat(&v, &o);
+    table_tcp(&v, &o);
+    view_fini(&v);
+}
+
+void report_replay_text(const json_t *doc, FILE *f)
+{
+    struct out o = {f, MARKUP_TERMINAL};
+    struct report_document d;
+    struct view v;
+    if (!view_one(&v, &d, doc))
+        return;
+    table_packets(&v, &o);
+    table_drops(&v, "dropped", "Packets dropped here, by reason", &o);
+    table_cost(&v, &o);
+    table_stages(&v, &o);
+    table_sending(&v, &o);
+    table_ratios(&v, &o);
+    table_noise(&v, &o);
+    view_fini(&v);
+}
+
+void report_comparison_text(const struct report_document *docs, unsigned n, FILE *f)
+{
+    struct out o = {f, MARKUP_TERMINAL};
+    struct view v;
+    if (view_init(&v, docs, n, NULL) < 0)
+        return;
+    table_comparison(&v, &o);
+    view_fini(&v);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Documents as a report looks at them: one configuration with its analysis and its replay. Nothing in a document is taken
+ * for granted: a key that is missing or of another type reads as absent, empty or 0.
+ */
+#ifndef FWDLAB_REPORT_VIEW_H
+#define FWDLAB_REPORT_VIEW_H
+
+#include <stdbool.h>
+#include <fwdlab/base/arena.h>
+#include <fwdlab/base/vec.h>
+#include <fwdlab/report/report.h>
+
+struct configuration {
+    const char *name, *title;
+    const json_t *analyze, *replay; /* borrowed; NULL when there is no such document */
+};
+struct view {
+    struct arena *arena;
+    VEC(struct configuration) list;
+    VEC(json_t *) owned;            /* references of our own */
+    const struct report_document *docs;
+    unsigned n_docs;
+};
+
+/* Puts documents of one configuration together. -EINVAL: a document of another command. */
+int view_init(struct view *v, const struct report_document *docs, unsigned n, struct err *e);
+void view_fini(struct view *v);
+
+/* The value at a path of keys joined by dots; NULL. */
+const json_t *value_at(const json_t *object, const char *path);
+/* Its text, "" when absent; its number, 0 when absent. */
+const char *text_at(const json_t *object, const char *path);
+double number_at(const json_t *object, const char *path);
+long long count_at(const json_t *object, const char *path);
+bool true_at(const json_t *object, const char *path);
+
+/* "1,234,567"; "1.2 us"; "10.0.0.0/24 via 10.0.0.1 dev NIC1 metric 256 (static, Route 1)"; "tcp a:1 -> b:2". */
+const char *count_text(struct arena *a, long long count);
+const char *duration_text(struct arena *a, double ns);
+const char *route_text(struct arena *a, const json_t *route);
+const char *flow_text(struct arena *a, const json_t *flow);
+
+/* What a verdict is called among people; the name itself when it is unknown. */
+const char *verdict_label(const char *name);
+const char *verdict_meaning(const char *name);
+/* The names of a group ("model", "observed", "nat") in the order of the contract; NULL ends them. */
+const char *const *verdict_names(const char *group);
+/* Does a verdict by itself accuse nobody? */
+bool verdict_harmless(const char *name);
+
+/* How the cost of a configuration compares with its base's; NULL when it was not compared. */
+const json_t *comparison_of(const struct configuration *c);
+/* "1.040 [1.012, 1.071]"; "1.040" when there is no interval. */
+const char *ratio_text(struct arena *a, const json_t *comparison);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Quantiles, the paired ratio and its interval, verdicts, the noise floor. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <fwdlab/base/random.h>
+#include <fwdlab/measure/noise.h>
+#include <fwdlab/measure/stats.h>
+
+Test(stats, quantile_is_linear_between_neighbours_and_sorts_a_copy)
+{
+    const double v[] = {4, 1, 3, 2};
+    cr_assert_eq(stats_quantile(v, 0, 0.5), 0);
+    cr_assert_float_eq(stats_median(v, 4), 2.5, 1e-12);
+    cr_assert_float_eq(stats_quantile(v, 4, 0.1), 1.3, 1e-12);
+    cr_assert_eq(stats_quantile(v, 4, 0), 1);
+    cr_assert_eq(stats_quantile(v, 4, 1), 4);
+    cr_assert_eq(stats_quantile(v, 1, 0.9), 4);
+    cr_assert_eq(v[0], 4);
+}
+
+Test(stats, ratio_of_few_pairs_has_no_interval)
+{
+    const double a[] = {1, 0, 2, 4, -1}, b[] = {2, 9, 4, 8, 9};
+    struct stats_ratio r = stats_paired_ratio(a, b, 5, 1);
+    cr_assert_eq(r.pairs, 3);
+    cr_assert_eq(r.ratio, 2);
+    cr_assert_eq(r.low, 0);
+    cr_assert(isinf(r.high));
+    cr_assert_eq(stats_verdict(&r, 0.02), STATS_UNCLEAR);
+    r = stats_paired_ratio(a, b, 0, 1);
+    cr_assert_eq(r.pairs, 0);
+    cr_assert_eq(stats_verdict(&r, 0.02), STATS_UNCLEAR);
+}
+
+/* b = factor * a, both with the same drift and each with its own noise of +-5 %. */
+static void samples(struct random *r, double factor, double *a, double *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double drift = 100 + 50 * random_unit(r);
+        a[i] = drift * (0.95 + 0.1 * random_unit(r));
+        b[i] = factor * drift * (0.95 + 0.1 * random_unit(r));
+    }
+}
+
+Test(stats, interval_covers_the_true_ratio_about_as_often_as_it_says)
+{
+    enum { RUNS = 300, N = 31 };
+    double a[N], b[N];
+    struct random r;
+    int covered = 0;
+    random_seed(&r, 7);
+    for (int run = 0; run < RUNS; run++) {
+        samples(&r, 1.25, a, b, N);
+        struct stats_ratio q = stats_paired_ratio(a, b, N, (uint64_t)run);
+        cr_assert(q.low <= q.ratio && q.ratio <= q.high);
+        covered += q.low <= 1.25 && 1.25 <= q.high;
+    }
+    cr_assert(covered > 270 && covered < 300, "%d of %d, seed 7", covered, RUNS);
+}
+
+Test(stats, same_seed_same_interval)
+{
+    double a[20], b[20];
+    struct random r;
+    random_seed(&r, 3);
+    samples(&r, 1, a, b, 20);
+    struct stats_ratio x = stats_paired_ratio(a, b, 20, 5), y = stats_paired_ratio(a, b, 20, 5);
+    struct stats_ratio z = stats_paired_ratio(a, b, 20, 6);
+    cr_assert(x.low == y.low && x.high == y.high);
+    cr_assert(x.low != z.low || x.high != z.high);
+}
+
+Test(stats, verdict_by_interval)
+{
+    static const struct { double low, high; enum stats_verdict want; } cases[] = {
+        {1.03, 1.2, STATS_WORSE},  {0.8, 0.97, STATS_BETTER},  {0.99, 1.01, STATS_SAME},    {0.98, 1.02, STATS_SAME},
+        {0.9, 1.0, STATS_UNCLEAR}, {1.0, 1.03, STATS_UNCLEAR}, {1.02, 1.05, STATS_UNCLEAR}, {0.5, 1.5, STATS_UNCLEAR},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct stats_ratio r = {.ratio = 1, .low = cases[i].low, .high = cases[i].high, .pairs = 9};
+        cr_assert_str_eq(stats_verdict_name(stats_verdict(&r, 0.02)), stats_verdict_name(cases[i].want), "case %zu", i);
+    }
+}
+
+Test(noise, adds_up)
+{
+    struct noise n;
+    noise_measure(&n, 20000000);
+    cr_assert(n.window_ns >= 19000000, "%lu", (unsigned long)n.window_ns);
+    cr_assert(n.lost_ns <= n.window_ns);
+    cr_assert(n.gap_p50_ns > 0 && n.gap_p50_ns <= n.gap_p9999_ns && n.gap_p9999_ns <= n.gap_max_ns);
+    cr_assert_eq(n.lost_ns > 0, n.gap_max_ns > NOISE_LOST_NS);
+    cr_assert_float_eq(n.lost_share, (double)n.lost_ns / (double)n.window_ns, 1e-12);
+    cr_assert_eq(n.quiet, n.lost_share < 0.001);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Later fragments follow their first one. */
+#include "wire.h"
+
+#include <fwdlab/core/checksum.h>
+#include <string.h>
+
+#define GUEST "10.0.2.2"
+#define NODE "10.0.0.4"
+#define WEB "203.0.113.10"
+#define FIRST .proto = PROTO_UDP, .fragment = IPV4_MF, .payload = 40
+#define LATER .proto = PROTO_UDP, .fragment = 6, .payload = 16
+
+BOTH(fragments_follow) {
+    struct nat *n = nat_of(personality);
+    expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH, LATER, .src = GUEST, .dst = WEB, .id = 9), DROP_NAT_FRAGMENT);
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, FIRST, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53, .id = 9), NODE, 5000,
+           WEB, 53);
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, LATER, .src = GUEST, .dst = WEB, .id = 9), NODE, 0, WEB, 0);
+    expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH, LATER, .src = GUEST, .dst = WEB, .id = 10), DROP_NAT_FRAGMENT);
+    expect_drop(SEND(n, OUTSIDE, INSIDE, EPOCH, LATER, .src = WEB, .dst = NODE, .id = 9), DROP_NAT_FRAGMENT);
+    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, FIRST, .src = WEB, .dst = NODE, .sport = 53, .dport = 5000, .id = 9), WEB, 53,
+           GUEST, 5000);
+    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, LATER, .src = WEB, .dst = NODE, .id = 9), WEB, 0, GUEST, 0);
+    /* Remembered for 30 s, and no longer than the session. */
+    expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH + 30 * S + 1, LATER, .src = GUEST, .dst = WEB, .id = 9), DROP_NAT_FRAGMENT);
+    nat_destroy(n);
+}
+
+BOTH(fragments_that_nothing_is_due_to_pass) {
+    struct nat *n = nat_of(personality);
+    expect(SEND(n, LAN, INSIDE, EPOCH, LATER, .src = WEB, .dst = GUEST, .id = 9), WEB, 0, GUEST, 0);
+    expect(SEND(n, INSIDE, LAN, EPOCH, LATER, .src = GUEST, .dst = WEB, .id = 9), GUEST, 0, WEB, 0);
+    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, LATER, .src = WEB, .dst = GUEST, .id = 9), WEB, 0, GUEST, 0);
+    /* To the node itself after a first one for it. */
+    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, FIRST, .src = WEB, .dst = NODE, .sport = 1, .dport = 2, .id = 3), WEB, 1, NODE, 2);
+    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, LATER, .src = WEB, .dst = NODE, .id = 3), WEB, 0, NODE, 0);
+    nat_destroy(n);
+}
+
+/* What is refused is refused as a whole. */
+BOTH(fragments_of_a_refused_datagram) {
+    struct nat_config config = config_of(personality);
+    config.max_sessions = 1;
+    struct nat *n = nat_create(&config);
+    wire_free(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 1, .dport = 2));
+    expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH, FIRST, .src = GUEST, .dst = WEB, .sport = 3, .dport = 4, .id = 9),
+                DROP_NAT_TABLE_FULL);
+    expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH, LATER, .src = GUEST, .dst = WEB, .id = 9), DROP_NAT_FRAGMENT);
+    nat_destroy(n);
+}
+
+/* All fragments of a new datagram in one burst, outwards and through a port map. */
+BOTH(fragments_in_one_burst) {
+    struct nat_port_map map = {.proto = PROTO_UDP, .outside_port = htons(7007), .inside_addr = addr(GUEST),
+                               .inside_port = htons(7)};
+    struct nat_config config = config_of(personality);
+    config.port_maps = &map;
+    config.n_port_maps = 1;
+    struct nat *n = nat_create(&config);
+    struct wire *w[4] = {
+        wire_make(&(struct spec){FIRST, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53, .id = 1}),
+        wire_make(&(struct spec){LATER, .src = GUEST, .dst = WEB, .id = 1}),
+        wire_make(&(struct spec){FIRST, .src = WEB, .dst = NODE, .sport = 9, .dport = 7007, .id = 2}),
+        wire_make(&(struct spec){LATER, .src = WEB, .dst = NODE, .id = 2}),
+    };
+    struct packet *p[4];
+    for (int i = 0; i < 4; i++) {
+        p[i] = &w[i]->p;
+        p[i]->in_port = i < 2 ? INSIDE : OUTSIDE;
+    }
+    nat_in(n, p, 4, EPOCH);
+    for (int i = 0; i < 4; i++)
+        p[i]->out_port = i < 2 ? OUTSIDE : INSIDE;
+    nat_out(n, p, 4, EPOCH);
+    cr_expect_eq(p[0]->session, p[1]->session);
+    cr_expect_eq(p[2]->session, p[3]->session);
+    expect(w[0], NODE, 5000, WEB, 53);
+    expect(w[1], NODE, 0, WEB, 0);
+    expect(w[2], WEB, 9, GUEST, 7);
+    expect(w[3], WEB, 0, GUEST, 0);
+    nat_destroy(n);
+}
+
+/* The checksum in the first fragment covers the whole datagram: put together again it must be right. */
+BOTH(fragments_put_together) {
+    struct nat *n = nat_of(personality);
+    struct wire *whole = wire_make(&(struct spec){.proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53,
+                                                  .payload = 56});
+    struct wire *first = wire_make(&(struct spec){FIRST, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53});
+    memcpy(first->bytes + 20, whole->bytes + 20, first->p.len - 20);
+    pass(n, first, INSIDE, OUTSIDE, EPOCH);
+    memcpy(whole->bytes + 20, first->bytes + 20, first->p.len - 20);
+    cr_expect_eq(checksum_l4_ipv4(addr(NODE), addr(WEB), PROTO_UDP, whole->bytes + 20, whole->p.len - 20), 0);
+    wire_free(whole);
+    wire_free(first);
+    nat_destroy(n);
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reports from documents made here: what stands in them, hostile names, missing keys, no gnuplot. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <fwdlab/base/file.h>
+#include <fwdlab/report/report.h>
+
+static char dir[] = "/tmp/fwdlab-report-test-XXXXXX";
+
+static void setup(void)
+{
+    cr_assert(mkdtemp(dir));
+}
+static void teardown(void)
+{
+    DIR *d = opendir(dir);
+    char path[512];
+    for (struct dirent *e; (e = readdir(d));) {
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        unlink(path);
+    }
+    closedir(d);
+    rmdir(dir);
+}
+TestSuite(report, .init = setup, .fini = teardown);
+
+static char *read_file(const char *name)
+{
+    char path[512], *text = NULL;
+    size_t len;
+    struct err e = {0};
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    cr_assert_eq(file_load(path, &text, &len, &e), 0, "%s: %s", path, e.what);
+    return text;
+}
+
+static json_t *parse(const char *text)
+{
+    json_error_t fault;
+    json_t *doc = json_loads(text, 0, &fault);
+    cr_assert(doc, "%s at %d", fault.text, fault.position);
+    return doc;
+}
+
+/* One configuration; NAME stands for the hostile or harmless name of everything. */
+static const char analyze_text[] =
+    "{'schema': 'fwdlab.analyze/1', 'environment': {'cpu': 'NAME', 'flags': ['avx2', 'NAME'], 'dpdk': null,"
+    " 'commit': 'NAME'}, 'inputs': [{'path': 'NAME', 'role': 'trace', 'size': 1234567, 'digest': 'NAME'}],"
+    " 'scenario': {'name': 'NAME', 'title': 'NAME', 'path': 'NAME', 'node': 'NAME'},"
+    " 'packets': {'read': 30, 'injected': 20, 'forwarded': 15, 'delivered': 2, 'copies': 1, 'malformed': 0,"
+    "   'dropped': {'total': 3, 'ttl-expired': 1, 'NAME': 2}, 'ignored': {'total': 4, 'arp': 4},"
+    "   'dropped_elsewhere': {'total': 6, 'forwarding-off': 6}},"
+    " 'flows': {'total': 9, 'model': {'symmetric': 5, 'asym_breaks': 4}, 'observed': {'symmetric': 6, 'iface_asym': 3},"
+    "   'nat': {'nat_bypass': 1}},"
+    " 'findings': [{'source': 'model', 'verdict': 'asym_breaks', 'count': 4, 'frames': [1, 'NAME'], 'benign': false,"
+    "     'flow': {'proto': 'tcp', 'src': '10.0.0.10', 'sport': 1000, 'dst': 'NAME', 'dport': 80}, 'probability': 0.5,"
+    "     'cause': {'node': 'NAME', 'route': {'prefix': '10.0.0.0/22', 'via': 'NAME', 'dev': 'NIC2', 'metric': 256,"
+    "       'origin': 'static', 'name': 'NAME'}}, 'text': 'NAME', 'reason': null,"
+    "     'mend': {'node': 'NAME', 'change': 'add', 'route': {'prefix': '10.0.0.0/24'}, 'old': null, 'proven': true,"
+    "       'refused': null, 'text': 'add NAME'}},"
+    "   {'source': 'observed', 'verdict': 'iface_asym', 'count': 3, 'benign': false, 'reason': null, 'frames': ['NAME'],"
+    "     'flow': {'proto': 'icmp', 'src': '10.0.0.10', 'sport': 7, 'dst': '10.0.0.4', 'dport': 8}, 'text': 'as seen',"
+    "     'cause': {'node': 'other', 'route': {'prefix': '0.0.0.0/0', 'name': 'NAME'}},"
+    "     'mend': {'node': 'NAME', 'change': 'add', 'route': {'prefix': '10.0.0.0/8'}, 'proven': false,"
+    "       'refused': 'because of NAME', 'text': 'add'}}],"
+    " 'hidden_routes': [{'node': 'NAME', 'route': {'prefix': '10.0.0.0/24', 'name': 'NAME'},"
+    "   'hidden_by': {'prefix': '10.0.0.0/24', 'origin': 'connected'}}],"
+    " 'complaints': [{'file': 'NAME', 'line': 3, 'severity': 'warning', 'what': 'NAME', 'hint': 'NAME'}],"
+    " 'nat': {'sessions_peak': 3, 'pairs': [{'inside': 'NAME', 'outside': 'NAME', 'first': 0, 'last': 5}]},"
+    " 'topology': {'nodes': [{'name': 'NAME', 'kind': 'machine', 'addresses': ['NAME'], 'router': true,"
+    "     'under_test': true}, {'name': 'net/NAME', 'kind': 'gateway'}, {'name': 'net/b', 'kind': 'gateway'},"
+    "     {'name': 'sw', 'kind': 'switch'}, {'name': 'alone', 'kind': 'NAME'}],"
+    "   'links': [{'a': 'NAME', 'a_port': 'NAME', 'b': 'net/NAME', 'b_port': 'NAME'}, {'a': 'sw', 'b': 'NAME'},"
+    "     {'a': 'net/b', 'b': 'net/NAME'}, {'a': 'gone', 'b': 'sw'}, {'a': 'sw', 'b': 'sw'}]}}";
+static const char replay_text[] =
+    "{'schema': 'fwdlab.replay/1', 'scenario': {'name': 'NAME', 'title': 'NAME'}, 'laps': 2, 'environment': {'noise':"
+    "   {'window_ns': 1000000, 'lost_ns': 10, 'lost_share': 0.00001, 'quiet': true}},"
+    " 'cost': {'tsc_cycles': {'median': 101.5, 'p5': 99, 'p95': 120, 'samples': [1, 2]}, 'mpps': 20, 'gbps': 10,"
+    "   'stages': [{'name': 'parse', 'tsc_cycles': 40.5}, {'name': 'NAME', 'tsc_cycles': 61}]},"
+    " 'comparison': [{'name': 'NAME', 'base': 'base', 'ratio': 1.25, 'interval': [1.1, 1.4], 'verdict': 'worse',"
+    "   'pairs': 9}], 'generator': {'pace': 'NAME', 'valid': false}, 'latency_ns': null}";
+
+/* The template as JSON, with `name` (as it stands in JSON) for NAME. */
+static json_t *document(const char *template, const char *name)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    for (const char *p = template; *p; p++) {
+        if (!strncmp(p, "NAME", 4)) {
+            fputs(name, f);
+            p += 3;
+        } else {
+            fputc(*p == '\'' ? '"' : *p, f);
+        }
+    }
+    fclose(f);
+    json_t *doc = parse(text);
+    free(text);
+    return doc;
+}
+
+static void html_of(const char *name, const char *more)
+{
+    struct err e = {0};
+    struct report_document docs[3] = {{"a.json", document(analyze_text, name)}, {"b.json", document(replay_text, name)}};
+    unsigned n = 2;
+    if (more)
+        docs[n++] = (struct report_document){"c.json", parse(more)};
+    cr_assert_eq(report_html(docs, n, dir, &e), 0, "%s: %s", e.where, e.what);
+    for (unsigned i = 0; i < n; i++)
+        json_decref(docs[i].doc);
+}
+
+/* Every element that is opened is closed, in order; every attribute is quoted; no '<' is anything else. */
+static void assert_balanced(const char *html)
+{
+    static const char *const empty[] = {"meta", "br", "!DOCTYPE"};
+    char stack[64][24];
+    int depth = 0;
+    for (const char *p = strchr(html, '<'); p; p = strchr(p, '<')) {
+        bool closing = p[1] == '/', alone = false;
+        const char *name = p + 1 + closing, *end = name;
+        size_t n = strcspn(name, " \t\n/>");
+        cr_assert(n > 0 && n < sizeof stack[0], "not a tag: %.60s", p);
+        for (char quote = 0; *end && (quote || *end != '>'); end++)
+            quote = quote ? (*end == quote ? 0 : quote) : *end == '"' || *end == '\'' ? *end : 0;
+        cr_assert(*end, "tag without end: %.60s", p);
+        for (size_t i = 0; i < sizeof empty / sizeof *empty; i++)
+            alone |= strlen(empty[i]) == n && !strncmp(empty[i], name, n);
+        if (closing) {
+            cr_assert(depth > 0, "closes nothing: %.60s", p);
+            depth--;
+            cr_assert(strlen(stack[depth]) == n && !strncmp(stack[depth], name, n), "%s closed by %.40s", stack[depth], p);
+        } else if (!alone && end[-1] != '/') {
+            cr_assert(depth < 64);
+            snprintf(stack[depth++], sizeof stack[0], "%.*s", (int)n, name);
+        }
+        p = end;
+    }
+    cr_assert_eq(depth, 0, "%s is left open", depth ? stack[depth - 1] : "");
+}
+
+Test(report, page_says_who_is_broken_by_what_and_what_mends_it)
+{
+    html_of("routed", NULL);
+    char *html = read_file("report.html");
+    assert_balanced(html);
+    const char *body = strstr(html, "What this shows");
+    cr_assert(body);
+    static const char *const in_order[] = {
+        "4 of 9 flows do not work", "On routed the route 10.0.0.0/22 via routed dev NIC2 metric 256 (static, routed) wins.",
+        "add routed. Proved on the whole trace", "Refused: because of routed", "3 of 20 packets are dropped", "2 routed, 1 ttl",
+        "6 packets that it forwarded", "never takes effect", "101.5 TSC cycles a packet (median), 1.250 [1.100, 1.400] times "
+        "that of base: worse", "The generator was late", "id=\"comparison\"", "1,234,567"};
+    for (size_t i = 0; i < sizeof in_order / sizeof *in_order; i++) {
+        body = strstr(body, in_order[i]);
+        cr_assert(body, "missing, or not in this order: %s", in_order[i]);
+    }
+    static const char *const outside[] = {"<script", "src=", "@import", "url(http", "<link"};
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
+        cr_assert_null(strstr(html, outside[i]), "the page is not self-contained: %s", outside[i]);
+    cr_assert(strstr(html, "width=device-width") && strstr(html, "prefers-color-scheme:dark") && strstr(html, "@media print"));
+    free(html);
+    char *svg = read_file("topology.svg");
+    assert_balanced(svg);
+    cr_assert(strstr(svg, "network net"));
+    free(svg);
+    char *md = read_file("summary.md");
+    cr_assert(strstr(md, "## routed: Faults") && strstr(md, "![Topology of routed](topology.svg)"));
+    free(md);
+}
+
+Test(report, hostile_names_stay_text)
+{
+    static const char *const names[] = {"</style><script>alert(1)</script>", "\\\"><img src=x onerror=alert(1)>", "a|b`c`*d*_e_",
+                                        "'; system('touch x'); '", "`touch x`", "\\u001b[31m\\u0007", "%s%n%d", "&lt;&amp;",
+                                        "..\\/..\\/etc\\/passwd", "\\u202e\\ud83d\\ude00 \\u0085", "-", "\\n\\n# h"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        html_of(names[i], NULL);
+        char *html = read_file("report.html"), *md = read_file("summary.md"), *svg = read_file("topology.svg");
+        assert_balanced(html);
+        assert_balanced(svg);
+        cr_assert_null(strstr(html, "<script"), "%s", names[i]);
+        cr_assert_null(strstr(html, "<img"), "%s", names[i]);
+        cr_assert_null(strstr(md, "<script"), "%s", names[i]);
+        cr_assert_null(strstr(md, "\n# h"), "%s", names[i]);
+        cr_assert_null(strchr(html, '\033'), "%s", names[i]);
+        cr_assert_null(strstr(html, "Charts are left out: gnuplot ended"), "%s", names[i]);
+        free(html);
+        free(md);
+        free(svg);
+    }
+}
+
+Test(report, charts_are_drawn_or_the_page_says_why_not)
+{
+    html_of("routed", NULL);
+    char *html = read_file("report.html");
+    if (!strstr(html, "gnuplot cannot be started")) { /* it is optional: without it only the sentence below can be tested */
+        static const char *const charts[] = {"verdicts-model", "verdicts-observed", "cost-stages", "cost-ratio"};
+        for (size_t i = 0; i < 4; i++) {
+            char file[64], *svg;
+            snprintf(file, sizeof file, "%s.svg", charts[i]);
+            svg = read_file(file);
+            assert_balanced(svg);
+            cr_assert(strstr(html, svg), "%s is not in the page", file);
+            free(svg);
+        }
+    }
+    free(html);
+    teardown();
+    setenv("PATH", "/nonexistent", 1);
+    html_of("routed", NULL); /* makes the directory again */
+    html = read_file("report.html");
+    assert_balanced(html);
+    cr_assert(strstr(html, "Charts are left out: gnuplot cannot be started"));
+    cr_assert(strstr(html, "Topology of routed"));
+    free(html);
+}
+
+/* Every key in turn is taken away, and in turn set to something of another type. */
+static void assert_survives(json_t *doc, json_t *root)
+{
+    static const char *const wrong[] = {"null", "[]", "{}", "\"x\"", "-7", "[[1]]", "[{}, null, \"x\"]"};
+    const char *key;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(doc, next, key, value) {
+        json_incref(value);
+        for (size_t i = 0; i <= sizeof wrong / sizeof *wrong; i++) {
+            struct report_document d = {"d.json", root};
+            char *text = NULL;
+            size_t size;
+            if (i)
+                json_object_set_new(doc, key, json_loads(wrong[i - 1], JSON_DECODE_ANY, NULL));
+            else
+                json_object_set_new(doc, key, json_true());
+            if (strcmp(key, "schema"))
+                cr_assert_eq(report_html(&d, 1, dir, NULL), 0, "%s", key);
+            FILE *f = open_memstream(&text, &size);
+            report_analyze_text(root, f);
+            report_replay_text(root, f);
+            fclose(f);
+            free(text);
+        }
+        json_object_set(doc, key, value);
+        if (json_is_object(value))
+            assert_survives(value, root);
+        json_t *first = json_array_get(value, 0);
+        if (json_is_object(first))
+            assert_survives(first, root);
+        json_decref(value);
+    }
+}
+
+Test(report, missing_and_wrong_keys_are_survived)
+{
+    setenv("PATH", "/nonexistent", 1); /* charts would take seconds */
+    static const char *const templates[] = {analyze_text, replay_text};
+    for (size_t i = 0; i < 2; i++) {
+        json_t *doc = document(templates[i], "routed");
+        assert_survives(doc, doc);
+        json_decref(doc);
+    }
+    html_of("routed", "{\"schema\": \"fwdlab.analyze/1\"}");
+    char *html = read_file("report.html");
+    assert_balanced(html);
+    cr_assert(strstr(html, "c.json"), "a document without a scenario is named by its file");
+    free(html);
+}
+
+Test(report, replay_of_several_configurations_in_one_document)
+{
+    setenv("PATH", "/nonexistent", 1);
+    json_t *many = document("{'schema': 'fwdlab.replay/1', 'configurations': [{'scenario': {'name': 'one'}, 'cost':"
+                            " {'tsc_cycles': {'median': 10}}}, {'scenario': {'name': 'two'}, 'cost': {'tsc_cycles': {'median':"
+                            " 20}}}], 'comparison': [{'name': 'two', 'base': 'one', 'ratio': 2, 'interval': [1.9, null],"
+                            " 'verdict': 'unclear'}, {'name': 'one', 'base': 'one', 'ratio': 1}]}", "");
+    struct report_document d[2] = {{"m.json", many}, {"a.json", document(analyze_text, "two")}};
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    report_comparison_text(d, 2, f);
+    fclose(f);
+    cr_assert(strstr(text, "\none "), "%s", text);
+    cr_assert(strstr(text, "base  "), "%s", text);
+    cr_assert(strstr(text, "20.0  "), "%s", text);
+    cr_assert(strstr(text, "2.000  unclear"), "%s", text);
+    cr_assert_null(json_object_get(json_array_get(json_object_get(many, "configurations"), 0), "comparison"),
+                   "the caller's document was changed");
+    free(text);
+    json_decref(d[0].doc);
+    json_decref(d[1].doc);
+}
+
+Test(report, other_documents_are_refused_by_name)
+{
+    struct err e = {0};
+    struct report_document d = {"x.json", parse("{\"schema\": \"fwdlab.bench/1\"}")};
+    cr_assert_eq(report_html(&d, 1, dir, &e), -EINVAL);
+    cr_assert_str_eq(e.where, "x.json");
+    cr_assert(strstr(e.what, "fwdlab.bench/1"));
+    json_decref(d.doc);
+}
+
+Test(report, directory_that_cannot_be_made_is_an_error)
+{
+    struct err e = {0};
+    struct report_document d = {"x.json", parse("{\"schema\": \"fwdlab.analyze/1\"}")};
+    char path[512];
+    setenv("PATH", "/nonexistent", 1);
+    snprintf(path, sizeof path, "%s/file", dir);
+    fclose(fopen(path, "w"));
+    cr_assert_lt(report_html(&d, 1, path, &e), 0);
+    cr_assert(*e.what);
+    json_decref(d.doc);
+}

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the host's kernel decided, written beside the capture."""
+import json
+import os
+import subprocess
+
+from topology import ADDRESS, GATEWAY, GATEWAY_SUBNET, SYSCTLS, VPN_GATEWAY, host_sysctls
+
+OWN = ("hyperv-nic1", "hyperv-nic2", "switch")
+UNUSED = ("10.0.0.99", "10.0.2.77", "10.0.3.99", "172.16.3.77")  # nobody has these; the routes cover them
+
+
+def routes(lab):
+    return "".join(f"# ip -4 {command}\n" + lab.run("hyperv", "ip", "-4", *command.split()) + "\n"
+                   for command in ("rule", "-br addr", "route show table all"))
+
+
+def lookups(lab, v):
+    """A line of JSON a lookup: for each pair of addresses and each interface that a packet may come in on, and for the
+    host's own packets (iif null), where the host's tables send it, or the error."""
+    own = [ADDRESS[n] for n in OWN if v.nic2 or n != "hyperv-nic2"]
+    others = [a for n, a in ADDRESS.items() if n not in OWN] + [*GATEWAY.values(), VPN_GATEWAY]
+    asked = [(to, source, None) for source in (None, *own) for to in (*others, *own, *UNUSED)]
+    asked += [(to, source, iif) for iif in v.nics() for source in others for to in (*others, *own, *UNUSED) if to != source]
+    batch = "".join(f"route get {to}" + (f" from {source}" if source else "") + (f" iif {iif}" if iif else "") + "\n"
+                    for to, source, iif in asked)
+    done = subprocess.run(["ip", "netns", "exec", lab.namespace("hyperv"), "ip", "-4", "-j", "-force", "-b", "-"],
+                          input=batch, text=True, capture_output=True)
+    errors, reason = {}, ""
+    for line in done.stderr.splitlines():
+        if line.startswith("Command failed"):
+            errors[int(line.rsplit(":", 1)[1]) - 1] = reason
+        else:
+            reason = line.removeprefix("RTNETLINK answers: ")
+    answers = (json.loads(line)[0] for line in done.stdout.splitlines() if line.startswith("["))
+    lines = []
+    for number, (to, source, iif) in enumerate(asked):
+        if number in errors:
+            found = {"error": errors[number]}
+        else:
+            answer = next(answers)
+            found = {key: answer[key] for key in ("type", "dev", "gateway", "prefsrc") if key in answer}
+        lines.append(json.dumps({"to": to, "from": source, "iif": iif, **found}))
+    if next(answers, None):
+        raise RuntimeError("kernel: more answers than questions of ip route get")
+    return "\n".join(lines) + "\n"
+
+
+def conntrack(lab, events):
+    table = lab.run("hyperv", "conntrack", "-L", "-o", "id")
+    return f"# conntrack -E -o timestamp,id\n{events}# conntrack -L -o id\n{table}"
+
+
+def drops(lab):
+    """Counters of the platform's drop rules, and of the host's stack, since its namespace was made."""
+    objects = json.loads(lab.run("platform", "nft", "-j", "list", "counters"))["nftables"]
+    counters = {o["counter"]["name"]: {k: o["counter"][k] for k in ("packets", "bytes")} for o in objects if "counter" in o}
+    stack = {name: json.loads(lab.run(name, "nstat", "-asj"))["kernel"] for name in ("hyperv", "platform")}
+    links = {link["ifname"]: {way: {k: link["stats64"][way][k] for k in ("packets", "bytes", "errors", "dropped")}
+                              for way in ("rx", "tx")}
+             for link in json.loads(lab.run("hyperv", "ip", "-j", "-s", "link")) if link["ifname"] != "lo"}
+    return json.dumps({"platform_drops": counters, "nstat": stack, "host_links": links}, indent=1) + "\n"
+
+
+def programs(outcomes):
+    lines = [f"{start:8.3f} {seconds:7.3f} {machine:<12} {status:>3}  {line}\n"
+             for start, seconds, machine, line, status in outcomes]
+    return "#  start seconds machine      exit program\n" + "".join(lines)
+
+
+def about(lab, v, captured):
+    """No host name, path or date: what is needed to understand the files beside this one."""
+    system = os.uname()
+    stated = "".join(f"{key} = {value}\n" for key, value in {**SYSCTLS, **host_sysctls(v)}.items())
+    return (f"kernel: {system.sysname} {system.release} {system.machine}\n\nframes captured on the host:\n{captured}\n"
+            f"sysctls stated on the host:\n{stated}\nits NAT:\n{lab.run('hyperv', 'nft', '-s', 'list', 'ruleset')}\n"
+            f"the platform's edge:\n{lab.run('platform', 'nft', '-s', 'list', 'ruleset')}")
+
+
+def write(directory, lab, v, events, captured, outcomes):
+    directory.mkdir(exist_ok=True)
+    for name, content in {
+        "routes.txt": routes(lab), "lookups.json": lookups(lab, v), "conntrack.txt": conntrack(lab, events), "drops.json": drops(lab), "programs.txt": programs(outcomes), "about.txt": about(lab, v, captured),
+    }.items():
+        (directory / name).write_text(content)
+    subprocess.run(["zstd", "-q", "-f", "-19", "--rm", str(directory / "conntrack.txt")], check=True)
