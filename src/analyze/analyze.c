@@ -42,10 +42,12 @@ static void flow_arrived(struct analysis *a, uint32_t i, const struct packet *co
     if (icmp_error(p))
         return;
     struct flow_key key = arrived_key(a, p, core);
-    uint32_t f = flow_get(a, &key, inject_time(a->in, i), &way);
+    bool answer = p->after != INJECT_NONE && a->flow_of[p->after] != FLOW_NONE; /* so says the capture's own NAT */
+    uint32_t f = answer ? a->flow_of[p->after] : flow_get(a, &key, inject_time(a->in, i), &way);
+    if (answer)
+        way = !a->way_of[p->after];
     struct nat_session s;
     if (core && core->session && nat_session_get(a->node->node.nat, core->session - 1, &s) && s.translated) {
-        way = core->flags & PACKET_REPLY ? 1 : 0;
         a->flows.v[f].translated = true;
         a->flows.v[f].session = s;
     }

@@ -28,7 +28,8 @@ static bool same_route(const struct route *a, const struct route *b) {
 static bool same_cause(const struct analysis *a, const struct finding *g, const struct judgement *j,
                        const struct ip_prefix *far) {
     const struct judgement *e = &a->judgements[g->example];
-    return g->verdict == j->verdict && e->cause_node == j->cause_node && e->reason == j->reason &&
+    return g->verdict == j->verdict && e->cause_node == j->cause_node && e->cause_nic == j->cause_nic &&
+           e->reason == j->reason &&
            same_route(&e->cause_route, &j->cause_route) && e->mend_port == j->mend_port &&
            ip_equal(&e->mend_via, &j->mend_via) && prefix_equal(&g->far, far);
 }

@@ -33,8 +33,16 @@ struct harm {
     struct flow_key nat_example, lost_example;
 };
 
-static void compare(struct harm *h, const struct flow_key *key, const struct judgement *was, const struct judgement *is) {
-    if (was->works && !was->translated && is->translated && !h->into_nat++)
+/* What the mended node sends itself may be translated: its addresses are all its own. */
+static bool sent_by(const struct analysis *a, uint32_t node, const struct flow_key *key) {
+    struct ip src = {.family = key->family};
+    memcpy(src.v6, key->src, 16);
+    return fabric_owner(a->fabric, &src) == node;
+}
+
+static void compare(const struct analysis *a, uint32_t node, struct harm *h, const struct flow_key *key,
+                    const struct judgement *was, const struct judgement *is) {
+    if (was->works && !was->translated && is->translated && !sent_by(a, node, key) && !h->into_nat++)
         h->nat_example = *key;
     if (was->works && !is->works && !h->lost++)
         h->lost_example = *key;
@@ -67,11 +75,11 @@ static void weigh(struct analysis *a, const struct change *c, const struct judge
         fabric_judge(a->fabric, &probe[i], &before[i], NULL, NULL);
     fabric_apply(a->fabric, c);
     for (uint32_t i = 0; i < a->flows.n; i++)
-        compare(h, &a->flows.v[i].key, &a->judgements[i], fabric_judge_cached(a->fabric, &a->flows.v[i].key));
+        compare(a, c->node, h, &a->flows.v[i].key, &a->judgements[i], fabric_judge_cached(a->fabric, &a->flows.v[i].key));
     for (unsigned i = 0; i < n; i++) {
         struct judgement after;
         fabric_judge(a->fabric, &probe[i], &after, NULL, NULL);
-        compare(h, &probe[i], &before[i], &after);
+        compare(a, c->node, h, &probe[i], &before[i], &after);
     }
 }
 

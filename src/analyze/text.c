@@ -34,6 +34,17 @@ static const char *far_text(const struct finding *g, const struct judgement *j, 
     return ip_is_none(&g->far.addr) ? ip_format(&j->far, buf) : prefix_format(&g->far, buf);
 }
 
+/* Which NIC refused it, and the switch that ends that. */
+static const char *nic_text(const struct control *c, const struct judgement *j, char *buf, size_t size) {
+    buf[0] = '\0';
+    if (j->cause_nic != INDEX_NONE) {
+        const struct scenario_nic *nic = &c->scenario->nics.v[j->cause_nic];
+        const char *machine = c->scenario->machines.v[nic->machine].name;
+        snprintf(buf, size, "; IP forwarding is off on %s of %s", nic->name, machine);
+    }
+    return buf;
+}
+
 static void model_text(const struct analysis *a, const struct finding *g, char *buf, size_t size) {
     const struct control *c = fabric_control(a->fabric);
     const struct judgement *j = &a->judgements[g->example];
@@ -43,15 +54,17 @@ static void model_text(const struct analysis *a, const struct finding *g, char *
     }
     const struct control_node *n = &c->nodes[j->cause_node];
     const char *why = drop_sentence((enum drop)j->reason);
-    char route[200], far[PREFIX_TEXT];
+    char route[200], far[PREFIX_TEXT], nic[160];
     cause_text(a, j, route, sizeof route);
     if (g->verdict == MODEL_DROPPED && !j->lost_on_return) {
-        snprintf(buf, size, "Never arrives: dropped at %s (%s: %s)", n->name, drop_name((enum drop)j->reason), why);
+        snprintf(buf, size, "Never arrives: dropped at %s (%s: %s)%s", n->name, drop_name((enum drop)j->reason), why,
+                 nic_text(c, j, nic, sizeof nic));
         return;
     }
-    char lost[160] = "";
+    char lost[320] = "";
     if (j->lost_on_return)
-        snprintf(lost, sizeof lost, ", and is lost (%s: %s)", drop_name((enum drop)j->reason), why);
+        snprintf(lost, sizeof lost, ", and is lost (%s: %s)%s", drop_name((enum drop)j->reason), why,
+                 nic_text(c, j, nic, sizeof nic));
     else if (!j->works)
         snprintf(lost, sizeof lost, ", and comes back as something the initiator did not ask for");
     bool bent = j->mend_port != PORT_NONE && (j->cause_route.port != j->mend_port || !j->lost_on_return);

@@ -51,7 +51,11 @@ void nat_fragment_first_out(struct nat *n, const struct packet *p, be32 src, be3
     struct nat_fragment *f = fragment_find(n, p, src, dst, now);
     if (!f)
         return;
-    f->state = p->verdict == VERDICT_DROP ? FRAGMENT_EMPTY : FRAGMENT_RESOLVED;
+    if (p->verdict == VERDICT_DROP) {
+        f->state = FRAGMENT_REFUSED;
+        return;
+    }
+    f->state = FRAGMENT_RESOLVED;
     f->session = p->session;
     f->reply = p->flags & PACKET_REPLY;
 }
@@ -88,7 +92,7 @@ void nat_fragment_out(struct nat *n, struct packet *p, uint64_t now) {
         nat_forget_session(p);
         if (f && f->state == FRAGMENT_RESOLVED)
             follow(n, p, f, now);
-        else if (due)
+        else if (due || (f && f->state == FRAGMENT_REFUSED))
             packet_drop(p, DROP_NAT_FRAGMENT);
     }
     if (nat_has_session(p))

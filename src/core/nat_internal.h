@@ -51,7 +51,7 @@ static_assert(sizeof(struct nat_record) == 64, "a hit touches one cache line of 
 #define NAT_TICK_SHIFT 22    /* 2^22 ns = 4.2 ms */
 #define NAT_WHEEL_SLOTS 16384u /* 69 s; longer times are looked at once a turn */
 
-enum nat_fragment_state { FRAGMENT_EMPTY, FRAGMENT_SEEN, FRAGMENT_RESOLVED };
+enum nat_fragment_state { FRAGMENT_EMPTY, FRAGMENT_SEEN, FRAGMENT_RESOLVED, FRAGMENT_REFUSED }; /* the first one was */
 #define NAT_FRAGMENT_WAYS 8
 #define NAT_FRAGMENT_SETS 128
 #define NAT_FRAGMENT_NS 30000000000u

@@ -119,13 +119,14 @@ static bool no_route(uint8_t reason) {
 /* One choice at every fork. */
 static void judge_once(struct fabric *f, uint32_t origin, const struct flow_key *flow, struct judgement *j,
                        struct walk *there, struct walk *back) {
-    *j = (struct judgement){.cause_node = INDEX_NONE, .mend_port = PORT_NONE};
+    *j = (struct judgement){.cause_node = INDEX_NONE, .cause_nic = INDEX_NONE, .mend_port = PORT_NONE};
     back->n = 0;
     fabric_forget(f);
     walk_run(f, origin, PORT_NONE, flow, false, there);
     const struct hop *end = walk_end(there);
     j->translated = memcmp(&end->key, flow, sizeof *flow) != 0;
     j->reason = end->reason;
+    j->cause_nic = end->nic;
     if (end->verdict != VERDICT_DELIVER) {
         j->verdict = end->reason == DROP_RPF ? MODEL_RPF_DROP : MODEL_DROPPED;
         blame(f, end, j);
@@ -137,6 +138,7 @@ static void judge_once(struct fabric *f, uint32_t origin, const struct flow_key 
     walk_run(f, end->node, PORT_NONE, &answer, true, back);
     end = walk_end(back);
     j->reason = end->reason;
+    j->cause_nic = end->nic;
     j->lost_on_return = end->verdict != VERDICT_DELIVER;
     j->works = !j->lost_on_return && end->node == origin && !memcmp(&end->key, &expected, sizeof expected);
     unsigned same = mirrored(there, back);
@@ -211,7 +213,8 @@ void fabric_judge(struct fabric *f, const struct flow_key *flow, struct judgemen
     struct walk p = {0}, q = {0};
     struct ip src = key_ip(flow, flow->src), dst = key_ip(flow, flow->dst);
     uint32_t origin = fabric_owner(f, &src);
-    *out = (struct judgement){.verdict = MODEL_UNMODELLED, .cause_node = INDEX_NONE, .mend_port = PORT_NONE};
+    *out = (struct judgement){.verdict = MODEL_UNMODELLED, .cause_node = INDEX_NONE, .cause_nic = INDEX_NONE,
+                              .mend_port = PORT_NONE};
     if (flow->family == FAMILY_IPV4 && origin != INDEX_NONE && ntohl(dst.v4) < 0xe0000000 && is_query(flow))
         judge_forks(f, origin, flow, out, &p, &q);
     if (there)

@@ -154,7 +154,7 @@ static void walk_key(const struct packet *p, struct flow_key *key) {
 
 static struct hop *add_hop(struct walk *w, uint32_t node, uint16_t in) {
     struct hop *h = &w->hops[w->n++];
-    *h = (struct hop){.node = node, .in = in, .out = PORT_NONE, .route = ROUTE_NONE};
+    *h = (struct hop){.node = node, .in = in, .out = PORT_NONE, .nic = INDEX_NONE, .route = ROUTE_NONE};
     return h;
 }
 
@@ -186,6 +186,7 @@ static bool cross_into_gateway(struct fabric *f, struct walk *w, const struct pa
         return true;
     struct hop *h = add_hop(w, next->node, next->in);
     walk_key(p, &h->key);
+    h->nic = from->nic;
     return lost(h, DROP_FORWARDING_OFF);
 }
 
@@ -203,8 +204,10 @@ static bool cross_to_nic(struct fabric *f, struct walk *w, const struct packet *
         walk_key(p, &h->key);
     }
     h->out = port_linked(g, LINK_SUBNET, INDEX_NONE);
-    if (!nic->ip_forwarding && p->dst != nic->addr.v4)
+    if (!nic->ip_forwarding && p->dst != nic->addr.v4) {
+        h->nic = nic_index;
         return lost(h, DROP_FORWARDING_OFF);
+    }
     return enter_nic(f, nic_index, next);
 }
 

@@ -61,7 +61,6 @@ static void warm_up(struct runner *r)
 {
     struct replay_configuration *c = r->c;
     struct ticks t = {0};
-    uint64_t total = 0;
     start_anew(r);
     c->n_stages = c->node->n_stages;
     for (unsigned i = 0; i < c->n_stages; i++)
@@ -70,6 +69,7 @@ static void warm_up(struct runner *r)
     next_lap(r, &r->cost);
     lap_time(c, &r->cost, r->offset, &t);
     next_lap(r, &r->cost);
+    uint64_t total = t.lost;
     for (unsigned i = 0; i < c->n_stages; i++)
         total += t.stage[i];
     double laps = SAMPLE_NS * (double)clock_tsc_hz() / NS_PER_S / (double)(total + 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Charts of all configurations, one horizontal bar each: names stay legible on a narrow page. Colours are Okabe and Ito's,
- * which the colour-blind tell apart; each bar is outlined in white so that neighbours differ without colour, too.
+ * Charts of all configurations, one horizontal bar each: names stay legible on a narrow page. Colours are Okabe and
+ * Ito's, which the colour-blind tell apart; bars are outlined in white so that neighbours differ without colour, too.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -76,8 +76,8 @@ static char *stacked_script(const struct view *v, const struct chart *c)
     script_head(v, c, rows, f);
     fprintf(f, c->share ? "set xrange [0:100]\nplot " : "set xrange [0:*]\nplot ");
     for (unsigned s = 0; s < c->n_series; s++)
-        fprintf(f, "'data' index %u using (($2+$3)/2):1:(($3-$2)/2):(0.32) with boxxyerror fc rgb '%s' title '%s', \\\n", s,
-                c->series[s].colour, label_of(v->arena, c->series[s].name));
+        fprintf(f, "'data' index %u using (($2+$3)/2):1:(($3-$2)/2):(0.32) with boxxyerror fc rgb '%s' title '%s', \\\n",
+                s, c->series[s].colour, label_of(v->arena, c->series[s].name));
     fprintf(f, "'data' index %u using 2:1:3 with labels left offset 0.6,0 tc rgb '#1f2933' notitle\n", c->n_series);
     fclose(f);
     return out;
@@ -143,8 +143,8 @@ static int series_of(struct chart *c, const char *name)
 static void draw_stages(struct view *v, struct pictures *out)
 {
     struct chart c = {.name = "cost-stages", .title = "Cost of a packet by stage", .unit = "TSC cycles a packet",
-                      .caption = "What a packet costs in each stage of the core, by configuration. The figure at the end "
-                                 "of a bar is the sum.",
+                      .caption = "What a packet costs in each stage of the core, by configuration. The figure at the "
+                                 "end of a bar is the sum.",
                       .values = xzalloc(v->list.n * SERIES_MAX, sizeof(double))};
     for (size_t i = 0; i < v->list.n; i++) {
         size_t k;
@@ -188,19 +188,20 @@ static void draw_ratios(struct view *v, struct pictures *out)
 {
     struct chart c = {.name = "cost-ratio", .title = "Cost against the base, with 95 % interval",
                       .unit = "ratio of cycles a packet; under 1 is cheaper",
-                      .caption = "The ratio of each configuration's cost to the base's, from pairs of interleaved runs, with "
-                                 "its 95 % interval. Where the interval holds 1, no difference is shown."};
+                      .caption = "The ratio of each configuration's cost to the base's, from pairs of interleaved "
+                                 "runs, with its 95 % interval. Where the interval holds 1, no difference is shown."};
     char *script = NULL, *data = NULL;
     size_t size, size_data, rows = 0;
     FILE *f = open_memstream(&script, &size), *d = open_memstream(&data, &size_data);
     script_head(v, &c, v->list.n, f);
-    fprintf(f, "unset key\nset offsets graph 0.06, graph 0.06, 0, 0\nset arrow from 1, graph 0 to 1, graph 1 nohead lw 1.5 "
-               "dt 2 lc rgb '#1f2933'\nset style line 1 lc rgb '#0072B2' lw 3 pt 7 ps 0.9\n"
+    fprintf(f, "unset key\nset offsets graph 0.06, graph 0.06, 0, 0\nset arrow from 1, graph 0 to 1, graph 1 nohead "
+               "lw 1.5 dt 2 lc rgb '#1f2933'\nset style line 1 lc rgb '#0072B2' lw 3 pt 7 ps 0.9\n"
                "plot 'data' using 2:1:3:4 with xerrorbars ls 1\n");
     for (size_t i = 0; i < v->list.n; i++) {
         const json_t *compared = comparison_of(&v->list.v[i]), *interval = value_at(compared, "interval");
         const json_t *low = json_array_get(interval, 0), *high = json_array_get(interval, 1);
-        if (json_is_number(low) && json_is_number(high) && strcmp(text_at(compared, "base"), v->list.v[i].name) && ++rows)
+        if (json_is_number(low) && json_is_number(high) && strcmp(text_at(compared, "base"), v->list.v[i].name) &&
+            ++rows)
             fprintf(d, "%zu %.6f %.6f %.6f\n", i, number_at(compared, "ratio"), json_number_value(low),
                     json_number_value(high));
     }
@@ -217,8 +218,8 @@ static void draw_ratios(struct view *v, struct pictures *out)
 void charts_draw(struct view *v, struct pictures *out)
 {
     draw_verdicts(v, out, "model", "verdicts-model", "Flows by verdict of the model",
-                  "What the route tables and NAT do with each flow there and back. The figure at the end of a bar counts "
-                  "the flows.");
+                  "What the route tables and NAT do with each flow there and back. The figure at the end of a bar "
+                  "counts the flows.");
     draw_verdicts(v, out, "observed", "verdicts-observed", "Flows by what the capture shows",
                   "What the captured packets alone prove about each flow, without the scenario.");
     draw_stages(v, out);

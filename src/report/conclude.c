@@ -31,7 +31,8 @@ const char *finding_fault(struct arena *a, const json_t *finding)
     const char *text = text_at(finding, "text");
     if (*text)
         return sentence(a, text);
-    return arena_printf(a, "%s: %s.", flow_text(a, value_at(finding, "flow")), verdict_label(text_at(finding, "verdict")));
+    return arena_printf(a, "%s: %s.", flow_text(a, value_at(finding, "flow")),
+                        verdict_label(text_at(finding, "verdict")));
 }
 
 const char *finding_cause(struct arena *a, const json_t *finding)
@@ -73,7 +74,8 @@ const char *finding_mend(struct arena *a, const json_t *finding)
     if (*refused)
         return arena_printf(a, "%s Refused: %s", text, sentence(a, refused));
     if (true_at(mend, "proven"))
-        return arena_printf(a, "%s Proved on the whole trace: it mends every flow of this cause and breaks none.", text);
+        return arena_printf(a, "%s Proved on the whole trace: it mends every flow of this cause and breaks none.",
+                            text);
     return arena_printf(a, "%s Not proved: flows were evicted or the input was cut.", text);
 }
 
@@ -234,7 +236,8 @@ static void say_cost(struct arena *a, const struct configuration *c, struct conc
     if (compared && strcmp(text_at(compared, "base"), c->name))
         ratio = arena_printf(a, ", %s times that of %s: %s", ratio_text(a, compared), text_at(compared, "base"),
                              text_at(compared, "verdict"));
-    say(out, "Cost", TONE_NONE, arena_printf(a, "%.1f TSC cycles a packet (median)%s.", number_at(cycles, "median"), ratio));
+    say(out, "Cost", TONE_NONE, arena_printf(a, "%.1f TSC cycles a packet (median)%s.", number_at(cycles, "median"),
+                                             ratio));
 }
 
 /* The state is the worst thing that the lines say. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Text on its way out. Whatever comes from a document is hostile until it is escaped; so `emit` escapes every %s for the
- * kind of output, and only the format itself is taken as markup.
+ * Text on its way out. Whatever comes from a document is hostile until it is escaped; so `emit` escapes every %s for
+ * the kind of output, and only the format itself is taken as markup.
  */
 #ifndef FWDLAB_REPORT_EMIT_H
 #define FWDLAB_REPORT_EMIT_H

@@ -72,7 +72,8 @@ static void conclusions(const struct view *v, struct out *o)
 
 static void figure(struct out *o, const char *css, const struct picture *p)
 {
-    emit(o, "<figure class=\"%s\"><div class=\"picture\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">", css, p->caption);
+    emit(o, "<figure class=\"%s\"><div class=\"picture\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">", css,
+         p->caption);
     fputs(p->svg, o->f);
     emit(o, "</div><figcaption>%s</figcaption></figure>\n", p->caption);
 }
@@ -164,15 +165,15 @@ static void glossary(struct out *o)
     static const char *const groups[] = {"model", "observed", "nat"};
     static const char *const titles[] = {"Verdicts of the model", "Verdicts of the capture",
                                          "Verdicts from two capture points with NAT between"};
-    emit(o, "<p>Flows are named from their initiator, as he sends them, before NAT. The <strong>model</strong> walks each "
-         "flow of the trace there and back through the scenario’s route tables and NAT; the <strong>capture</strong> alone "
-         "shows where both directions crossed the router. A mend is called <strong>proved</strong> when the whole trace was "
-         "judged again with it: every flow of the same cause works, and none that worked is lost. It is "
+    emit(o, "<p>Flows are named from their initiator, as he sends them, before NAT. The <strong>model</strong> walks "
+         "each flow of the trace there and back through the scenario’s route tables and NAT; the "
+         "<strong>capture</strong> alone shows where both directions crossed the router. A mend is called "
+         "<strong>proved</strong> when the whole trace was judged again with it: every flow of the same cause works, and none that worked is lost. It is "
          "<strong>refused</strong> when it would break or translate others.</p>\n"
          "<p>Cycles are those of the time-stamp counter, for one packet, the median of the samples. Configurations are "
-         "compared only within one interleaved run, pair by pair; the interval is a 95 %% bootstrap interval of the median "
-         "ratio. <em>Same</em> and <em>worse</em> are said only when the whole interval says so, else <em>unclear</em>. A "
-         "machine counts as quiet when it lost under 0.1 %% of the time.</p>\n");
+         "compared only within one interleaved run, pair by pair; the interval is a 95 %% bootstrap interval of the "
+         "median ratio. <em>Same</em>, <em>better</em> and <em>worse</em> are said only when the whole interval says "
+         "so, else <em>unclear</em>. A machine counts as quiet when it lost under 0.1 %% of the time.</p>\n");
     for (size_t g = 0; g < 3; g++) {
         emit(o, "<h3>%s</h3>\n<dl class=\"glossary\">\n", titles[g]);
         for (const char *const *name = verdict_names(groups[g]); *name; name++)
@@ -185,15 +186,16 @@ static void head(const struct view *v, struct out *o)
 {
     static const char *const nav[][2] = {
         {"comparison", "Comparison"}, {"pictures", "Pictures"}, {"findings", "Findings"}, {"topology", "Topology"},
-        {"routes", "Routes and scenarios"}, {"packets", "Packets and NAT"}, {"cost", "Cost"}, {"ground", "Machine and inputs"},
+        {"routes", "Routes and scenarios"}, {"packets", "Packets and NAT"}, {"cost", "Cost"},
+        {"ground", "Machine and inputs"},
         {"reading", "How to read this"}};
     const char *title = v->list.n ? v->list.v[0].title : "Forwarding report";
     emit(o, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
          "<meta name=\"color-scheme\" content=\"light dark\">\n<title>%s: forwarding report</title>\n<style>\n", title);
     fputs(page_style, o->f);
-    emit(o, "</style></head>\n<body>\n<header><div class=\"wrap\"><h1>%s</h1>\n<p class=\"lead\">Forwarding report of %zu "
-         "%s, drawn from %u %s.</p>\n<nav aria-label=\"Sections\"><ul>\n", title, v->list.n,
+    emit(o, "</style></head>\n<body>\n<header><div class=\"wrap\"><h1>%s</h1>\n<p class=\"lead\">Forwarding report "
+         "of %zu %s, drawn from %u %s.</p>\n<nav aria-label=\"Sections\"><ul>\n", title, v->list.n,
          v->list.n == 1 ? "configuration" : "configurations", v->n_docs, v->n_docs == 1 ? "document" : "documents");
     for (size_t i = 0; i < sizeof nav / sizeof *nav; i++)
         emit(o, "<li><a href=\"#%s\">%s</a></li>\n", nav[i][0], nav[i][1]);
@@ -263,6 +265,7 @@ void page_html(const struct view *v, const struct report_pictures *p, FILE *f)
     evidence(v, &o);
     section(&o, "reading", "How to read this");
     glossary(&o);
-    emit(&o, "</section>\n</main>\n<footer><div class=\"wrap\">Made by fwdlab from result documents alone.</div></footer>\n"
+    emit(&o, "</section>\n</main>\n<footer><div class=\"wrap\">Made by fwdlab from result documents "
+             "alone.</div></footer>\n"
          "</body></html>\n");
 }

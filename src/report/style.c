@@ -3,9 +3,11 @@
 #include "page.h"
 
 const char page_style[] =
-    ":root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--ink:#1f2933;--soft:#52606d;--line:#d5dade;--link:#0b5cad;"
+    ":root{color-scheme:light dark;"
+    "--page:#f6f7f9;--card:#fff;--ink:#1f2933;--soft:#52606d;--line:#d5dade;--link:#0b5cad;"
     "--good:#0a6640;--good-bg:#e3f4ea;--warn:#8a4b00;--warn-bg:#fdf0d9;--bad:#a61b1b;--bad-bg:#fde8e8;--head:#eef1f4}\n"
-    "@media (prefers-color-scheme:dark){:root{--page:#12171d;--card:#1b222a;--ink:#e6eaee;--soft:#a9b4bf;--line:#35404b;"
+    "@media (prefers-color-scheme:dark){:root{"
+    "--page:#12171d;--card:#1b222a;--ink:#e6eaee;--soft:#a9b4bf;--line:#35404b;"
     "--link:#7cb8f5;--good:#7fd6a6;--good-bg:#143526;--warn:#f4c275;--warn-bg:#3a2a10;--bad:#ff9c9c;--bad-bg:#421a1a;"
     "--head:#232c36}}\n"
     "*{box-sizing:border-box}\n"
@@ -55,7 +57,8 @@ const char page_style[] =
     ".picture svg{display:block;width:100%;height:auto;min-width:34rem;margin:0 auto}\n"
     ".chart svg{max-width:52rem}\n"
     "figcaption{padding:.6rem .9rem;font-size:.92rem;border-top:1px solid var(--line)}\n"
-    "summary{cursor:pointer;padding:.3rem 0;color:var(--link)}.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));gap:1rem;align-items:start}"
+    "summary{cursor:pointer;padding:.3rem 0;color:var(--link)}"
+    ".charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));gap:1rem;align-items:start}"
     ".charts figure{margin:0}\n"
     "footer{border-top:1px solid var(--line);margin-top:3rem;padding:1rem 0 2rem;color:var(--soft);font-size:.9rem}\n"
     "@media (max-width:40rem){body{font-size:15.5px}.wrap{padding:0 .9rem}header{padding:1.4rem 0 .8rem}"

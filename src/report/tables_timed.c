@@ -83,7 +83,8 @@ void table_stages(const struct view *v, struct out *o)
 void table_sending(const struct view *v, struct out *o)
 {
     struct table t = {.arena = v->arena, .caption = "Latency and sending"};
-    static const char *const titles[] = {"Configuration", "Pace", "Laps", "Median", "99 %", "99.9 %", "Max", "Slip 99 %",
+    static const char *const titles[] = {"Configuration", "Pace", "Laps", "Median", "99 %", "99.9 %", "Max", "Slip "
+                                                                                                             "99 %",
                                          "Gap error 99 %"};
     heads(&t, titles, 9, 2);
     for (size_t i = 0; i < v->list.n; i++) {
@@ -158,7 +159,8 @@ void table_machines(const struct view *v, struct out *o)
         if (again || !env)
             continue;
         json_array_foreach(value_at(env, "flags"), k, flag)
-            flags = arena_printf(v->arena, "%s%s%s", flags, k ? " " : "", json_string_value(flag) ? json_string_value(flag)
+            flags = arena_printf(v->arena, "%s%s%s", flags, k ? " " : "", json_string_value(flag) ?
+                                 json_string_value(flag)
                                                                                                   : "");
         table_cell(&t, TONE_NONE, "%s", text_at(env, "cpu"));
         table_cell(&t, TONE_NONE, "%s", flags);
@@ -173,7 +175,8 @@ void table_machines(const struct view *v, struct out *o)
 void table_noise(const struct view *v, struct out *o)
 {
     struct table t = {.arena = v->arena, .caption = "Noise floor: gaps that a busy loop saw"};
-    static const char *const titles[] = {"Document", "Quiet", "Time lost", "Share", "Gap median", "99.99 %", "Max", "Window"};
+    static const char *const titles[] = {"Document", "Quiet", "Time lost", "Share", "Gap median", "99.99 %", "Max",
+                                         "Window"};
     heads(&t, titles, 8, 2);
     for (unsigned i = 0; i < v->n_docs; i++) {
         const json_t *noise = value_at(v->docs[i].doc, "environment.noise");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The topology in columns: what is behind a switch to the left of the node under test, the gateways to its right, and what
- * lies behind them further right. Gateways of one network share a column and a frame, which stands for the links among
- * them. More than NODES_MAX nodes are not drawn.
+ * The topology in columns: what is behind a switch to the left of the node under test, the gateways to its right,
+ * and what lies behind them further right. Gateways of one network share a column and a frame, which stands for the
+ * links among them. More than NODES_MAX nodes are not drawn.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,7 +187,8 @@ static void draw_frames(const struct drawing *d, struct out *o)
         char *network = arena_strdup(d->arena, s->name);
         network[strcspn(network, "/")] = 0;
         emit(o, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"12\" fill=\"#f3f6f9\" stroke=\"#8a97a5\" "
-             "stroke-dasharray=\"5 4\"/>\n<text x=\"%d\" y=\"%d\" font-size=\"13\" fill=\"#3e4c59\">network %s</text>\n",
+             "stroke-dasharray=\"5 4\"/>\n<text x=\"%d\" y=\"%d\" font-size=\"13\" fill=\"#3e4c59\">network "
+             "%s</text>\n",
              s->x - FRAME, top - FRAME, BOX_W + 2 * FRAME, bottom - top + 2 * FRAME, s->x - FRAME + 4, top - FRAME - 6,
              network);
     }
@@ -241,8 +242,8 @@ static void draw_links(const struct drawing *d, struct out *o)
         bool level = a->column == b->column; /* bows out to the right */
         int ya = link_y(d, a, b, i), yb = link_y(d, b, a, i);
         int xa = a->x + BOX_W, xb = b->x + (level ? BOX_W : 0), bend = level ? GAP_X / 2 : (xb - xa) / 2;
-        emit(o, "<path d=\"M%d %d C%d %d %d %d %d %d\" fill=\"none\" stroke=\"#52606d\" stroke-width=\"1.6\"/>\n", xa, ya,
-             xa + bend, ya, level ? xb + bend : xb - bend, yb, xb, yb);
+        emit(o, "<path d=\"M%d %d C%d %d %d %d %d %d\" fill=\"none\" stroke=\"#52606d\" stroke-width=\"1.6\"/>\n", xa,
+             ya, xa + bend, ya, level ? xb + bend : xb - bend, yb, xb, yb);
         if (true_at(a->json, "router") && !strcmp(a->kind, "machine"))
             draw_port(o, a_port, xa, ya, true);
         if (true_at(b->json, "router") && !strcmp(b->kind, "machine"))
@@ -284,15 +285,18 @@ static void draw_spot(const struct drawing *d, const struct spot *s, struct out 
          tested ? "#b45309" : "#52606d", tested ? "3" : "1.4");
     const char *name = is_gateway(s) ? strchr(s->name, '/') + 1 : s->name;
     draw_line(o, s, 0, "font-size=\"14\" font-weight=\"600\" fill=\"#1f2933\"", name);
-    const char *role = arena_printf(d->arena, "%s%s", !strcmp(s->kind, "machine") && true_at(s->json, "router") ? "router"
-                                    : is_gateway(s) ? "subnet gateway" : s->kind, tested ? ", under test" : "");
+    bool routes = !strcmp(s->kind, "machine") && true_at(s->json, "router");
+    const char *role = routes ? "router" : is_gateway(s) ? "subnet gateway" : s->kind;
+    if (tested)
+        role = arena_printf(d->arena, "%s, under test", role);
     draw_line(o, s, 1, "font-size=\"12\" fill=\"#52606d\"", role);
     json_array_foreach(value_at(s->json, "addresses"), i, value) {
         address = json_string_value(value) ? json_string_value(value) : "";
         if (i == 2 && json_array_size(value_at(s->json, "addresses")) > 3)
             address = arena_printf(d->arena, "and %zu more", json_array_size(value_at(s->json, "addresses")) - 2);
         if (i < 3)
-            draw_line(o, s, 2 + (int)i, "font-size=\"12\" font-family=\"ui-monospace,monospace\" fill=\"#1f2933\"", address);
+            draw_line(o, s, 2 + (int)i, "font-size=\"12\" font-family=\"ui-monospace,monospace\" fill=\"#1f2933\"",
+                      address);
     }
     emit(o, "</g>\n");
 }

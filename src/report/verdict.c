@@ -8,7 +8,8 @@ static const struct verdict_text {
     bool harmless;
 } verdicts[] = {
     {"symmetric", "symmetric", "the answer comes back the way the request went", true},
-    {"asym_benign", "asymmetric, harmless", "the ways differ, but every node that keeps state sees both directions", true},
+    {"asym_benign", "asymmetric, harmless", "the ways differ, but every node that keeps state sees both directions",
+     true},
     {"asym_possible", "asymmetric at times", "some choices among equal routes break the flow", false},
     {"asym_breaks", "asymmetric, breaks", "the answer takes another way than a node that keeps state expects", false},
     {"no_return_route", "no way back", "some node has no route for the answer", false},
@@ -19,7 +20,8 @@ static const struct verdict_text {
     {"nexthop_asym", "other neighbour", "the answer came by another neighbour on the same interface", false},
     {"reverse_elsewhere", "answered elsewhere", "the requests prove an answer that this capture never saw", false},
     {"unanswered", "unanswered", "no answer was seen and nothing proves that there was one", true},
-    {"one_way_capture", "one-way capture", "no flow between these interfaces was seen both ways: nobody is accused", true},
+    {"one_way_capture", "one-way capture", "no flow between these interfaces was seen both ways: nobody is accused",
+     true},
     {"unobservable", "cannot be told", "the capture does not show enough to judge", true},
     {"nat_bypass", "not translated", "left without the translation that it should have got", false},
     {"wrong_nat", "wrongly translated", "translated to another address or port than the session's", false},
@@ -60,6 +62,7 @@ const char *const *verdict_names(const char *group)
                                         "rpf_drop", "dropped", "unmodelled", NULL};
     static const char *const observed[] = {"symmetric", "iface_asym", "nexthop_asym", "reverse_elsewhere", "unanswered",
                                            "one_way_capture", "unobservable", NULL};
-    static const char *const nat[] = {"nat_bypass", "wrong_nat", "double_mapping", "nat_filtered", "port_exhausted", NULL};
+    static const char *const nat[] = {"nat_bypass", "wrong_nat", "double_mapping", "nat_filtered", "port_exhausted",
+                                      NULL};
     return !strcmp(group, "model") ? model : !strcmp(group, "observed") ? observed : nat;
 }

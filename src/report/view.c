@@ -67,7 +67,8 @@ const char *route_text(struct arena *a, const json_t *route)
     const char *via = text_at(route, "via"), *dev = text_at(route, "dev"), *name = text_at(route, "name");
     const char *origin = text_at(route, "origin");
     const json_t *metric = value_at(route, "metric");
-    char *out = arena_printf(a, "%s%s%s%s%s", text_at(route, "prefix"), *via ? " via " : "", via, *dev ? " dev " : "", dev);
+    char *out = arena_printf(a, "%s%s%s%s%s", text_at(route, "prefix"), *via ? " via " : "", via, *dev ? " dev " : "",
+                             dev);
     if (json_is_integer(metric))
         out = arena_printf(a, "%s metric %lld", out, json_integer_value(metric));
     if (*origin || *name)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Documents as a report looks at them: one configuration with its analysis and its replay. Nothing in a document is taken
- * for granted: a key that is missing or of another type reads as absent, empty or 0.
+ * Documents as a report looks at them: one configuration with its analysis and its replay. Nothing in a document is
+ * taken for granted: a key that is missing or of another type reads as absent, empty or 0.
  */
 #ifndef FWDLAB_REPORT_VIEW_H
 #define FWDLAB_REPORT_VIEW_H

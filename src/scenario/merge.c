@@ -99,7 +99,7 @@ static const struct tree *over_base(const struct tree *t, const char *file, stru
         return tree_merge(NULL, t, arena, c);
     if (base->kind != TREE_TEXT || !*base->text) {
         complain(c, base->at, SEVERITY_ERROR, "\"base\" is %s",
-                 *tree_kind_name(base) == 't' ? "empty" : tree_kind_name(base));
+                 base->kind == TREE_TEXT ? "empty" : tree_kind_name(base));
         complain_hint(c, "base: the path of a file, relative to this one");
         return NULL;
     }

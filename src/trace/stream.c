@@ -147,7 +147,8 @@ void stream_close(struct stream *s) {
 /* Makes room behind the window's end: moves what is left to the front, doubles the buffer when that is not enough. */
 static void window_make_room(struct stream *s) {
     size_t have = (size_t)(s->end - s->start);
-    memmove(s->buf, s->start, have);
+    if (s->start != s->buf)
+        memmove(s->buf, s->start, have);
     if (have == s->cap)
         s->buf = xrealloc(s->buf, s->cap *= 2, 1);
     s->start = s->buf;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Any bytes as a scenario, and what loads goes on to be built: either complaints with a place, or nodes with tables. */
-#include <stdlib.h>
 #include <fwdlab/control/control.h>
+#include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

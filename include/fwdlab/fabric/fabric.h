@@ -19,6 +19,7 @@ struct hop {
     uint8_t verdict;       /* enum verdict: DELIVER ends the walk well, DROP ends it */
     uint8_t reason;        /* enum drop */
     bool edge;             /* the platform's delivery at the NIC's own subnet: no routing decision */
+    uint32_t nic;          /* the NIC at whose edge the platform refused it; INDEX_NONE */
     uint32_t route;        /* index in the node's route_table_routes: the winner; ROUTE_NONE */
     struct flow_key key;   /* the packet's, as it left this node */
 };
@@ -40,6 +41,7 @@ struct judgement {
     bool translated;         /* some node changed addresses or ports on the way there */
     double probability;      /* ASYM_POSSIBLE: share of ECMP choices that break the flow or bend its way back */
     uint32_t cause_node;     /* where the answer leaves the mirror of the way there; for DROPPED where it ended; INDEX_NONE */
+    uint32_t cause_nic;      /* scenario NIC whose edge refused it (IP forwarding off); INDEX_NONE */
     struct route cause_route; /* the route that won there; prefix.addr.family FAMILY_NONE: none did */
     uint16_t mend_port;      /* port of cause_node that the answer should have left by; PORT_NONE: unknown */
     struct ip mend_via;      /* and the neighbour it should have gone to */

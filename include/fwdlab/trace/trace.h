@@ -63,7 +63,7 @@ struct trace_memory {
     uint64_t bytes;     /* captured bytes of all packets */
     void *owner;
 };
-/* NULL on error (errno says which). max_bytes: of captured bytes, EFBIG beyond it; 0: no limit. */
+/* NULL on error. max_bytes limits the captured bytes (0: no limit); beyond it errno is EFBIG. */
 struct trace_memory *trace_preload(const char *path, uint64_t max_bytes, struct err *e);
 void trace_memory_destroy(struct trace_memory *m);
 

@@ -4,10 +4,10 @@
 #define TESTS_CONTROL_HELPER_H
 
 #include <criterion/criterion.h>
+#include <fwdlab/control/control.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <fwdlab/control/control.h>
 
 #define NESTED FWDLAB_SOURCE "/traces/nested-host/"
 #define VARIANT "fwdlab: 1\nbase: routed.yaml\nname: variant\n"
@@ -65,7 +65,8 @@ static inline void expect_routes(const struct built *b, const char *name, const 
 }
 
 /* The route that wins for a destination, as text; "none". */
-static inline void expect_winner(const struct built *b, const char *name, const char *destination, const char *expected) {
+static inline void expect_winner(const struct built *b, const char *name, const char *destination,
+                                 const char *expected) {
     const struct control_node *n = node_of(b, name);
     struct ip dst;
     uint32_t path;

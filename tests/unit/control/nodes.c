@@ -21,9 +21,21 @@ static void expect_ports(const struct built *b, const char *name, const char *ex
 }
 
 Test(nodes, order_and_names) {
-    static const char *const names[] = {"hyperv", "guest1", "guest2", "nat-machine", "azure-vm", "onprem-pc", "web-server",
-                                        "echo-server", "platform-dns", "nested-fun/nat", "nested-fun/hyper-v-lan",
-                                        "nested-fun/ghosted", "nested-fun/azure-vms", "nested-fun/GatewaySubnet", "internet",
+    static const char *const names[] = {"hyperv",
+                                        "guest1",
+                                        "guest2",
+                                        "nat-machine",
+                                        "azure-vm",
+                                        "onprem-pc",
+                                        "web-server",
+                                        "echo-server",
+                                        "platform-dns",
+                                        "nested-fun/nat",
+                                        "nested-fun/hyper-v-lan",
+                                        "nested-fun/ghosted",
+                                        "nested-fun/azure-vms",
+                                        "nested-fun/GatewaySubnet",
+                                        "internet",
                                         "on-premises"};
     struct built b = build_file("routed");
     cr_assert_eq(b.control->n_nodes, sizeof names / sizeof *names);
@@ -47,8 +59,9 @@ Test(nodes, ports) {
     expect_ports(&b, "guest2", "eth0:switch:nested-switch ");
     expect_ports(&b, "onprem-pc", "eth0:lan:on-premises ");
     expect_ports(&b, "nested-fun/nat", "subnet:subnet:nat network:network:nested-fun internet:node:internet ");
-    expect_ports(&b, "nested-fun/GatewaySubnet", "subnet:subnet:GatewaySubnet network:network:nested-fun "
-                                                 "internet:node:internet on-premises:node:on-premises ");
+    expect_ports(&b, "nested-fun/GatewaySubnet",
+                 "subnet:subnet:GatewaySubnet network:network:nested-fun "
+                 "internet:node:internet on-premises:node:on-premises ");
     expect_ports(&b, "internet", "lan:lan:internet nested-fun:network:nested-fun ");
     expect_ports(&b, "on-premises", "lan:lan:on-premises nested-fun:node:nested-fun/GatewaySubnet ");
 
@@ -56,7 +69,8 @@ Test(nodes, ports) {
     cr_expect(nic1->addr == htonl(0x0a000004) && nic1->len == 24 && nic1->has_mac && nic1->rpf == RPF_OFF);
     cr_expect(nic1->mac.byte[0] == 2 && nic1->mac.byte[5] == 4);
     const struct port *gateway = node_of(&b, "nested-fun/nat")->node.ports;
-    cr_expect(gateway[0].addr == htonl(0x0a000001) && gateway[0].len == 24 && !gateway[0].has_mac && gateway[1].addr == 0);
+    cr_expect(gateway[0].addr == htonl(0x0a000001) && gateway[0].len == 24 && !gateway[0].has_mac &&
+              gateway[1].addr == 0);
     cr_expect_eq(node_of(&b, "guest1")->ports[0].nic,
                  scenario_nic_find(b.scenario, scenario_machine_find(b.scenario, "guest1"), "eth0"));
     cr_expect_eq(node_of(&b, "internet")->ports[0].nic, INDEX_NONE);
@@ -64,8 +78,9 @@ Test(nodes, ports) {
 }
 
 Test(nodes, nat_and_reverse_path_filter) {
-    struct built b = build_text(VARIANT "machines: { hyperv: { nics: { NIC2: { rp_filter: 1 }, switch: { rp_filter: 2 } },\n"
-                                        "  nat: { ports: 2000-2999, max_sessions: 100, timers: { udp: 7, other: 9 } } } }\n");
+    struct built b =
+        build_text(VARIANT "machines: { hyperv: { nics: { NIC2: { rp_filter: 1 }, switch: { rp_filter: 2 } },\n"
+                           "  nat: { ports: 2000-2999, max_sessions: 100, timers: { udp: 7, other: 9 } } } }\n");
     const struct node *node = &node_of(&b, "hyperv")->node;
     const struct nat_config *config = nat_config_get(node->nat);
     cr_expect(config->personality == NAT_CONNTRACK && config->outside_port == 0 && config->n_addresses == 1);
@@ -114,19 +129,20 @@ Test(nodes, a_backend_that_refuses_is_an_error_with_a_place) {
 /* N10: a second host, with a floating subnet and a route of its own. */
 Test(nodes, two_hosts) {
     struct built b = build_text(
-        VARIANT "networks: { nested-fun: { space: [10.0.0.0/22, 10.0.4.0/24, 10.0.255.0/27],\n"
-                "    subnets: { ghosted-2: { prefix: 10.0.4.0/24, floating: true } } } }\n"
-                "route_tables: { Routes-for-nested-VMs: { Host-2: { prefix: 10.0.4.0/24, next_hop: 10.0.1.5 } } }\n"
-                "switches: { nested-switch-2: {} }\n"
-                "machines:\n"
-                "  hyperv: { routes: { Host-2: { prefix: 10.0.4.0/24, via: 10.0.1.1, nic: NIC2, metric: 256 } } }\n"
-                "  hyperv-2:\n"
-                "    router: true\n"
-                "    nics:\n"
-                "      NIC1: { subnet: nested-fun/nat, address: 10.0.0.5/24 }\n"
-                "      NIC2: { subnet: nested-fun/hyper-v-lan, address: 10.0.1.5/24, gateway: none, ip_forwarding: true }\n"
-                "      switch: { switch: nested-switch-2, address: 10.0.4.1/24 }\n"
-                "    nat: { outside: NIC1, personality: interface }\n");
+        VARIANT
+        "networks: { nested-fun: { space: [10.0.0.0/22, 10.0.4.0/24, 10.0.255.0/27],\n"
+        "    subnets: { ghosted-2: { prefix: 10.0.4.0/24, floating: true } } } }\n"
+        "route_tables: { Routes-for-nested-VMs: { Host-2: { prefix: 10.0.4.0/24, next_hop: 10.0.1.5 } } }\n"
+        "switches: { nested-switch-2: {} }\n"
+        "machines:\n"
+        "  hyperv: { routes: { Host-2: { prefix: 10.0.4.0/24, via: 10.0.1.1, nic: NIC2, metric: 256 } } }\n"
+        "  hyperv-2:\n"
+        "    router: true\n"
+        "    nics:\n"
+        "      NIC1: { subnet: nested-fun/nat, address: 10.0.0.5/24 }\n"
+        "      NIC2: { subnet: nested-fun/hyper-v-lan, address: 10.0.1.5/24, gateway: none, ip_forwarding: true }\n"
+        "      switch: { switch: nested-switch-2, address: 10.0.4.1/24 }\n"
+        "    nat: { outside: NIC1, personality: interface }\n");
     expect_winner(&b, "hyperv", "10.0.4.2", "10.0.4.0/24 via 10.0.1.1 dev NIC2 metric 256 (static, Host-2)");
     expect_winner(&b, "nested-fun/azure-vms", "10.0.4.2", "10.0.4.0/24 via 10.0.1.5 dev network (user, Host-2)");
     expect_winner(&b, "nested-fun/hyper-v-lan", "10.0.4.2", "10.0.4.0/24 dev network metric 2 (system)");

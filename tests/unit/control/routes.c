@@ -3,8 +3,7 @@
 #include "helper.h"
 
 #define NIC1_FACTS "local 10.0.0.4/32 (connected)\nbroadcast 10.0.0.255/32 (connected)\n"
-#define NIC2                                                                                                           \
-    "local 10.0.1.4/32 (connected)\nbroadcast 10.0.1.255/32 (connected)\n10.0.1.0/24 dev NIC2 (connected)\n"
+#define NIC2 "local 10.0.1.4/32 (connected)\nbroadcast 10.0.1.255/32 (connected)\n10.0.1.0/24 dev NIC2 (connected)\n"
 #define SWITCH                                                                                                         \
     "local 10.0.2.1/32 (connected)\nbroadcast 10.0.2.255/32 (connected)\n10.0.2.0/24 dev switch (connected)\n"
 #define DEFAULT "0.0.0.0/0 via 10.0.0.1 dev NIC1 (static, default)"
@@ -27,7 +26,8 @@ static const struct {
     {"routed", NIC1_FACTS ON_LINK_GATEWAY "\n" DEFAULT "\n" NIC2 SWITCH ROUTE1 "\n" ROUTE2 "\n" ONPREM "\n", true},
     {"without-route-1", NIC1_FACTS ON_LINK_GATEWAY "\n" DEFAULT "\n" NIC2 SWITCH ROUTE2 "\n" ONPREM "\n", true},
     {"connected",
-     NIC1_FACTS "10.0.0.0/24 dev NIC1 (connected)\n" DEFAULT "\n" NIC2 SWITCH ROUTE1 "\n" ROUTE2 "\n" ONPREM "\n", true},
+     NIC1_FACTS "10.0.0.0/24 dev NIC1 (connected)\n" DEFAULT "\n" NIC2 SWITCH ROUTE1 "\n" ROUTE2 "\n" ONPREM "\n",
+     true},
     {"nat-only", NIC1_FACTS "10.0.0.0/24 dev NIC1 (connected)\n" DEFAULT "\n" SWITCH, false},
 };
 
@@ -57,18 +57,22 @@ Test(routes, of_gateways) {
 
 Test(routes, of_sites_and_plain_machines) {
     struct built b = build_file("routed");
-    expect_routes(&b, "internet",
-                  "203.0.113.0/24 dev lan (connected)\n198.51.100.0/24 dev lan (connected)\n168.63.129.16/32 dev lan (connected)\n"
-                  "10.0.0.0/22 dev nested-fun (static, nested-fun)\n10.0.255.0/27 dev nested-fun (static, nested-fun)\n");
+    expect_routes(
+        &b, "internet",
+        "203.0.113.0/24 dev lan (connected)\n198.51.100.0/24 dev lan (connected)\n168.63.129.16/32 dev lan "
+        "(connected)\n"
+        "10.0.0.0/22 dev nested-fun (static, nested-fun)\n10.0.255.0/27 dev nested-fun (static, nested-fun)\n");
     expect_routes(&b, "on-premises",
                   "172.16.0.0/22 dev lan (connected)\n10.0.0.0/22 dev nested-fun metric 1 (bgp, nested-fun)\n"
                   "10.0.255.0/27 dev nested-fun metric 1 (bgp, nested-fun)\n");
-    expect_routes(&b, "guest1",
-                  "local 10.0.2.2/32 (connected)\nbroadcast 10.0.2.255/32 (connected)\n10.0.2.0/24 dev eth0 (connected)\n"
-                  "0.0.0.0/0 via 10.0.2.1 dev eth0 (static, default)\n");
-    expect_routes(&b, "azure-vm",
-                  "local 10.0.3.4/32 (connected)\nbroadcast 10.0.3.255/32 (connected)\n10.0.3.0/24 dev eth0 (connected)\n"
-                  "0.0.0.0/0 via 10.0.3.1 dev eth0 (static, default)\n");
+    expect_routes(
+        &b, "guest1",
+        "local 10.0.2.2/32 (connected)\nbroadcast 10.0.2.255/32 (connected)\n10.0.2.0/24 dev eth0 (connected)\n"
+        "0.0.0.0/0 via 10.0.2.1 dev eth0 (static, default)\n");
+    expect_routes(
+        &b, "azure-vm",
+        "local 10.0.3.4/32 (connected)\nbroadcast 10.0.3.255/32 (connected)\n10.0.3.0/24 dev eth0 (connected)\n"
+        "0.0.0.0/0 via 10.0.3.1 dev eth0 (static, default)\n");
     expect_routes(&b, "platform-dns", "local 168.63.129.16/32 (connected)\n0.0.0.0/0 dev eth0 (static, default)\n");
     destroy(&b);
 }
@@ -103,7 +107,8 @@ Test(routes, route_1_is_hidden_by_the_connected_route) {
         bool route1 = strcmp(routes[i].name, "Route 1") == 0;
         cr_expect_eq(by != ROUTE_NONE, route1, "%s", control_route_format(n, &routes[i], line, sizeof line));
         if (route1)
-            cr_expect_str_eq(control_route_format(n, &routes[by], line, sizeof line), "10.0.0.0/24 dev NIC1 (connected)");
+            cr_expect_str_eq(control_route_format(n, &routes[by], line, sizeof line),
+                             "10.0.0.0/24 dev NIC1 (connected)");
     }
     expect_winner(&b, "hyperv", "10.0.0.10", "10.0.0.0/24 dev NIC1 (connected)");
     destroy(&b);
@@ -137,10 +142,11 @@ Test(routes, precedence_on_the_platform) {
 
 /* A next hop that is nowhere loses the packets; it does not lead them elsewhere. */
 Test(routes, to_what_is_not_there) {
-    struct built b = build_text(VARIANT "sites: null\n"
-                                        "machines: { web-server: null, echo-server: null, platform-dns: null, onprem-pc: null }\n"
-                                        "route_tables: { Routes-for-nested-VMs: { i: { prefix: 0.0.0.0/0, next_hop: internet },"
-                                        " g: { prefix: 172.16.0.0/12, next_hop: gateway } } }\n");
+    struct built b =
+        build_text(VARIANT "sites: null\n"
+                           "machines: { web-server: null, echo-server: null, platform-dns: null, onprem-pc: null }\n"
+                           "route_tables: { Routes-for-nested-VMs: { i: { prefix: 0.0.0.0/0, next_hop: internet },"
+                           " g: { prefix: 172.16.0.0/12, next_hop: gateway } } }\n");
     expect_routes(&b, "nested-fun/nat",
                   "local 10.0.0.1/32 (system)\n10.0.0.0/22 dev network metric 2 (system)\n"
                   "10.0.255.0/27 dev network metric 2 (system)\n");

@@ -3,6 +3,7 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define GUEST "10.0.2.2"
 #define GUEST2 "10.0.2.3"

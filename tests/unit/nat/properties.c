@@ -3,7 +3,7 @@
 #include "wire.h"
 
 #include <fwdlab/base/random.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PACKETS 512
@@ -152,7 +152,7 @@ Test(nat, sessions_are_as_a_list_has_them) {
     const uint64_t tick = 1u << 22, idle = 30 * S;
     for (uint64_t seed = 1; seed <= 10; seed++) {
         struct nat_config config = config_of(NAT_CONNTRACK);
-        config.max_sessions = 300;
+        config.max_sessions = 80;
         config.timers.udp = idle;
         struct nat *n = nat_create(&config);
         struct random r;

@@ -10,10 +10,12 @@
 #include <fwdlab/base/file.h>
 #include <fwdlab/report/report.h>
 
-static char dir[] = "/tmp/fwdlab-report-test-XXXXXX";
+static char dir[64];
 
+/* In memory where that is possible: every file is synced to its disk. */
 static void setup(void)
 {
+    snprintf(dir, sizeof dir, "%s/fwdlab-report-test-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
     cr_assert(mkdtemp(dir));
 }
 static void teardown(void)
@@ -63,7 +65,8 @@ static const char analyze_text[] =
     "       'origin': 'static', 'name': 'NAME'}}, 'text': 'NAME', 'reason': null,"
     "     'mend': {'node': 'NAME', 'change': 'add', 'route': {'prefix': '10.0.0.0/24'}, 'old': null, 'proven': true,"
     "       'refused': null, 'text': 'add NAME'}},"
-    "   {'source': 'observed', 'verdict': 'iface_asym', 'count': 3, 'benign': false, 'reason': null, 'frames': ['NAME'],"
+    "   {'source': 'observed', 'verdict': 'iface_asym', 'count': 3, 'benign': false, 'reason': null, 'frames': "
+    "['NAME'],"
     "     'flow': {'proto': 'icmp', 'src': '10.0.0.10', 'sport': 7, 'dst': '10.0.0.4', 'dport': 8}, 'text': 'as seen',"
     "     'cause': {'node': 'other', 'route': {'prefix': '0.0.0.0/0', 'name': 'NAME'}},"
     "     'mend': {'node': 'NAME', 'change': 'add', 'route': {'prefix': '10.0.0.0/8'}, 'proven': false,"
@@ -108,7 +111,8 @@ static json_t *document(const char *template, const char *name)
 static void html_of(const char *name, const char *more)
 {
     struct err e = {0};
-    struct report_document docs[3] = {{"a.json", document(analyze_text, name)}, {"b.json", document(replay_text, name)}};
+    struct report_document docs[3] = {{"a.json", document(analyze_text, name)}, {"b.json", document(replay_text,
+                                                                                                    name)}};
     unsigned n = 2;
     if (more)
         docs[n++] = (struct report_document){"c.json", parse(more)};
@@ -136,7 +140,8 @@ static void assert_balanced(const char *html)
         if (closing) {
             cr_assert(depth > 0, "closes nothing: %.60s", p);
             depth--;
-            cr_assert(strlen(stack[depth]) == n && !strncmp(stack[depth], name, n), "%s closed by %.40s", stack[depth], p);
+            cr_assert(strlen(stack[depth]) == n && !strncmp(stack[depth], name, n), "%s closed by %.40s",
+                      stack[depth], p);
         } else if (!alone && end[-1] != '/') {
             cr_assert(depth < 64);
             snprintf(stack[depth++], sizeof stack[0], "%.*s", (int)n, name);
@@ -154,9 +159,12 @@ Test(report, page_says_who_is_broken_by_what_and_what_mends_it)
     const char *body = strstr(html, "What this shows");
     cr_assert(body);
     static const char *const in_order[] = {
-        "4 of 9 flows do not work", "On routed the route 10.0.0.0/22 via routed dev NIC2 metric 256 (static, routed) wins.",
-        "add routed. Proved on the whole trace", "Refused: because of routed", "3 of 20 packets are dropped", "2 routed, 1 ttl",
-        "6 packets that it forwarded", "never takes effect", "101.5 TSC cycles a packet (median), 1.250 [1.100, 1.400] times "
+        "4 of 9 flows do not work", "On routed the route 10.0.0.0/22 via routed dev NIC2 metric 256 (static, routed) "
+        "wins.",
+        "add routed. Proved on the whole trace", "Refused: because of routed", "3 of 20 packets are dropped", "2 "
+        "routed, 1 ttl",
+        "6 packets that it forwarded", "never takes effect", "101.5 TSC cycles a packet (median), 1.250 [1.100, "
+        "1.400] times "
         "that of base: worse", "The generator was late", "id=\"comparison\"", "1,234,567"};
     for (size_t i = 0; i < sizeof in_order / sizeof *in_order; i++) {
         body = strstr(body, in_order[i]);
@@ -165,7 +173,9 @@ Test(report, page_says_who_is_broken_by_what_and_what_mends_it)
     static const char *const outside[] = {"<script", "src=", "@import", "url(http", "<link"};
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
         cr_assert_null(strstr(html, outside[i]), "the page is not self-contained: %s", outside[i]);
-    cr_assert(strstr(html, "width=device-width") && strstr(html, "prefers-color-scheme:dark") && strstr(html, "@media print"));
+    cr_assert(strstr(html, "width=device-width") && strstr(html, "prefers-color-scheme:dark") && strstr(html,
+                                                                                                        "@media "
+                                                                                                        "print"));
     free(html);
     char *svg = read_file("topology.svg");
     assert_balanced(svg);
@@ -178,8 +188,10 @@ Test(report, page_says_who_is_broken_by_what_and_what_mends_it)
 
 Test(report, hostile_names_stay_text)
 {
-    static const char *const names[] = {"</style><script>alert(1)</script>", "\\\"><img src=x onerror=alert(1)>", "a|b`c`*d*_e_",
-                                        "'; system('touch x'); '", "`touch x`", "\\u001b[31m\\u0007", "%s%n%d", "&lt;&amp;",
+    static const char *const names[] = {"</style><script>alert(1)</script>", "\\\"><img src=x onerror=alert(1)>",
+                                        "a|b`c`*d*_e_",
+                                        "'; system('touch x'); '", "`touch x`", "\\u001b[31m\\u0007", "%s%n%d",
+                                            "&lt;&amp;",
                                         "..\\/..\\/etc\\/passwd", "\\u202e\\ud83d\\ude00 \\u0085", "-", "\\n\\n# h"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         html_of(names[i], NULL);
@@ -202,7 +214,8 @@ Test(report, charts_are_drawn_or_the_page_says_why_not)
 {
     html_of("routed", NULL);
     char *html = read_file("report.html");
-    if (!strstr(html, "gnuplot cannot be started")) { /* it is optional: without it only the sentence below can be tested */
+    if (!strstr(html, "gnuplot cannot be "
+                      "started")) { /* it is optional: without it only the sentence below can be tested */
         static const char *const charts[] = {"verdicts-model", "verdicts-observed", "cost-stages", "cost-ratio"};
         for (size_t i = 0; i < 4; i++) {
             char file[64], *svg;
@@ -279,8 +292,10 @@ Test(report, replay_of_several_configurations_in_one_document)
 {
     setenv("PATH", "/nonexistent", 1);
     json_t *many = document("{'schema': 'fwdlab.replay/1', 'configurations': [{'scenario': {'name': 'one'}, 'cost':"
-                            " {'tsc_cycles': {'median': 10}}}, {'scenario': {'name': 'two'}, 'cost': {'tsc_cycles': {'median':"
-                            " 20}}}], 'comparison': [{'name': 'two', 'base': 'one', 'ratio': 2, 'interval': [1.9, null],"
+                            " {'tsc_cycles': {'median': 10}}}, {'scenario': {'name': 'two'}, 'cost': {'tsc_cycles': "
+                            "{'median':"
+                            " 20}}}], 'comparison': [{'name': 'two', 'base': 'one', 'ratio': 2, 'interval': [1.9, "
+                            "null],"
                             " 'verdict': 'unclear'}, {'name': 'one', 'base': 'one', 'ratio': 1}]}", "");
     struct report_document d[2] = {{"m.json", many}, {"a.json", document(analyze_text, "two")}};
     char *text = NULL;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Each kind of complaint: its line, its words, its hint, and that it brings no others with it. */
-#include <fwdlab/base/file.h>
 #include "helper.h"
+#include <fwdlab/base/file.h>
 
 struct fault {
     const char *text; /* from line 4 of a variant of routed.yaml */
-    const char *line;    /* its number; or how the last such line of routed.yaml begins */
+    const char *line; /* its number; or how the last such line of routed.yaml begins */
     enum severity severity;
     const char *what, *hint; /* parts of them */
 };
@@ -20,9 +20,10 @@ struct fault {
 #define MAP(text) HOST("nat: { port_maps: { new: { " text " } } }")
 #define SCOPE(text) HOST("dhcp: [ { " text " } ]")
 #define TABLE(text) "route_tables: { Routes-for-nested-VMs: { new: { " text " } } }\n"
+#define TABLES_OFF                                                                                                     \
+    SUBNET("azure-vms: { route_table: null }, GatewaySubnet: { route_table: null }") "route_tables: null\n"
 
 /* Of the form, not of the meaning. */
-#define TABLES_OFF SUBNET("azure-vms: { route_table: null }, GatewaySubnet: { route_table: null }") "route_tables: null\n"
 static const struct fault form[] = {
     {"\nmachnes: {}\n", "5", E, "unknown key \"machnes\"", "did you mean \"machines\"?"},
     {"zzzzzz: 1\n", "4", E, "unknown key \"zzzzzz\"", "allowed: fwdlab, name, title, base"},
@@ -52,7 +53,8 @@ static const struct fault form[] = {
     {PC("switch: basement, address: 10.0.3.9/24"), "4", E, "no such switch", "there are: nested-switch"},
     {PC("site: mars, address: 10.0.3.9/24"), "4", E, "no such site", "there are: internet, on-premises"},
     {SUBNET("nat: { route_table: other }"), "4", E, "no such route table", "there are: Routes-for-nested-VMs"},
-    {SUBNET("azure-vms: { route_table: null }") "route_tables: null\n", "GatewaySubnet:", E, "no such route table", "there are: none"},
+    {SUBNET("azure-vms: { route_table: null }") "route_tables: null\n", "GatewaySubnet:", E, "no such route table",
+     "there are: none"},
     {"sites: { lab: { prefixes: [192.168.0.0/24], gateway: nat } }\n", "4", E, "no such subnet", "nested-fun/nat"},
     {"sites: { lab: { prefixes: [192.168.0.0/24] } }\n", "4", E, "\"gateway\" is missing", "network/subnet"},
     {"sites: { internet: { prefixes: [1.0.0.0/8] } }\n", "4", E, "the Internet has no \"prefixes\"", "remove it"},
@@ -103,42 +105,49 @@ static const struct fault meaning[] = {
      "\"GatewaySubnet\" too"},
     {"sites: { network: { prefixes: [192.168.0.0/24], gateway: nested-fun/GatewaySubnet } }\n", "4", E,
      "cannot be called \"network\"", ""},
-    {"sites: { guest1: { prefixes: [192.168.0.0/24], gateway: nested-fun/GatewaySubnet } }\n", "4", E, "name of a machine",
-     "routed.yaml:"},
-    {PC("subnet: nested-fun/azure-vms, address: 10.0.1.9/24, gateway: none"), "4", E, "is outside its subnet \"azure-vms\"",
-     "10.0.3.4 to 10.0.3.254"},
+    {"sites: { guest1: { prefixes: [192.168.0.0/24], gateway: nested-fun/GatewaySubnet } }\n", "4", E,
+     "name of a machine", "routed.yaml:"},
+    {PC("subnet: nested-fun/azure-vms, address: 10.0.1.9/24, gateway: none"), "4", E,
+     "is outside its subnet \"azure-vms\"", "10.0.3.4 to 10.0.3.254"},
     {PC("subnet: nested-fun/azure-vms, address: 10.0.3.9/23"), "4", E, "has length /23", "10.0.3.9/24"},
-    {PC("subnet: nested-fun/azure-vms, address: 10.0.3.3/24"), "4", E, "10.0.3.3 of NIC \"eth0\" is reserved", "first four"},
+    {PC("subnet: nested-fun/azure-vms, address: 10.0.3.3/24"), "4", E, "10.0.3.3 of NIC \"eth0\" is reserved",
+     "first four"},
     {PC("subnet: nested-fun/azure-vms, address: 10.0.3.255/24"), "4", E, "is reserved", "10.0.3.4 to 10.0.3.254"},
     {SUBNET("azure-vms: { floating: true }"), "azure-vm: ", E, "a floating subnet", "routes only"},
     {PC("subnet: nested-fun/azure-vms, address: 10.0.3.4/24"), "4", E, "both have address 10.0.3.4", "routed.yaml:"},
-    {PC("switch: nested-switch, address: 10.0.9.9/24"), "4", E, "switch \"nested-switch\" carries 10.0.2.0/24", "hyperv"},
+    {PC("switch: nested-switch, address: 10.0.9.9/24"), "4", E, "switch \"nested-switch\" carries 10.0.2.0/24",
+     "hyperv"},
     {PC("switch: nested-switch, address: 10.0.2.0/24"), "4", E, "is the network address", ""},
     {PC("site: on-premises, address: 172.17.0.1/22"), "4", E, "outside its site \"on-premises\"", "172.16.0.0/22"},
     {PC("site: internet, address: 10.0.1.77/32"), "4", E, "belongs to network \"nested-fun\"", "outside 10.0.0.0/22"},
     {PC("switch: nested-switch, address: 10.0.2.9/24, gateway: 10.0.3.1"), "4", E, "not on its link", "10.0.2.0/24"},
     {PC("switch: nested-switch, address: 10.0.2.9/24, gateway: 10.0.2.9"), "4", E, "its own gateway", ""},
-    {PC("subnet: nested-fun/azure-vms, address: 10.0.3.9/24, mac: \"02:0a:00:00:00:04\""), "4", W, "same MAC address", ""},
+    {PC("subnet: nested-fun/azure-vms, address: 10.0.3.9/24, mac: \"02:0a:00:00:00:04\""), "4", W, "same MAC address",
+     ""},
     {PC("subnet: nested-fun/azure-vms, address: 10.0.3.9/24, capture: nic2"), "4", E, "both interface \"nic2\"", ""},
     {HOST("nics: { NIC3: { subnet: nested-fun/nat, address: 10.0.0.9/24, gateway: none } }"), "4", E,
      "are in the same subnet \"nat\"", "different subnets"},
     {HOST("nics: { NIC2: { gateway: 10.0.1.1 } }"), "NIC2:", W, "both bring a default route", "gateway: none"},
-    {ROUTE("prefix: 1.0.0.0/8, via: 10.0.3.1, nic: NIC2"), "4", E, "10.0.3.1 of route \"new\" is not on the link", "10.0.1.0/24"},
+    {ROUTE("prefix: 1.0.0.0/8, via: 10.0.3.1, nic: NIC2"), "4", E, "10.0.3.1 of route \"new\" is not on the link",
+     "10.0.1.0/24"},
     {ROUTE("prefix: 1.0.0.0/8, via: 10.0.1.4, nic: NIC2"), "4", E, "the machine itself", "neighbour"},
-    {ROUTE("prefix: 1.0.0.0/8, via: 10.0.2.77, nic: switch"), "4", W, "nobody on NIC \"switch\"'s switch has 10.0.2.77", ""},
-    {ROUTE("prefix: 10.0.0.0/24, via: 10.0.0.1, nic: NIC1, metric: 256"), "4", E, "\"Route 1\" and \"new\" are the same", ""},
+    {ROUTE("prefix: 1.0.0.0/8, via: 10.0.2.77, nic: switch"), "4", W, "nobody on NIC \"switch\"'s switch has 10.0.2.77",
+     ""},
+    {ROUTE("prefix: 10.0.0.0/24, via: 10.0.0.1, nic: NIC1, metric: 256"), "4", E,
+     "\"Route 1\" and \"new\" are the same", ""},
     {ROUTE("prefix: 10.0.1.4/32, via: 10.0.0.1, nic: NIC1"), "4", E, "the machine's own address", "delivered"},
     {TABLE("prefix: 10.0.2.0/24, next_hop: none"), "4", E, "\"Nested-VMs\" and \"new\" of table", "remove one"},
     {TABLE("prefix: 1.0.0.0/8, next_hop: 10.0.1.77"), "4", W, "10.0.1.77 of route \"new\" is no NIC", "lost"},
     {TABLE("prefix: 1.0.0.0/8, next_hop: 10.0.0.4"), "4", W, "NIC \"NIC1\" of \"hyperv\" has IP forwarding off",
      "the platform will drop what is routed to it"},
-    {"machines: { azure-vm: { nics: { eth0: { ip_forwarding: true } } } }\n" TABLE("prefix: 1.0.0.0/8, next_hop: 10.0.3.4"),
+    {"machines: { azure-vm: { nics: { eth0: { ip_forwarding: true } } } }\n" TABLE(
+         "prefix: 1.0.0.0/8, next_hop: 10.0.3.4"),
      "5", W, "\"azure-vm\", which is no router", "router: true"},
     {"sites: { internet: null }\nmachines: { web-server: null, echo-server: null, platform-dns: null }\n" TABLE(
          "prefix: 1.0.0.0/8, next_hop: internet"),
      "6", W, "leads to the Internet, but the scenario has none", "internet: true"},
-    {MAP("proto: tcp, port: 8080, to: \"10.0.2.3:80\""), "4", W, "\"guest1-web\" and \"new\" both want outside port 8080/tcp",
-     "\"guest1-web\" wins"},
+    {MAP("proto: tcp, port: 8080, to: \"10.0.2.3:80\""), "4", W,
+     "\"guest1-web\" and \"new\" both want outside port 8080/tcp", "\"guest1-web\" wins"},
     {MAP("proto: tcp, port: 9, to: \"10.0.9.9:9\""), "4", W, "10.0.9.9, an address that nobody has", "behind the NAT"},
     {TABLES_OFF HOST("router: false"), "nat:", W, "\"hyperv\" has NAT, but is no router", ""},
     {SCOPE("nic: switch, range: 10.0.2.2-10.0.3.1"), "4", E, "reaches outside 10.0.2.0/24", "10.0.2.0/24 only"},
@@ -149,8 +158,8 @@ static const struct fault meaning[] = {
     {SCOPE("nic: NIC2, range: 10.0.1.9-10.0.1.20"), "4", E, "in a network's subnet", "on a switch"},
     {HOST("dhcp: [ { nic: switch, range: 10.0.2.2-10.0.2.9 }, { nic: switch, range: 10.0.2.9-10.0.2.20 } ]"), "4", E,
      "two DHCP scopes", "distinct"},
-    {"switches: { s2: {} }\n" PC("switch: s2, address: 10.0.2.99/24"), "- { nic: switch", E, "hands out 10.0.2.99, which NIC \"eth0\" of \"pc\"",
-     "elsewhere"},
+    {"switches: { s2: {} }\n" PC("switch: s2, address: 10.0.2.99/24"), "- { nic: switch", E,
+     "hands out 10.0.2.99, which NIC \"eth0\" of \"pc\"", "elsewhere"},
 };
 
 /* The last line of routed.yaml that begins with `start`, after its indentation. */
@@ -179,7 +188,8 @@ static void check(const struct fault *f) {
     unsigned found = 0, errors = f->severity == E;
     for (size_t i = 0; i < c.list.n; i++) {
         const struct complaint *x = &c.list.v[i];
-        found += x->severity == f->severity && x->at.line == line && strstr(x->what, f->what) && strstr(x->hint, f->hint);
+        found +=
+            x->severity == f->severity && x->at.line == line && strstr(x->what, f->what) && strstr(x->hint, f->hint);
     }
     if (found != 1 || c.errors != errors)
         print_complaints(&c);

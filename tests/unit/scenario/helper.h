@@ -4,10 +4,10 @@
 #define TESTS_SCENARIO_HELPER_H
 
 #include <criterion/criterion.h>
+#include <fwdlab/scenario/scenario.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <fwdlab/scenario/scenario.h>
 
 #define NESTED FWDLAB_SOURCE "/traces/nested-host/"
 /* Three lines: what follows begins in line 4. */

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Input that is damaged or means harm: refused with a complaint, never a crash, never much time or memory. */
-#include <unistd.h>
+#include "helper.h"
 #include <fwdlab/base/file.h>
 #include <fwdlab/base/random.h>
-#include "helper.h"
+#include <unistd.h>
 
-/* Loads and holds what always holds: no scenario means an error was complained about, and every complaint has a place. */
+/* Loads and holds what always holds: no scenario means an error was complained about, and every complaint has a place.
+ */
 static void survive(const char *text, size_t len, uint64_t seed) {
     struct complaints c = {0};
     struct scenario *s = scenario_load_text(NESTED "hostile.yaml", text, len, &c);
     cr_assert((s == NULL) == (c.errors > 0), "seed %llu", (unsigned long long)seed);
     for (size_t i = 0; i < c.list.n; i++)
-        cr_assert(c.list.v[i].at.line > 0 && c.list.v[i].at.file && *c.list.v[i].what, "seed %llu", (unsigned long long)seed);
+        cr_assert(c.list.v[i].at.line > 0 && c.list.v[i].at.file && *c.list.v[i].what, "seed %llu",
+                  (unsigned long long)seed);
     scenario_destroy(s);
     complaints_fini(&c);
 }
@@ -48,9 +50,15 @@ Test(hostile, random_mutations) {
             if (at + n > len || from + n > len)
                 continue;
             switch (random_below(&r, 3)) {
-            case 0: m[at] = (char)random_u64(&r); break;
-            case 1: memmove(m + at, m + from, n); break;
-            default: m[at] = "{}[]:,&*!|>\"'#-?% \n\0/09~"[random_below(&r, 24)]; break;
+            case 0:
+                m[at] = (char)random_u64(&r);
+                break;
+            case 1:
+                memmove(m + at, m + from, n);
+                break;
+            default:
+                m[at] = "{}[]:,&*!|>\"'#-?% \n\0/09~"[random_below(&r, 24)];
+                break;
             }
         }
         survive(m, len, seed);
@@ -70,9 +78,11 @@ static void refused(const char *text, const char *what) {
 }
 
 Test(hostile, billion_laughs, .timeout = 10) {
-    refused("a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
-            "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n",
-            "more than 50000 values");
+    refused(
+        "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+        "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: "
+        "[*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n",
+        "more than 50000 values");
     refused("a: &a [*a]\n", "alias *a names no anchor");
 }
 
