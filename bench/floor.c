@@ -174,7 +174,7 @@ static inline bool examine(const struct floor *f, const struct floor_packet *p) 
     bad |= ip[8] <= 1 || (ip[9] != PROTO_UDP && ip[9] != PROTO_TCP);
     uint64_t a = load64(ip), b = load64(ip + 8);
     bad |= fold((a & UINT32_MAX) + (a >> 32) + (b & UINT32_MAX) + (b >> 32) + dst) != 0xffff;
-    bad |= special(src) | special(dst);
+    bad |= special(src) || special(dst);
     for (unsigned i = 0; i < f->n_ports; i++)
         bad |= src == f->addr[i];
     return !bad;

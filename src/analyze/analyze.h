@@ -91,6 +91,8 @@ void file_observed(struct analysis *a); /* findings of the capture alone */
 void judge_flows(struct analysis *a);
 /* mend.c */
 void mend_findings(struct analysis *a);
+/* reach.c: [ { from, to, verdict, works, translated, reason, at } ], by the machines' own addresses */
+json_t *reachability_json(struct fabric *f);
 /* text.c: what a finding says in a sentence; buf is returned */
 const char *finding_text(const struct analysis *a, const struct finding *g, char *buf, size_t size);
 const char *mend_text(const struct analysis *a, const struct finding *g, char *buf, size_t size);

@@ -238,6 +238,7 @@ void analysis_document(const struct analysis *a, json_t *doc) {
     json_object_set_new(doc, "tcp", tcp(a));
     if (a->fabric) {
         json_object_set_new(doc, "hidden_routes", hidden_routes_json(fabric_control(a->fabric)));
+        json_object_set_new(doc, "reachability", reachability_json(a->fabric));
         json_object_set_new(doc, "topology", topology_json(fabric_control(a->fabric), a->node->name));
     }
     if (a->in->trace->damage)

@@ -53,13 +53,14 @@ char *arena_strdup(struct arena *a, const char *s) {
 }
 
 char *arena_printf(struct arena *a, const char *fmt, ...) {
-    va_list ap, again;
+    char *text;
+    va_list ap;
     va_start(ap, fmt);
-    va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vasprintf(&text, fmt, ap);
     va_end(ap);
-    char *s = arena_alloc(a, (size_t)n + 1);
-    vsnprintf(s, (size_t)n + 1, fmt, again);
-    va_end(again);
+    if (n < 0) /* out of memory, see vec.h */
+        abort();
+    char *s = memcpy(arena_alloc(a, (size_t)n + 1), text, (size_t)n + 1);
+    free(text);
     return s;
 }

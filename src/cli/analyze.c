@@ -103,6 +103,8 @@ static json_t *document(const struct request *r, const char *trace, const struct
     if (s->control)
         json_object_set_new(doc, "scenario", cli_scenario_json(s));
     analysis_document(a, doc);
+    if (s->complaints)
+        json_object_set(doc, "complaints", s->complaints);
     return doc;
 }
 

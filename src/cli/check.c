@@ -46,16 +46,6 @@ static json_t *nodes_json(const struct control *c) {
     return nodes;
 }
 
-static json_t *complaints_json(const struct complaints *c) {
-    json_t *list = json_array();
-    for (size_t i = 0; i < c->list.n; i++) {
-        const struct complaint *k = &c->list.v[i];
-        json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:s, s:s}", "file", k->at.file, "line", (int)k->at.line,
-                                              "severity", severity_name(k->severity), "what", k->what, "hint", k->hint));
-    }
-    return list;
-}
-
 static int check_document(const char *path, const struct control *c, const struct complaints *complaints,
                           const char *out) {
     struct document_input input = {path, "scenario"};
@@ -65,7 +55,7 @@ static int check_document(const char *path, const struct control *c, const struc
     if (!doc)
         return cli_fail(&e);
     json_object_set_new(doc, "nodes", c ? nodes_json(c) : json_array());
-    json_object_set_new(doc, "complaints", complaints_json(complaints));
+    json_object_set_new(doc, "complaints", cli_complaints_json(complaints));
     return cli_document_done(doc, true, out);
 }
 

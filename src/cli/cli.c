@@ -41,12 +41,30 @@ void cli_complaints_print(const struct complaints *c, enum severity least) {
     }
 }
 
-struct scenario *cli_scenario(const char *path, bool quiet) {
+json_t *cli_complaints_json(const struct complaints *c) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->list.n; i++) {
+        const struct complaint *k = &c->list.v[i];
+        json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:s, s:s}", "file", k->at.file, "line", (int)k->at.line,
+                                              "severity", severity_name(k->severity), "what", k->what, "hint", k->hint));
+    }
+    return list;
+}
+
+int cli_load(struct setup *s, const char *path, struct err *e) {
     struct complaints c = {0};
-    struct scenario *s = scenario_load(path, &c);
-    cli_complaints_print(&c, quiet ? SEVERITY_ERROR : SEVERITY_ADVICE);
+    *s = (struct setup){.scenario = scenario_load(path, &c)};
+    if (s->scenario)
+        s->complaints = cli_complaints_json(&c);
+    else
+        cli_complaints_print(&c, SEVERITY_ERROR);
     complaints_fini(&c);
-    return s;
+    if (s->scenario)
+        return 0;
+    err_set(e, -EINVAL, "the scenario has errors");
+    err_where(e, "%s", path);
+    err_hint(e, "`fwdlab check %s` tells all of them", path);
+    return -EINVAL;
 }
 
 static int pick_node(struct setup *s, const char *name, struct err *e) {
@@ -60,14 +78,9 @@ static int pick_node(struct setup *s, const char *name, struct err *e) {
 }
 
 int cli_setup(struct setup *s, const char *path, const char *node, const struct route_backend *fast, struct err *e) {
-    *s = (struct setup){.scenario = cli_scenario(path, true)};
-    if (!s->scenario) {
-        err_set(e, -EINVAL, "the scenario has errors");
-        err_where(e, "%s", path);
-        err_hint(e, "`fwdlab check %s` tells all of them", path);
-        return -EINVAL;
-    }
-    int code = pick_node(s, node, e);
+    int code = cli_load(s, path, e);
+    if (!code)
+        code = pick_node(s, node, e);
     struct control_options options = {.fast = fast, .fast_node = s->node};
     if (!code && !(s->control = control_build(s->scenario, &options, e)))
         code = -EINVAL;
@@ -79,6 +92,7 @@ int cli_setup(struct setup *s, const char *path, const char *node, const struct 
 void cli_setup_fini(struct setup *s) {
     control_destroy(s->control);
     scenario_destroy(s->scenario);
+    json_decref(s->complaints);
     *s = (struct setup){0};
 }
 

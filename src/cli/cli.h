@@ -24,16 +24,18 @@ int cli_usage(const char *what, ...) __attribute__((format(printf, 1, 2)));
 /* getopt_long over options that are all listed in the command's help; '?' was complained about. */
 int cli_option(int argc, char **argv, const struct option *options);
 
-/* Loads a scenario and prints its complaints (`quiet`: errors alone). NULL: there were errors. */
-struct scenario *cli_scenario(const char *path, bool quiet);
 void cli_complaints_print(const struct complaints *c, enum severity least);
+json_t *cli_complaints_json(const struct complaints *c);
 
 /* A scenario with tables of its own for the node under test, whose name is `node` (NULL: as the scenario says). */
 struct setup {
     struct scenario *scenario;
+    json_t *complaints; /* that did not stop it */
     struct control *control;
     uint32_t node;
 };
+/* Loads a scenario; prints the errors that stop it. `s` is zero or loaded afterwards: cli_setup_fini frees either. */
+int cli_load(struct setup *s, const char *path, struct err *e);
 int cli_setup(struct setup *s, const char *path, const char *node, const struct route_backend *fast, struct err *e);
 void cli_setup_fini(struct setup *s);
 /* The capture as it meets the node; `path` NULL: the scenario's own. `used` gets the path. */

@@ -193,9 +193,8 @@ static int run(int argc, char **argv) {
     int code = parse_options(argc, argv, &q);
     if (code)
         return code;
-    s.scenario = cli_scenario(q.scenario, true);
-    if (!s.scenario)
-        return EXIT_BAD_INPUT;
+    if (cli_load(&s, q.scenario, &e))
+        return cli_fail(&e);
     s.control = control_build(s.scenario, NULL, &e);
     if (!s.control || endpoint(s.scenario, q.from, q.flow.src, &e) || endpoint(s.scenario, q.to, q.flow.dst, &e)) {
         code = cli_fail(&e);

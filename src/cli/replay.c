@@ -149,7 +149,7 @@ static int finish(struct subject *s, struct replay_configuration *c, unsigned n,
         json_decref(first);
         return cli_fail(e);
     }
-    if (!r->json && !r->out)
+    if (!r->json && !r->out && !r->dir)
         report_replay_text(first, stdout);
     return cli_document_done(first, r->json, r->out);
 }

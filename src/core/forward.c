@@ -66,7 +66,8 @@ static inline void set_next(struct packet *p, const struct route_path *path, uns
 }
 
 /* Everything but a plain unicast packet with one way to go. False: it goes no further. */
-static __attribute__((noinline)) bool route_special(struct node *node, struct packet *p, const struct route_path *path) {
+static __attribute__((noinline)) bool route_special(const struct node *node, struct packet *p,
+                                                    const struct route_path *path) {
     bool deliver;
     enum drop reason = route_decide(node, p, path, &deliver);
     if (reason)

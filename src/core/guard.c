@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What no router takes, whatever its routes say: impossible sources and destinations (RFC 1812, 5.3.7), multicast, spoofed
- * sources; and the reverse path check (RFC 3704). What may be delivered here but not forwarded (link-local, broadcasts) is
- * decided by the route stage, which knows the node's own addresses.
+ * What no router takes, whatever its routes say: impossible sources and destinations (RFC 1812, 5.3.7), multicast,
+ * spoofed sources; and the reverse path check (RFC 3704). What may be delivered here but not forwarded (link-local,
+ * broadcasts) is decided by the route stage, which knows the node's own addresses.
  */
 #include "stage.h"
 

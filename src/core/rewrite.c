@@ -7,10 +7,10 @@
 #include "stage.h"
 
 static inline void decrease_ttl(struct ipv4_header *ip) {
-    be16 from, to;
-    memcpy(&from, &ip->ttl, 2); /* TTL and protocol are one 16-bit word of the checksum */
-    ip->ttl--;
-    memcpy(&to, &ip->ttl, 2);
+    be16 from; /* TTL and protocol are one 16-bit word of the checksum; written as one, and never read back */
+    memcpy(&from, &ip->ttl, sizeof from);
+    be16 to = (be16)(from - htons(0x0100));
+    memcpy(&ip->ttl, &to, sizeof to);
     ip->checksum = checksum_update16(ip->checksum, from, to);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The linear lookup backend: so plain that it is right at a glance. The oracle that other backends are tested against. */
+/* The linear lookup backend: so plain that it is right at a glance. The oracle for the other backends. */
 #include <fwdlab/core/route.h>
 
 #include <errno.h>

@@ -7,8 +7,8 @@
 #include <fwdlab/base/vec.h>
 
 /*
- * A path takes as many 16-byte units as its next hops need: one, nearly always, so that a cache line holds four. Its index
- * is that of its first unit.
+ * A path takes as many 16-byte units as its next hops need: one, nearly always, so that a cache line holds four. Its
+ * index is that of its first unit.
  */
 struct path_unit {
     uint64_t word[2];
@@ -30,7 +30,7 @@ struct route_table {
     const struct route_backend *backend;
     void *state;
     uint32_t units_used, units_cap;
-    uint32_t units_free[PATH_UNITS_MAX + 1]; /* first free path of each size, its first word names the next; ROUTE_NONE */
+    uint32_t units_free[PATH_UNITS_MAX + 1]; /* first free path of each size; its first word names the next */
 
     VEC(struct route) routes; /* removed ones stay as holes until somebody looks (table_settle) */
     VEC(uint32_t) next;       /* of routes: the next of the same prefix, ROUTE_NONE, or HOLE */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The compact trie: a table over the first octet, below it tree-bitmap nodes of six bits each (Eatherton, Varghese, Dittia:
- * "Tree bitmap", 2004). A node has one bit for each prefix that ends in it (lengths 0..5 below its own depth) and one for
- * each child; values and children stand in two dense blocks, and population counts give the place in them. Nothing is
- * pushed to leaves, so that an update touches one node's blocks. Nodes begin at the depths 8, 14, 20, 26 and 32.
+ * The compact trie: a table over the first octet, below it tree-bitmap nodes of six bits each (Eatherton, Varghese,
+ * Dittia: "Tree bitmap", 2004). A node has one bit for each prefix that ends in it (lengths 0..5 below its own depth) and
+ * one for each child; values and children stand in two dense blocks, and population counts give the place in them.
+ * Nothing is pushed to leaves, so that an update touches one node's blocks. Nodes begin at the depths 8, 14, 20, 26, 32.
  *
  * All blocks live in one pool of 8-byte units, named by 32-bit indexes; freed blocks are kept by their size.
  */
@@ -253,8 +253,8 @@ static int trie_remove(void *state, be32 prefix, uint8_t len) {
 
 /* The bits of the prefixes that hold the six bits c: one of each length 0..5. The highest of them is the longest. */
 #define ANCESTORS(c)                                                                                                   \
-    (1ull << 1 | 1ull << (2 | (c) >> 5) | 1ull << (4 | (c) >> 4) | 1ull << (8 | (c) >> 3) | 1ull << (16 | (c) >> 2) |   \
-     1ull << (32 | (c) >> 1))
+    (1ull << 1 | 1ull << (2 | (c) >> 5) | 1ull << (4 | (c) >> 4) | 1ull << (8 | (c) >> 3) |                            \
+     1ull << (16 | (c) >> 2) | 1ull << (32 | (c) >> 1))
 #define ANCESTORS4(c) ANCESTORS(c), ANCESTORS(c + 1), ANCESTORS(c + 2), ANCESTORS(c + 3)
 #define ANCESTORS16(c) ANCESTORS4(c), ANCESTORS4(c + 4), ANCESTORS4(c + 8), ANCESTORS4(c + 12)
 static const uint64_t ancestors[64] = {ANCESTORS16(0), ANCESTORS16(16), ANCESTORS16(32), ANCESTORS16(48)};

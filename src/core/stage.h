@@ -13,7 +13,11 @@
 #define PREFETCH_AHEAD 6 /* packets whose bytes are on their way while one is worked on */
 
 static inline bool mac_is_zero(const struct mac *m) {
-    return !(m->byte[0] | m->byte[1] | m->byte[2] | m->byte[3] | m->byte[4] | m->byte[5]);
+    uint32_t head;
+    uint16_t tail;
+    memcpy(&head, m->byte, 4);
+    memcpy(&tail, m->byte + 4, 2);
+    return !(head | tail);
 }
 
 static inline bool mac_equal(const void *a, const void *b) {

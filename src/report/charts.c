@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "emit.h"
 #include "pictures.h"
 
 #define SERIES_MAX 24
@@ -46,23 +47,34 @@ static double sum_of(const struct chart *c, size_t row)
 
 static void script_head(const struct view *v, const struct chart *c, size_t rows, FILE *f)
 {
+    unsigned key_rows = (c->n_series + 1) / 2;
+    size_t longest = 8;
+    for (size_t i = 0; i < rows; i++) {
+        size_t n = text_width(v->list.v[i].name);
+        longest = n > longest ? n : longest;
+    }
+    double below = 3.4 + 1.3 * key_rows; /* lines: tics, axis, legend */
     fprintf(f,
             "set encoding utf8\n"
-            "set terminal svg size 640,%zu dynamic font 'sans-serif,15' background '#ffffff' noenhanced\n"
+            "set terminal svg size 560,%.0f dynamic font 'sans-serif,15' background '#ffffff' noenhanced\n"
             "set output 'out.svg'\n"
-            "set title '%s' font ',17' offset 0,0.2\n"
+            "set title '%s' font ',16' offset 0,0.2\n"
             "set border 3 lc rgb '#767676'\n"
             "set tics nomirror tc rgb '#1f2933'\n"
-            "set xtics scale 0.5\n"
+            "set xtics scale 0.5 font ',13'\n"
             "set ytics scale 0\n"
             "set grid x lc rgb '#d5dade' lt 1 lw 1\n"
-            "set xlabel '%s' offset 0,0.6\n"
-            "set key below left horizontal Left reverse samplen 1.2 spacing 1.25 width 1\n"
-            "set rmargin 9\n"
+            "set xlabel '%s' offset 0,0.4\n"
+            "set key at screen 0.02, screen 0.02 bottom left vertical maxrows %u\n"
+            "set key Left reverse samplen 1.2 spacing 1.25 font ',14'\n"
+            "set lmargin %.1f\n"
+            "set rmargin 7\n"
+            "set bmargin %.1f\n"
             "set style fill solid 1.0 border rgb '#ffffff'\n"
             "set yrange [%.2f:-0.6]\n"
             "set ytics (",
-            160 + 42 * rows + 24 * ((c->n_series + 2) / 3), c->title, c->unit, (double)rows - 0.4);
+            60 + 18 * below + 36 * (double)rows, c->title, c->unit, key_rows ? key_rows : 1,
+            longest > 32 ? 30 : 2 + 0.85 * (double)longest, below, (double)rows - 0.4);
     for (size_t i = 0; i < rows; i++)
         fprintf(f, "%s'%s' %zu", i ? ", " : "", label_of(v->arena, v->list.v[i].name), i);
     fprintf(f, ")\n");
@@ -76,7 +88,7 @@ static char *stacked_script(const struct view *v, const struct chart *c)
     script_head(v, c, rows, f);
     fprintf(f, c->share ? "set xrange [0:100]\nplot " : "set xrange [0:*]\nplot ");
     for (unsigned s = 0; s < c->n_series; s++)
-        fprintf(f, "'data' index %u using (($2+$3)/2):1:(($3-$2)/2):(0.32) with boxxyerror fc rgb '%s' title '%s', \\\n",
+        fprintf(f, "'data' index %u using (($2+$3)/2):1:(($3-$2)/2):(0.32) with boxxyerror fc rgb '%s' title '%s', ",
                 s, c->series[s].colour, label_of(v->arena, c->series[s].name));
     fprintf(f, "'data' index %u using 2:1:3 with labels left offset 0.6,0 tc rgb '#1f2933' notitle\n", c->n_series);
     fclose(f);

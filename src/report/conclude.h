@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a reader should conclude about a configuration, in sentences: who is broken, by what, what mends it, the cost. */
+/* What a reader should conclude about a configuration, in sentences: what is broken, by what, what mends it. */
 #ifndef FWDLAB_REPORT_CONCLUDE_H
 #define FWDLAB_REPORT_CONCLUDE_H
 

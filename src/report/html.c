@@ -168,8 +168,8 @@ static void glossary(struct out *o)
     emit(o, "<p>Flows are named from their initiator, as he sends them, before NAT. The <strong>model</strong> walks "
          "each flow of the trace there and back through the scenario’s route tables and NAT; the "
          "<strong>capture</strong> alone shows where both directions crossed the router. A mend is called "
-         "<strong>proved</strong> when the whole trace was judged again with it: every flow of the same cause works, and none that worked is lost. It is "
-         "<strong>refused</strong> when it would break or translate others.</p>\n"
+         "<strong>proved</strong> when the whole trace was judged again with it: every flow of the same cause works, "
+         "and none that worked is lost. It is <strong>refused</strong> when it would break or translate others.</p>\n"
          "<p>Cycles are those of the time-stamp counter, for one packet, the median of the samples. Configurations are "
          "compared only within one interleaved run, pair by pair; the interval is a 95 %% bootstrap interval of the "
          "median ratio. <em>Same</em>, <em>better</em> and <em>worse</em> are said only when the whole interval says "
@@ -187,8 +187,7 @@ static void head(const struct view *v, struct out *o)
     static const char *const nav[][2] = {
         {"comparison", "Comparison"}, {"pictures", "Pictures"}, {"findings", "Findings"}, {"topology", "Topology"},
         {"routes", "Routes and scenarios"}, {"packets", "Packets and NAT"}, {"cost", "Cost"},
-        {"ground", "Machine and inputs"},
-        {"reading", "How to read this"}};
+        {"ground", "Machine and inputs"}, {"reading", "How to read this"}};
     const char *title = v->list.n ? v->list.v[0].title : "Forwarding report";
     emit(o, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"

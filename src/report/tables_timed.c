@@ -83,9 +83,8 @@ void table_stages(const struct view *v, struct out *o)
 void table_sending(const struct view *v, struct out *o)
 {
     struct table t = {.arena = v->arena, .caption = "Latency and sending"};
-    static const char *const titles[] = {"Configuration", "Pace", "Laps", "Median", "99 %", "99.9 %", "Max", "Slip "
-                                                                                                             "99 %",
-                                         "Gap error 99 %"};
+    static const char *const titles[] = {"Configuration", "Pace", "Laps", "Median", "99 %", "99.9 %", "Max",
+                                         "Slip 99 %", "Gap error 99 %"};
     heads(&t, titles, 9, 2);
     for (size_t i = 0; i < v->list.n; i++) {
         const json_t *r = v->list.v[i].replay, *pace = value_at(r, "generator.pace");
@@ -159,9 +158,8 @@ void table_machines(const struct view *v, struct out *o)
         if (again || !env)
             continue;
         json_array_foreach(value_at(env, "flags"), k, flag)
-            flags = arena_printf(v->arena, "%s%s%s", flags, k ? " " : "", json_string_value(flag) ?
-                                 json_string_value(flag)
-                                                                                                  : "");
+            if (json_is_string(flag))
+                flags = arena_printf(v->arena, "%s%s%s", flags, *flags ? " " : "", json_string_value(flag));
         table_cell(&t, TONE_NONE, "%s", text_at(env, "cpu"));
         table_cell(&t, TONE_NONE, "%s", flags);
         table_cell(&t, TONE_NONE, "%s", text_at(env, "kernel"));

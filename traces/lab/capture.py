@@ -4,9 +4,9 @@ packet's copy coming in precedes its copy going out), the direction flag, in tim
 
     capture.py OUT.pcapng INTERFACE...
 
-Prints "ready" when it captures. SIGTERM ends it. A frame that the kernel dropped, cut or gave without its checksum is an
-error. The kernel copies each frame into a ring (packet_mmap) as it passes: a frame taken from the socket later by recvmsg
-shares its bytes with the forwarded one, and Linux writes the new TTL and MACs of forwarded fragments into those."""
+Prints "ready" when it captures. SIGTERM ends it. A frame that the kernel dropped, cut or gave without its checksum is
+an error. The kernel copies each frame into a ring (packet_mmap) as it passes: a frame taken from the socket later by
+recvmsg shares its bytes with the forwarded one, and Linux writes the new TTL and MACs of forwarded fragments there."""
 import mmap
 import selectors
 import signal
@@ -62,7 +62,8 @@ def block(kind, body):
 
 
 def pcapng(interfaces, records, statistics):
-    yield block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + option(4, b"fwdlab traces/lab") + option(0, b""))
+    yield block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + option(4, b"fwdlab traces/lab") +
+                option(0, b""))
     for name in interfaces:
         yield block(1, struct.pack("<HHI", 1, 0, 0) + option(2, name.encode()) + option(9, b"\x09") + option(0, b""))
     for time, _, index, flags, data in records:
@@ -70,8 +71,8 @@ def pcapng(interfaces, records, statistics):
                     bytes(-len(data) % 4) + option(2, struct.pack("<I", flags)) + option(0, b""))
     end = records[-1][0] if records else 0
     for index, (received, dropped) in enumerate(statistics):
-        yield block(5, struct.pack("<III", index, end >> 32, end & 0xFFFFFFFF) + option(4, struct.pack("<Q", received)) +
-                    option(5, struct.pack("<Q", dropped)) + option(0, b""))
+        yield block(5, struct.pack("<III", index, end >> 32, end & 0xFFFFFFFF) +
+                    option(4, struct.pack("<Q", received)) + option(5, struct.pack("<Q", dropped)) + option(0, b""))
 
 
 def main(out, *interfaces):

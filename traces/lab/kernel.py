@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from topology import ADDRESS, GATEWAY, GATEWAY_SUBNET, SYSCTLS, VPN_GATEWAY, host_sysctls
+from topology import ADDRESS, GATEWAY, SYSCTLS, VPN_GATEWAY, host_sysctls
 
 OWN = ("hyperv-nic1", "hyperv-nic2", "switch")
 UNUSED = ("10.0.0.99", "10.0.2.77", "10.0.3.99", "172.16.3.77")  # nobody has these; the routes cover them
@@ -21,7 +21,8 @@ def lookups(lab, v):
     own = [ADDRESS[n] for n in OWN if v.nic2 or n != "hyperv-nic2"]
     others = [a for n, a in ADDRESS.items() if n not in OWN] + [*GATEWAY.values(), VPN_GATEWAY]
     asked = [(to, source, None) for source in (None, *own) for to in (*others, *own, *UNUSED)]
-    asked += [(to, source, iif) for iif in v.nics() for source in others for to in (*others, *own, *UNUSED) if to != source]
+    asked += [(to, source, iif) for iif in v.nics() for source in others for to in (*others, *own, *UNUSED)
+              if to != source]
     batch = "".join(f"route get {to}" + (f" from {source}" if source else "") + (f" iif {iif}" if iif else "") + "\n"
                     for to, source, iif in asked)
     done = subprocess.run(["ip", "netns", "exec", lab.namespace("hyperv"), "ip", "-4", "-j", "-force", "-b", "-"],
@@ -54,7 +55,8 @@ def conntrack(lab, events):
 def drops(lab):
     """Counters of the platform's drop rules, and of the host's stack, since its namespace was made."""
     objects = json.loads(lab.run("platform", "nft", "-j", "list", "counters"))["nftables"]
-    counters = {o["counter"]["name"]: {k: o["counter"][k] for k in ("packets", "bytes")} for o in objects if "counter" in o}
+    counters = {o["counter"]["name"]: {k: o["counter"][k] for k in ("packets", "bytes")}
+                for o in objects if "counter" in o}
     stack = {name: json.loads(lab.run(name, "nstat", "-asj"))["kernel"] for name in ("hyperv", "platform")}
     links = {link["ifname"]: {way: {k: link["stats64"][way][k] for k in ("packets", "bytes", "errors", "dropped")}
                               for way in ("rx", "tx")}
@@ -80,7 +82,8 @@ def about(lab, v, captured):
 def write(directory, lab, v, events, captured, outcomes):
     directory.mkdir(exist_ok=True)
     for name, content in {
-        "routes.txt": routes(lab), "lookups.json": lookups(lab, v), "conntrack.txt": conntrack(lab, events), "drops.json": drops(lab), "programs.txt": programs(outcomes), "about.txt": about(lab, v, captured),
+        "routes.txt": routes(lab), "lookups.json": lookups(lab, v), "conntrack.txt": conntrack(lab, events),
+        "drops.json": drops(lab), "programs.txt": programs(outcomes), "about.txt": about(lab, v, captured),
     }.items():
         (directory / name).write_text(content)
     subprocess.run(["zstd", "-q", "-f", "-19", "--rm", str(directory / "conntrack.txt")], check=True)

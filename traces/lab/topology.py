@@ -250,7 +250,8 @@ def edge_rules(edges, v):
 def sites(lab):
     """On-premises behind the VPN gateway, and the Internet; links between routers are unnumbered."""
     lab.link("gateway", "onprem", "02:0a:00:ff:00:04", "onprem-router", "gateway", "02:ac:10:00:00:02")
-    lab.ip("gateway", f"addr add {VPN_GATEWAY}/32 dev platform", f"route add 10.0.0.0/22 via {GATEWAY['nat']} dev platform onlink",
+    lab.ip("gateway", f"addr add {VPN_GATEWAY}/32 dev platform",
+           f"route add 10.0.0.0/22 via {GATEWAY['nat']} dev platform onlink",
            f"route add {ONPREM} via {ONPREM_ROUTER} dev onprem onlink")
     lab.link("onprem-router", "lan", mac(ONPREM_ROUTER), "onprem-pc", "eth0", mac(ADDRESS["onprem-pc"]))
     lab.ip("onprem-router", f"addr add {ONPREM_ROUTER}/22 dev lan",

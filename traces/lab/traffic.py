@@ -45,7 +45,8 @@ def guest(n):
         *(f"endpoint udp {{{peer}}} 7 8 {120 + 150 * n}" for peer in ("azure-vm", "onprem-pc", "nat-machine")),
         "endpoint udp {echo-server} 7 1 4000", "endpoint udp {azure-vm} 7 1 4000",  # fragments, there and back
         *(f"endpoint {end} {{{peer}}}" for end in ("abort", "reset") for peer in ("web-server", "azure-vm")),
-        *(f"endpoint {end} {{{peer}}} 999" for end in ("refused", "unreachable") for peer in ("echo-server", "azure-vm")),
+        *(f"endpoint {end} {{{peer}}} 999" for end in ("refused", "unreachable")
+          for peer in ("echo-server", "azure-vm")),
         f"{ONE} http://{{switch}}/3000", f"{ONE} http://{{hyperv-nic1}}/3000",
         f"{ONE} --data-binary @upload http://{{web-server}}/", f"{ONE} --data-binary @upload http://{{azure-vm}}/",
     ]

@@ -21,7 +21,7 @@ void analysis_destroy(struct analysis *a);
 /* What became of the arrived packets, one each, in order: the same as replay's. */
 const struct inject_verdict *analysis_verdicts(const struct analysis *a, size_t *n);
 
-/* Adds packets, flows, findings, nat, tcp, topology, hidden_routes, epoch_ns to a document. */
+/* Adds packets, flows, findings, nat, tcp, topology, hidden_routes, reachability, epoch_ns to a document. */
 void analysis_document(const struct analysis *a, json_t *doc);
 
 /* { prefix, via, dev, metric, origin, name } of a node's route. */

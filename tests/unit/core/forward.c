@@ -142,7 +142,8 @@ Test(forward, stages_keep_order) {
     struct node n = node_make();
     struct packet *pkts[12], *live[12];
     for (unsigned i = 0; i < 12; i++) {
-        struct frame f = frame_make(i % 3 == 1 ? "127.0.0.1" : "10.0.0.2", i % 4 == 2 ? "10.9.1.1" : "10.0.1.2", PROTO_UDP, 8);
+        const char *src = i % 3 == 1 ? "127.0.0.1" : "10.0.0.2", *dst = i % 4 == 2 ? "10.9.1.1" : "10.0.1.2";
+        struct frame f = frame_make(src, dst, PROTO_UDP, 8);
         pkts[i] = live[i] = packet_make(&f, 0, 0);
     }
     unsigned left = 12;

@@ -13,8 +13,8 @@ static void judge(struct node *n, const struct judged *c, uint16_t in_port, bool
         memset(f.byte, 0xff, 6);
     struct packet *p = packet_make(&f, 0, in_port);
     forward(n, &p, 1, 0);
-    cr_assert(p->verdict == c->verdict && p->reason == c->reason, "%s to %s: verdict %u, %s", c->src, c->dst, p->verdict,
-              drop_name(p->reason));
+    cr_assert(p->verdict == c->verdict && p->reason == c->reason, "%s to %s: verdict %u, %s", c->src, c->dst,
+              p->verdict, drop_name(p->reason));
     packet_free(p);
 }
 

@@ -26,7 +26,8 @@ static struct route random_route(struct random *r) {
     return route;
 }
 
-static void compare(const struct route_table *trie, const struct route_table *linear, struct random *r, unsigned round) {
+static void compare(const struct route_table *trie, const struct route_table *linear, struct random *r,
+                    unsigned round) {
     be32 dst[LOOKUPS];
     uint32_t a[LOOKUPS], b[LOOKUPS];
     for (unsigned i = 0; i < LOOKUPS; i++)
@@ -42,8 +43,8 @@ static void compare(const struct route_table *trie, const struct route_table *li
             continue;
         const struct route_path *p = route_path(trie, a[i]), *q = route_path(linear, b[i]);
         cr_assert(p->route == q->route && p->n == q->n && p->kind == q->kind &&
-                  memcmp(p->next, q->next, p->n * sizeof p->next[0]) == 0, "%#x, round %u, seed %d", ntohl(dst[i]), round,
-                  SEED);
+                  memcmp(p->next, q->next, p->n * sizeof p->next[0]) == 0, "%#x, round %u, seed %d",
+                  ntohl(dst[i]), round, SEED);
     }
 }
 

@@ -8,38 +8,32 @@
 
 static const char *const names[] = {"routed",
                                     "a-name-of-a-configuration-that-is-much-longer-than-anybody-would-choose",
-                                    "\033[2J\a\r", "\xc3\xa4\xc3\xb6\xc3\xbc \xf0\x9f\x98\x80", "\xc2\x9b" "31m"};
+                                    "\033[2J\a\r", "\xc3\xa4\xc3\xb6\xc3\xbc \xf0\x9f\x98\x80", "\xc2\x9b[31m"};
 #define NAMES (sizeof names / sizeof *names)
 
 static json_t *analyze(const char *name)
 {
-    json_t *doc = json_pack(
-        "{s:s, s:{s:s, s:s}, s:{s:i, s:{s:i, s:i}}, s:{s:i, s:{s:i, s:i}}, s:[{s:s, s:s, s:i, s:b, s:s, s:s, s:{s:s, "
-        "s:{s:s}},"
-        " s:{s:s, s:b, s:s, s:s}}], s:{s:i}}",
-        "schema", "fwdlab.analyze/1", "scenario", "name", name, "title", name, "packets", "injected", 12, "dropped",
-            "total", 3,
-        "no-route", 3, "flows", "total", 9, "model", "symmetric", 6, "no_return_route", 3, "findings", "source",
-            "model",
-        "verdict", "no_return_route", "count", 3, "benign", 0, "text", name, "reason", "no-route", "cause", "node",
-            name, "route",
+    json_t *finding = json_pack(
+        "{s:s, s:s, s:i, s:b, s:s, s:s, s:{s:s, s:{s:s}}, s:{s:s, s:b, s:s, s:s}}", "source", "model", "verdict",
+        "no_return_route", "count", 3, "benign", 0, "text", name, "reason", "no-route", "cause", "node", name, "route",
         "prefix", "10.0.0.0/8", "mend", "change", "add", "proven", 1, "node", name, "text",
-        "a long sentence that has to be wrapped because it does not fit into one line of a terminal of a hundred "
-        "columns",
-        "nat", "sessions_peak", 5);
+        "a long sentence that has to be wrapped because it does not fit into one line of a terminal of 100 columns");
+    json_t *doc = json_pack(
+        "{s:s, s:{s:s, s:s}, s:{s:i, s:{s:i, s:i}}, s:{s:i, s:{s:i, s:i}}, s:[o], s:{s:i}}", "schema",
+        "fwdlab.analyze/1", "scenario", "name", name, "title", name, "packets", "injected", 12, "dropped", "total", 3,
+        "no-route", 3, "flows", "total", 9, "model", "symmetric", 6, "no_return_route", 3, "findings", finding, "nat",
+        "sessions_peak", 5);
     cr_assert(doc);
     return doc;
 }
 
 static json_t *replay(const char *name)
 {
-    json_t *doc = json_pack("{s:s, s:{s:s}, s:{s:{s:f}, s:f, s:[{s:s, s:f}]}, s:[{s:s, s:s, s:f, s:[f, f], s:s, "
-                            "s:i}]}", "schema",
-                            "fwdlab.replay/1", "scenario", "name", name, "cost", "tsc_cycles", "median", 88.25,
-                                "mpps", 22.5,
-                            "stages", "name", "parse", "tsc_cycles", 12.5, "comparison", "name", name, "base", "base",
-                                "ratio",
-                            1.5, "interval", 1.25, 1.75, "verdict", "worse", "pairs", 8);
+    json_t *doc = json_pack(
+        "{s:s, s:{s:s}, s:{s:{s:f}, s:f, s:[{s:s, s:f}]}, s:[{s:s, s:s, s:f, s:[f, f], s:s, s:i}]}", "schema",
+        "fwdlab.replay/1", "scenario", "name", name, "cost", "tsc_cycles", "median", 88.25, "mpps", 22.5, "stages",
+        "name", "parse", "tsc_cycles", 12.5, "comparison", "name", name, "base", "base", "ratio", 1.5, "interval", 1.25,
+        1.75, "verdict", "worse", "pairs", 8);
     cr_assert(doc);
     return doc;
 }

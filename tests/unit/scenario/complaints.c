@@ -117,6 +117,7 @@ static const struct fault meaning[] = {
     {PC("subnet: nested-fun/azure-vms, address: 10.0.3.4/24"), "4", E, "both have address 10.0.3.4", "routed.yaml:"},
     {PC("switch: nested-switch, address: 10.0.9.9/24"), "4", E, "switch \"nested-switch\" carries 10.0.2.0/24",
      "hyperv"},
+    {PC("switch: nested-switch, address: 10.0.2.9/25"), "4", E, "is in 10.0.2.0/25, but switch", "of 10.0.2.0/24"},
     {PC("switch: nested-switch, address: 10.0.2.0/24"), "4", E, "is the network address", ""},
     {PC("site: on-premises, address: 172.17.0.1/22"), "4", E, "outside its site \"on-premises\"", "172.16.0.0/22"},
     {PC("site: internet, address: 10.0.1.77/32"), "4", E, "belongs to network \"nested-fun\"", "outside 10.0.0.0/22"},

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the golden tests share: checks printed as TAP, and the program run on a scenario."""
+import csv
+import json
+import pathlib
+import subprocess
+
+HOST = pathlib.Path(__file__).resolve().parents[2] / 'traces' / 'nested-host'
+VARIANTS = ('routed', 'without-route-1', 'connected', 'without-onprem-route', 'forwarding-off', 'nat-only')
+
+
+class Tap:
+    """Each check is a case of its own; the plan comes last."""
+
+    def __init__(self):
+        self.n = self.failed = 0
+
+    def check(self, ok, name, *details):
+        self.n += 1
+        self.failed += not ok
+        print(f'{"ok" if ok else "not ok"} {self.n} - {name}', flush=True)
+        if not ok:
+            self.note(*details)
+        return ok
+
+    def equal(self, got, want, name):
+        return self.check(got == want, name, f'got  {got!r}', f'want {want!r}')
+
+    def skip(self, name, why):
+        self.n += 1
+        print(f'ok {self.n} - {name} # SKIP {why}')
+
+    def note(self, *lines):
+        for line in lines:
+            print('# ' + str(line).replace('\n', '\n# '))
+
+    def done(self):
+        print(f'1..{self.n}', flush=True)
+        return 1 if self.failed else 0
+
+
+def run(fwdlab, *args, **more):
+    return subprocess.run([str(fwdlab), *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+
+
+def must(fwdlab, *args):
+    p = run(fwdlab, *args)
+    if p.returncode:
+        raise SystemExit(f'Bail out! fwdlab {" ".join(map(str, args))}: exit {p.returncode}: {p.stderr.decode()}')
+    return p.stdout
+
+
+def analyze(fwdlab, scenario, packets=None, trace=None):
+    args = ['--packets', packets] if packets else []
+    return json.loads(must(fwdlab, 'analyze', scenario, *([trace] if trace else []), '--json', *args))
+
+
+def document(fwdlab, *args):
+    return json.loads(must(fwdlab, *args, '--json'))
+
+
+def decisions(path):
+    """frame → row of --packets; the tuple as the packet left."""
+    rows = {}
+    with open(path, newline='') as f:
+        for r in csv.DictReader(f):
+            r['tuple'] = (int(r['proto']), r['src'], int(r['sport']), r['dst'], int(r['dport']))
+            rows[int(r['frame'])] = r
+    return rows
+
+
+def scenario(variant):
+    return HOST / f'{variant}.yaml'
+
+
+def trace(variant):
+    return HOST / f'{variant}.pcapng.zst'
+
+
+def kernel(variant):
+    return HOST / f'{variant}.kernel'
