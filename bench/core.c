@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The core's stage table against the hand-fused floor: same packets, same tables, same output (checked byte by byte before
- * anything is timed), interleaved in one process and compared in pairs. Beside it what the parts cost: each stage, the lookup
- * backends, NAT sessions found and made. Filling the buffers is not timed.
+ * The core's stage table against the hand-fused floor: same packets, same tables, same output (checked byte by byte
+ * before anything is timed), interleaved in one process and compared in pairs. Beside it what the parts cost: each
+ * stage, the lookup backends, NAT sessions found and made. Filling the buffers is not timed.
  */
-#include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "floor.h"
+#include "points.h"
+#include "workload.h"
 #include <fwdlab/base/clock.h>
 #include <fwdlab/base/vec.h>
 #include <fwdlab/dpdk/dpdk.h>
 #include <fwdlab/measure/noise.h>
-#include "floor.h"
-#include "points.h"
-#include "workload.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define PAIRS_MAX 60
 #define SEQUENCE 131072u
@@ -39,7 +39,7 @@ static void measure_overhead(void) {
         uint64_t from = clock_tsc(), took = clock_tsc() - from;
         overhead = took < overhead ? took : overhead;
     }
-    lost_limit = (uint64_t)((double)clock_tsc_hz() * NOISE_LOST_NS / NS_PER_S);
+    lost_limit = (uint64_t)((double)clock_tsc_hz() * NOISE_LOST_NS / SECOND_NS);
 }
 
 /* ---- the stage table and the floor ---- */
@@ -58,8 +58,8 @@ static double run_core(struct workload *w, struct burst *b) {
 
 static void burst_for_floor(const struct burst *b, struct floor_packet *p) {
     for (unsigned k = 0; k < WORKLOAD_BURST; k++)
-        p[k] = (struct floor_packet){.data = b->packets[k].data, .len = (uint16_t)b->packets[k].len,
-                                     .in_port = b->packets[k].in_port};
+        p[k] = (struct floor_packet){
+            .data = b->packets[k].data, .len = (uint16_t)b->packets[k].len, .in_port = b->packets[k].in_port};
 }
 
 static double run_floor(struct workload *w, struct floor *f, struct burst *b) {
@@ -114,8 +114,10 @@ static void verify(struct workload *w, struct floor *f) {
         for (unsigned k = 0; k < WORKLOAD_BURST; k++)
             if (slow || a.packets[k].verdict != VERDICT_FORWARD || a.packets[k].out_port != p[k].out_port ||
                 memcmp(a.data[k], b.data[k], FRAME_ROOM)) {
-                fprintf(stderr, "core: packet %u of the sequence: core and floor differ (%u not for the floor, verdict %u %s)\n",
-                        at + k, slow, a.packets[k].verdict, drop_name(a.packets[k].reason));
+                fprintf(
+                    stderr,
+                    "core: packet %u of the sequence: core and floor differ (%u not for the floor, verdict %u %s)\n",
+                    at + k, slow, a.packets[k].verdict, drop_name(a.packets[k].reason));
                 exit(1);
             }
     }
@@ -144,11 +146,11 @@ static void compare(const struct workload_options *o, const char *name, bool in_
     }
     point(name, "tsc_cycles", stats_median(s.core, pairs), s.floor, s.core, pairs);
     for (unsigned i = 0; in_detail && i < w.node.n_stages; i++) {
-        snprintf(text, sizeof text, "  %s: stage %s", name, w.node.stages[i].name);
+        snprintf(text, sizeof text, "%s: %s", name, w.node.stages[i].name);
         point(text, "tsc_cycles", stats_median(s.stages[i], pairs), s.floor, s.stages[i], pairs);
     }
     if (in_detail && o->nat) {
-        snprintf(text, sizeof text, "  %s: NAT hit", name);
+        snprintf(text, sizeof text, "%s: NAT hit", name);
         point(text, "tsc_cycles", stats_median(s.nat, pairs), s.floor, s.nat, pairs);
     }
     floor_destroy(f);
@@ -161,8 +163,8 @@ static void new_sessions(uint32_t flows) {
     static double begun[PAIRS_MAX], hit[PAIRS_MAX];
     struct workload w;
     char name[NAME];
-    const struct workload_options o = {.backend = &route_dir24_8, .flows = flows, .routes = 1000, .nat = true,
-                                       .packets = WORKLOAD_BURST};
+    const struct workload_options o = {
+        .backend = &route_dir24_8, .flows = flows, .routes = 1000, .nat = true, .packets = WORKLOAD_BURST};
     workload_init(&w, &o);
     for (unsigned i = 0; i < pairs; i++) {
         uint64_t first = 0, again = 0;
@@ -240,8 +242,12 @@ static void run_cases(bool quick) {
         {"routing, 100k routes, uniform", 100000, 100000, false, false, false, false},
     };
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct workload_options o = {.backend = &route_dir24_8, .flows = cases[i].flows, .routes = cases[i].routes,
-                                           .nat = cases[i].nat, .zipf = cases[i].zipf, .packets = SEQUENCE};
+        const struct workload_options o = {.backend = &route_dir24_8,
+                                           .flows = cases[i].flows,
+                                           .routes = cases[i].routes,
+                                           .nat = cases[i].nat,
+                                           .zipf = cases[i].zipf,
+                                           .packets = SEQUENCE};
         if (!quick || !cases[i].slow)
             compare(&o, cases[i].name, cases[i].detail);
     }
@@ -256,8 +262,11 @@ static void run_cases(bool quick) {
 }
 
 int main(int argc, char **argv) {
-    static const struct option options[] = {{"quick", no_argument, NULL, 'q'}, {"json", no_argument, NULL, 'j'},
-                                            {"cpu", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"cpu", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     struct dpdk_options dpdk = {0};
     struct err e = {0};
     bool quick = false, json = false;
@@ -278,8 +287,10 @@ int main(int argc, char **argv) {
         return 2;
     }
     measure_overhead();
-    points_begin("Stage table (forward) against the fused floor, 64-byte packets, bursts of 64, TSC cycles a packet. A stage's\n"
-                 "ratio is to the floor's whole packet.", json);
+    points_begin(
+        "Stage table (forward) against the fused floor, 64-byte packets, bursts of 64, TSC cycles a packet. A stage's\n"
+        "ratio is to the floor's whole packet.",
+        json);
     run_cases(quick);
     points_end();
     dpdk_stop();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "floor.h"
+#include <fwdlab/base/vec.h>
+#include <fwdlab/core/parse.h>
 #include <nmmintrin.h>
 #include <rte_fib.h>
 #include <rte_memory.h>
-#include <fwdlab/base/vec.h>
-#include <fwdlab/core/parse.h>
-#include "floor.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define L3 14
 #define L4 34
@@ -159,7 +159,8 @@ void floor_destroy(struct floor *f) {
 /* 0, 127 and 224 and above are no ordinary packet's first octet. */
 static inline bool special(uint32_t addr) {
     uint8_t octet = (uint8_t)addr;
-    return ((uint8_t)(octet - 1) >= 223) | (octet == 127) | ((addr & 0xffff) == 0xfea9); /* 169.254/16 in network order */
+    return ((uint8_t)(octet - 1) >= 223) | (octet == 127) |
+           ((addr & 0xffff) == 0xfea9); /* 169.254/16 in network order */
 }
 
 /* Parse and guard. False: not for the fast path. */
@@ -195,7 +196,7 @@ static inline void find_session(struct floor *f, struct parsed *q, uint8_t proto
     }
 }
 
-/* Address and port at `addr_at` and `port_at` with both checksums; `sum`: what the IP checksum's complement changes by. */
+/* Address and port at `addr_at` and `port_at`, and the L4 checksum. Returns what the change adds to the IP checksum. */
 static inline uint64_t translate(uint8_t *d, unsigned addr_at, unsigned port_at, const struct parsed *q) {
     const bool udp = d[L3 + 9] == PROTO_UDP;
     uint8_t *l4_sum = d + L4 + (udp ? 6 : 16);

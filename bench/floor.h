@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The floor that the core is held against: one hand-fused loop that parses, guards, translates, routes and rewrites a burst
- * with nothing exchangeable, nothing counted and no metadata left behind, for the packets that a benchmark sends and no others.
- * Its output is the core's, byte by byte. It stays here: nobody forwards with it.
+ * The floor that the core is held against: one hand-fused loop that parses, guards, translates, routes and rewrites a
+ * burst with nothing exchangeable, nothing counted and no metadata left behind, for the packets that a benchmark sends
+ * and no others. Its output is the core's, byte by byte. It stays here: nobody forwards with it.
  */
 #ifndef FWDLAB_BENCH_FLOOR_H
 #define FWDLAB_BENCH_FLOOR_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "points.h"
 #include <math.h>
 #include <stdio.h>
-#include "points.h"
 
 #define SEED 1
 
@@ -14,17 +14,17 @@ void points_begin(const char *title, bool as_json) {
     if (json)
         printf("{ \"points\": [");
     else
-        printf("%s\n%-44s %14s  %7s  %s\n", title, "point", "value", "ratio", "95 % interval");
+        printf("%s\n%-52s %14s  %7s  %s\n", title, "point", "value", "ratio", "95 % interval");
 }
 
 void point(const char *name, const char *unit, double value, const double *base, const double *mine, size_t n) {
     struct stats_ratio r = stats_paired_ratio(base, mine, n, SEED);
     double high = isfinite(r.high) ? r.high : r.ratio;
     if (json)
-        printf("%s\n  { \"name\": \"%s\", \"ratio\": %.4f, \"interval\": [%.4f, %.4f], \"%s\": %.2f }", n_points++ ? "," : "",
-               name, r.ratio, r.low, high, unit, value);
+        printf("%s\n  { \"name\": \"%s\", \"ratio\": %.4f, \"interval\": [%.4f, %.4f], \"%s\": %.2f }",
+               n_points++ ? "," : "", name, r.ratio, r.low, high, unit, value);
     else
-        printf("%-44s %9.*f %-4s  %7.3f  %.3f-%.3f\n", name, value < 1000 ? 1 : 0, value, unit[0] == 't' ? "cyc" : unit,
+        printf("%-52s %9.*f %-4s  %7.3f  %.3f-%.3f\n", name, value < 1000 ? 1 : 0, value, unit[0] == 't' ? "cyc" : unit,
                r.ratio, r.low, high);
     fflush(stdout);
 }

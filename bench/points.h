@@ -3,14 +3,14 @@
 #ifndef FWDLAB_BENCH_POINTS_H
 #define FWDLAB_BENCH_POINTS_H
 
-#include <stdbool.h>
 #include <fwdlab/measure/stats.h>
+#include <stdbool.h>
 
 /* Prints the table's head, or the document's. */
 void points_begin(const char *title, bool json);
 /*
- * `value`: what the point itself measured, in `unit` ("tsc_cycles" a packet, "pps"); `base`, `mine`: paired samples, whose
- * ratio mine/base is told with its 95 % interval.
+ * `value`: what the point itself measured, in `unit` ("tsc_cycles" a packet, "pps"); `base`, `mine`: paired samples,
+ * whose ratio mine/base is told with its 95 % interval.
  */
 void point(const char *name, const char *unit, double value, const double *base, const double *mine, size_t n);
 void points_end(void);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "workload.h"
 #include <fwdlab/base/clock.h>
 #include <fwdlab/base/vec.h>
 #include <fwdlab/core/checksum.h>
 #include <fwdlab/core/parse.h>
-#include "workload.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define L4 34
 #define NEIGHBOURS 64
@@ -26,7 +26,8 @@ static _Noreturn void fail(const char *what) {
 static uint8_t random_length(struct random *r) {
     static const struct {
         uint8_t len, upto;
-    } mix[] = {{24, 57}, {23, 67}, {22, 79}, {21, 84}, {20, 89}, {19, 92}, {18, 94}, {17, 95}, {16, 97}, {28, 99}, {32, 100}};
+    } mix[] = {{24, 57}, {23, 67}, {22, 79}, {21, 84}, {20, 89}, {19, 92},
+               {18, 94}, {17, 95}, {16, 97}, {28, 99}, {32, 100}};
     uint32_t x = random_below(r, 100);
     for (unsigned i = 0;; i++)
         if (x < mix[i].upto)
@@ -69,7 +70,8 @@ be32 workload_address_in(const struct ip_prefix *p, struct random *r) {
 }
 
 static void add_route(struct node *node, struct ip_prefix prefix, uint32_t via, uint16_t port, enum route_kind kind) {
-    struct route r = {.prefix = prefix, .port = port, .kind = (uint8_t)kind, .via = via ? ip_v4(htonl(via)) : (struct ip){0}};
+    struct route r = {
+        .prefix = prefix, .port = port, .kind = (uint8_t)kind, .via = via ? ip_v4(htonl(via)) : (struct ip){0}};
     if (route_add(node->routes, &r))
         fail("a route is refused");
 }
@@ -79,10 +81,16 @@ static void make_node(struct workload *w, const struct ip_prefix *prefixes) {
     node->n_ports = 2;
     node->router = true;
     node->ports = xzalloc(2, sizeof *node->ports);
-    node->ports[PORT_INSIDE] = (struct port){
-        .mac = {{2, 0, 0, 0, 0, 1}}, .neighbour = {{2, 0, 0, 0, 1, 1}}, .has_mac = true, .addr = htonl(0x0a000001), .len = 8};
-    node->ports[PORT_OUTSIDE] = (struct port){.mac = {{2, 0, 0, 0, 0, 2}}, .neighbour = {{2, 0, 0, 0, 1, 2}}, .has_mac = true,
-                                              .addr = htonl(OUTSIDE_NET + 1), .len = 24};
+    node->ports[PORT_INSIDE] = (struct port){.mac = {{2, 0, 0, 0, 0, 1}},
+                                             .neighbour = {{2, 0, 0, 0, 1, 1}},
+                                             .has_mac = true,
+                                             .addr = htonl(0x0a000001),
+                                             .len = 8};
+    node->ports[PORT_OUTSIDE] = (struct port){.mac = {{2, 0, 0, 0, 0, 2}},
+                                              .neighbour = {{2, 0, 0, 0, 1, 2}},
+                                              .has_mac = true,
+                                              .addr = htonl(OUTSIDE_NET + 1),
+                                              .len = 24};
     node->routes = route_table_create(w->o.backend, w->o.routes + 4);
     if (!node->routes)
         fail("no memory for the routes");
@@ -106,8 +114,13 @@ static void make_node(struct workload *w, const struct ip_prefix *prefixes) {
 /* ---- frames ---- */
 
 static void write_frame(uint8_t *f, const struct port *port, uint8_t proto, uint8_t flags, const struct nat_tuple *t) {
-    struct ipv4_header ip = {.version_ihl = 0x45, .total_length = htons(FRAME_LEN - 14), .ttl = 64, .proto = proto,
-                             .fragment = htons(IPV4_DF), .src = t->src, .dst = t->dst};
+    struct ipv4_header ip = {.version_ihl = 0x45,
+                             .total_length = htons(FRAME_LEN - 14),
+                             .ttl = 64,
+                             .proto = proto,
+                             .fragment = htons(IPV4_DF),
+                             .src = t->src,
+                             .dst = t->dst};
     memset(f, 0, FRAME_ROOM);
     memcpy(f, &port->mac, 6);
     memcpy(f + 6, &port->neighbour, 6);
@@ -143,7 +156,8 @@ static void make_flows(struct workload *w, const struct ip_prefix *prefixes, str
     w->frames = xalloc((size_t)w->o.flows * sizeof *w->frames);
     for (uint32_t i = 0; i < w->o.flows; i++) {
         const uint32_t host = 0x0a000100 + i / FLOWS_PER_HOST;
-        struct nat_tuple t = {.src = htonl(host), .dport = htons(443),
+        struct nat_tuple t = {.src = htonl(host),
+                              .dport = htons(443),
                               .sport = htons((uint16_t)(1024 + i % FLOWS_PER_HOST * 8000 + random_below(r, 8000)))};
         do
             t.dst = workload_address_in(&prefixes[random_below(r, w->o.routes)], r);

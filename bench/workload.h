@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Made-up work for the core: a router with guests at port 0 and the Internet at port 1, a routing table in the Internet's
- * mix of prefix lengths, flows to addresses all over it, and a sequence of 64-byte packets of these flows, both ways.
+ * Made-up work for the core: a router with guests at port 0 and the Internet at port 1, a routing table in the
+ * Internet's mix of prefix lengths, flows to addresses all over it, and a sequence of 64-byte packets of these flows,
+ * both ways.
  */
 #ifndef FWDLAB_BENCH_WORKLOAD_H
 #define FWDLAB_BENCH_WORKLOAD_H
@@ -18,8 +19,8 @@ enum { PORT_INSIDE, PORT_OUTSIDE };
 struct workload_options {
     const struct route_backend *backend;
     uint32_t flows, routes;
-    bool nat, zipf;     /* zipf: exponent 1; else all flows are as likely */
-    uint32_t packets;   /* of the sequence, a multiple of WORKLOAD_BURST */
+    bool nat, zipf;   /* zipf: exponent 1; else all flows are as likely */
+    uint32_t packets; /* of the sequence, a multiple of WORKLOAD_BURST */
 };
 
 struct workload {
@@ -30,10 +31,12 @@ struct workload {
     uint64_t now;                     /* the core's clock, ns */
 };
 
-/* Makes it and passes the first packets of each flow through the node. Ends the program with a message when it can't. */
+/* Makes it and passes the first packets of each flow through the node. Ends the program with a message when it can't.
+ */
 void workload_init(struct workload *w, const struct workload_options *o);
 void workload_fini(struct workload *w);
-/* One packet of each flow through the node, after nat_reset, or in sessions; adds the TSC cycles of forward() to *cycles. */
+/* One packet of each flow through the node, after nat_reset, or in sessions; adds the TSC cycles of forward() to
+ * *cycles. */
 void workload_begin_flows(struct workload *w, uint64_t *cycles);
 void workload_repeat_flows(struct workload *w, uint64_t *cycles);
 

@@ -46,6 +46,8 @@ static void flow_arrived(struct analysis *a, uint32_t i, const struct packet *co
     uint32_t f = answer ? a->flow_of[p->after] : flow_get(a, &key, inject_time(a->in, i), &way);
     if (answer)
         way = !a->way_of[p->after];
+    else if (core && core->session && core->flags & PACKET_REPLY && memcmp(&key, &p->key, sizeof key.src))
+        way = !way;
     struct nat_session s;
     if (core && core->session && nat_session_get(a->node->node.nat, core->session - 1, &s) && s.translated) {
         a->flows.v[f].translated = true;

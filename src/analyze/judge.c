@@ -34,21 +34,28 @@ static bool same_cause(const struct analysis *a, const struct finding *g, const 
            ip_equal(&e->mend_via, &j->mend_via) && prefix_equal(&g->far, far);
 }
 
-static bool flow_is_benign(const struct judgement *j) {
-    return j->verdict == MODEL_ASYM_BENIGN || j->verdict == MODEL_UNMODELLED;
+/* Nothing is broken: it works, it cannot be judged, or nobody is there to answer. */
+static bool flow_is_benign(const struct analysis *a, const struct flow_key *key, const struct judgement *j) {
+    struct ip dst = {.family = key->family};
+    memcpy(dst.v6, key->dst, 16);
+    bool nobody = (j->reason == DROP_NO_HOST || j->reason == DROP_NO_NEIGHBOUR) &&
+                  fabric_owner(a->fabric, &dst) == INDEX_NONE;
+    return j->verdict == MODEL_ASYM_BENIGN || j->verdict == MODEL_UNMODELLED || (j->verdict == MODEL_DROPPED && nobody);
 }
 
 static void file_model(struct analysis *a, uint32_t flow) {
     const struct judgement *j = &a->judgements[flow];
     if (j->verdict == MODEL_SYMMETRIC)
         return;
+    bool benign = flow_is_benign(a, &a->flows.v[flow].key, j);
     struct ip_prefix far = ip_is_none(&j->far) ? (struct ip_prefix){0} : fabric_declared(a->fabric, &j->far);
     uint32_t i = 0;
-    while (i < a->findings.n && (a->findings.v[i].observed || !same_cause(a, &a->findings.v[i], j, &far)))
+    while (i < a->findings.n && (a->findings.v[i].observed || a->findings.v[i].benign != benign ||
+                                !same_cause(a, &a->findings.v[i], j, &far)))
         i++;
     if (i == a->findings.n)
         vec_push(&a->findings, (struct finding){.verdict = (uint8_t)j->verdict, .example = flow, .far = far,
-                                                .reason = j->reason, .benign = flow_is_benign(j)});
+                                                .reason = j->reason, .benign = benign});
     a->findings.v[i].count++;
     a->flows.v[flow].finding = i;
 }

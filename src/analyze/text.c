@@ -57,7 +57,8 @@ static void model_text(const struct analysis *a, const struct finding *g, char *
     char route[200], far[PREFIX_TEXT], nic[160];
     cause_text(a, j, route, sizeof route);
     if (g->verdict == MODEL_DROPPED && !j->lost_on_return) {
-        snprintf(buf, size, "Never arrives: dropped at %s (%s: %s)%s", n->name, drop_name((enum drop)j->reason), why,
+        snprintf(buf, size, "%s: dropped at %s (%s: %s)%s", g->benign ? "Nobody in the scenario has its destination" :
+                 "Never arrives", n->name, drop_name((enum drop)j->reason), why,
                  nic_text(c, j, nic, sizeof nic));
         return;
     }

@@ -43,28 +43,31 @@ int file_save(const char *path, const void *data, size_t len, struct err *e) {
     struct stat st;
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
         return save_special(path, data, len, e);
-    size_t room = strlen(path) + 8;
+    char *real = realpath(path, NULL); /* what a symbolic link leads to is replaced, not the link */
+    const char *target = real ? real : path;
+    size_t room = strlen(target) + 8;
     char *tmp = xalloc(room);
-    snprintf(tmp, room, "%s.XXXXXX", path);
+    snprintf(tmp, room, "%s.XXXXXX", target);
     int fd = mkstemp(tmp), code;
     if (fd < 0) {
         code = fail(e, path, "create");
-        free(tmp);
-        return code;
+        goto out;
     }
     mode_t mask = umask(0);
     umask(mask);
     fchmod(fd, 0666 & ~mask);
     if (write_all(fd, data, len) || fsync(fd))
         code = fail(e, path, "write");
-    else if (rename(tmp, path))
+    else if (rename(tmp, target))
         code = fail(e, path, "replace");
     else
         code = 0;
     close(fd);
     if (code)
         unlink(tmp);
+out:
     free(tmp);
+    free(real);
     return code;
 }
 

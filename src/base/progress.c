@@ -9,7 +9,7 @@ static int drawn;
 
 void progress(const char *what, uint64_t done, uint64_t total) {
     uint64_t now = clock_ns();
-    if (now - last_ns < NS_PER_S / 10 || !isatty(STDERR_FILENO))
+    if (now - last_ns < SECOND_NS / 10 || !isatty(STDERR_FILENO))
         return;
     last_ns = now;
     drawn = 1;

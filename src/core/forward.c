@@ -5,7 +5,6 @@
 #include "stage.h"
 
 #define EXPIRE_PER_PACKET 2 /* NAT sessions looked at for each packet: more than one packet can make */
-#define LIMITED_BROADCAST 0xffffffffu
 
 /* ---- route ---- */
 

@@ -6,8 +6,6 @@
  */
 #include "stage.h"
 
-#define LIMITED_BROADCAST 0xffffffffu
-
 /* 0/8, 127/8, 224/4 and 240/4: ordinary packets have none of them. */
 static inline unsigned octet_is_special(uint8_t octet) {
     return (unsigned)((uint8_t)(octet - 1) >= 223) | (octet == 127);

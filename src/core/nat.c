@@ -107,9 +107,9 @@ void nat_reset(struct nat *n) {
     memset(n->fragments, 0, sizeof n->fragments);
     memset(n->port_users, 0, ((size_t)n->config.n_addresses * 3 << 16) * sizeof *n->port_users);
     n->hand = n->now = 0;
+    add_port_maps(n);
     n->stats = (struct nat_stats){
         .ports_available = (uint32_t)n->config.n_addresses * (n->config.port_max - n->config.port_min + 1u)};
-    add_port_maps(n);
 }
 
 /* ---- stages ---- */

@@ -27,16 +27,15 @@ static bool inner_view(const struct packet *p, struct nat_view *v) {
 }
 
 /* The tuple of an answer to the packet inside. */
-static struct nat_key answer_key(const struct nat_view *v) {
+static struct nat_tuple answer_tuple(const struct nat_view *v) {
     struct nat_tuple t = {.src = v->ip->dst, .dst = v->ip->src};
-    uint8_t *sport = nat_port_field(v, true), *dport = nat_port_field(v, false);
-    if (v->ip->proto == PROTO_SCTP && v->l4 + 4 <= v->end) {
-        sport = v->l4;
-        dport = v->l4 + 2;
-    }
+    uint8_t proto = v->ip->proto;
+    bool fixed = proto == PROTO_SCTP || proto == PROTO_DCCP || proto == PROTO_UDPLITE; /* ports that are not translated */
+    const uint8_t *ports = fixed && v->l4 + 4 <= v->end ? v->l4 : NULL;
+    const uint8_t *sport = ports ? ports : nat_port_field(v, true), *dport = ports ? ports + 2 : nat_port_field(v, false);
     t.sport = dport ? nat_load16(dport) : 0;
     t.dport = sport ? nat_load16(sport) : 0;
-    return nat_key(NAT_KEY_SESSION, v->ip->proto, t);
+    return t;
 }
 
 /* The session that an error is about: it must be addressed to whom the packet inside came from. */
@@ -44,8 +43,8 @@ static void find_session(struct nat *n, struct packet *p, uint64_t now) {
     struct nat_view v;
     if (!inner_view(p, &v) || v.ip->src != p->dst)
         return;
-    struct nat_key key = answer_key(&v);
-    uint32_t value = nat_find_live(n, &key, now);
+    struct nat_tuple answer = answer_tuple(&v);
+    uint32_t value = nat_find_live(n, NAT_KEY_SESSION, v.ip->proto, &answer, now);
     if (value != NAT_NONE)
         nat_meet(n, p, value);
 }

@@ -76,7 +76,7 @@ struct nat {
     uint64_t now;             /* the latest the caller gave */
     uint64_t timeout[TIMER_COUNT];
     struct nat_fragment fragments[NAT_FRAGMENT_SETS][NAT_FRAGMENT_WAYS];
-    uint32_t *port_users;     /* sessions of each outside port: [address][TCP, UDP, ICMP][port] */
+    uint32_t *port_users;     /* of each outside port: [address][TCP, UDP, ICMP][port] */
     struct nat_stats stats;
 };
 
@@ -133,21 +133,30 @@ int nat_records_init(struct nat *n);
 void nat_records_clear(struct nat *n);
 /* Is there room for a session? Frees idle ones when there is none. */
 bool nat_session_room(struct nat *n, uint64_t now);
+/* Frees all that are idle: what is left in the index is live. */
+void nat_settle(struct nat *n, uint64_t now);
 /* Makes a session; there must be room and both tuples must be unused. `mapping`: NAT_NONE or a record. */
-uint32_t nat_session_create(struct nat *n, const struct nat_key *original, const struct nat_tuple *reply, uint32_t mapping,
-                            uint64_t now);
+uint32_t nat_session_create(struct nat *n, uint8_t proto, const struct nat_tuple *original, const struct nat_tuple *reply,
+                            uint32_t mapping, uint64_t now);
 /* Sets its timer and takes note that it was used. */
 void nat_session_touch(struct nat *n, uint32_t session, enum nat_timer timer, uint64_t now);
 /* Makes a mapping between an inside and an outside end. */
 uint32_t nat_mapping_create(struct nat *n, uint8_t proto, be32 inside, be16 inside_port, be32 outside, be16 outside_port,
                             uint8_t flags);
-/* The record behind a key, as in the index; NAT_NONE, also when it is idle too long: then it is freed. */
-uint32_t nat_find_live(struct nat *n, const struct nat_key *key, uint64_t now);
+/* The record behind a tuple, as in the index; NAT_NONE, also when it is idle too long: then it is freed. */
+uint32_t nat_find_live(struct nat *n, enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *tuple, uint64_t now);
 uint32_t nat_mapping_inside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now);  /* record or NAT_NONE */
 uint32_t nat_mapping_outside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now); /* record or NAT_NONE */
 
 /* nat_begin.c: what a new session gets. Refused packets are dropped. */
 void nat_begin(struct nat *n, struct packet *p, uint64_t now);
+
+/* nat_port.c: outside ports. Taken by sessions (NAT_CONNTRACK) or mappings (NAT_INTERFACE). */
+void nat_port_take(struct nat *n, uint8_t proto, be32 outside, be16 port);
+void nat_port_give_back(struct nat *n, uint8_t proto, be32 outside, be16 port);
+/* Completes the tuple of answers, or a mapping's outside end, with a destination port that nobody has. */
+bool nat_port_for_session(struct nat *n, uint8_t proto, struct nat_tuple *reply, be16 own, bool moves, uint64_t now);
+bool nat_port_for_mapping(struct nat *n, uint8_t proto, struct nat_tuple *end, be16 own, uint64_t now);
 
 /* nat_state.c: states and timers. */
 /* May a connection begin with this packet (NAT_CONNTRACK)? */

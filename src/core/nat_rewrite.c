@@ -23,13 +23,11 @@ static bool holds(const struct nat_view *v, unsigned offset, unsigned size) {
     return v->l4 && v->l4 + offset + size <= v->end;
 }
 
-/* The query identifier is the port of the end that asks. SCTP's ports stay: its checksum needs the whole packet. */
+/* The query identifier is the port of the end that asks. Of other protocols the ports stay as they are. */
 uint8_t *nat_port_field(const struct nat_view *v, bool source) {
     switch (v->ip->proto) {
     case PROTO_TCP:
     case PROTO_UDP:
-    case PROTO_UDPLITE:
-    case PROTO_DCCP:
         return holds(v, 0, 4) ? v->l4 + (source ? 0 : 2) : NULL;
     case PROTO_ICMP:
         return holds(v, 0, 6) && icmp_is_query(v->l4[0]) && nat_icmp_is_request(v->l4[0]) == source ? v->l4 + 4 : NULL;
@@ -103,9 +101,13 @@ bool nat_moves_port(const struct packet *p, bool source) {
 }
 
 static void set(struct packet *p, bool source, be32 addr, be16 port) {
-    struct nat_view v = view_of(p);
     be16 *meta = source ? &p->sport : &p->dport;
-    if (addr == (source ? p->src : p->dst) && (port == *meta || !nat_port_field(&v, source)))
+    bool same = addr == (source ? p->src : p->dst);
+    if (same && port == *meta)
+        return;
+    struct nat_view v = view_of(p);
+    bool has_port = nat_port_field(&v, source);
+    if (same && !has_port)
         return;
     nat_view_set(&v, source, addr, port);
     p->flags |= source ? PACKET_SRC_CHANGED : PACKET_DST_CHANGED;
@@ -113,7 +115,7 @@ static void set(struct packet *p, bool source, be32 addr, be16 port) {
         p->src = addr;
     else
         p->dst = addr;
-    if (nat_port_field(&v, source)) {
+    if (has_port) {
         *meta = port;
         if (p->proto == PROTO_ICMP)
             p->sport = p->dport = port;

@@ -67,31 +67,6 @@ static void record_free(struct nat *n, uint32_t i, enum nat_key_kind kind) {
     n->free = i;
 }
 
-/* ---- outside ports in use ---- */
-
-/* The count of an outside port that a session's source translation uses; NULL when it uses none. */
-static uint32_t *port_users(const struct nat *n, const struct nat_record *r) {
-    unsigned proto = r->proto == PROTO_TCP ? 0 : r->proto == PROTO_UDP ? 1 : 2;
-    if ((proto == 2 && r->proto != PROTO_ICMP) || r->reply.dst == r->original.src)
-        return NULL;
-    for (unsigned a = 0; a < n->config.n_addresses; a++)
-        if (n->config.addresses[a] == r->reply.dst)
-            return &n->port_users[((size_t)a * 3 + proto) << 16 | r->reply.dport];
-    return NULL;
-}
-
-static void port_take(struct nat *n, const struct nat_record *r) {
-    uint32_t *users = port_users(n, r);
-    if (users && ++*users == 1 && ++n->stats.ports_live > n->stats.ports_peak)
-        n->stats.ports_peak = n->stats.ports_live;
-}
-
-static void port_give_back(struct nat *n, const struct nat_record *r) {
-    uint32_t *users = port_users(n, r);
-    if (users && --*users == 0)
-        n->stats.ports_live--;
-}
-
 /* ---- mappings ---- */
 
 /* The ring of a mapping's sessions goes through fields of the records themselves. */
@@ -119,21 +94,29 @@ uint32_t nat_mapping_create(struct nat *n, uint8_t proto, be32 inside, be16 insi
     if (!(flags & NAT_OUTSIDE_ONLY))
         index_add(n, i, NAT_KEY_MAPPING, false);
     index_add(n, i, NAT_KEY_MAPPING, true);
+    nat_port_take(n, proto, outside, outside_port);
     return i;
 }
 
+/* With NAT_CONNTRACK each session uses an outside port of its own account. */
+static bool uses_port(const struct nat *n, const struct nat_record *r) {
+    return n->config.personality == NAT_CONNTRACK && r->reply.dst != r->original.src;
+}
+
 static void session_free(struct nat *n, uint32_t i) {
-    struct nat_record *r = &n->records[i];
-    uint32_t m = r->mapping;
+    struct nat_record *r = &n->records[i], *m = r->mapping == NAT_NONE ? NULL : &n->records[r->mapping];
     ring_remove(n->timers, i);
-    if (m != NAT_NONE)
+    if (m)
         siblings_remove(n, i);
-    port_give_back(n, r);
+    if (uses_port(n, r))
+        nat_port_give_back(n, r->proto, r->reply.dst, r->reply.dport);
     record_free(n, i, NAT_KEY_SESSION);
     n->stats.expired++;
     n->stats.live--;
-    if (m != NAT_NONE && n->records[m].siblings.next == m && !(n->records[m].flags & NAT_STATIC))
-        record_free(n, m, NAT_KEY_MAPPING);
+    if (m && &n->records[m->siblings.next] == m && !(m->flags & NAT_STATIC)) {
+        nat_port_give_back(n, m->proto, m->reply.dst, m->reply.dport);
+        record_free(n, (uint32_t)(m - n->records), NAT_KEY_MAPPING);
+    }
 }
 
 /* A mapping lives while one of its sessions does. Idle ones that stand before the first live one are freed. */
@@ -150,8 +133,9 @@ static bool mapping_live(struct nat *n, uint32_t m, uint64_t now) {
     return false;
 }
 
-uint32_t nat_find_live(struct nat *n, const struct nat_key *key, uint64_t now) {
-    uint32_t value = nat_table_find(&n->table, key);
+uint32_t nat_find_live(struct nat *n, enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *tuple, uint64_t now) {
+    struct nat_key key = nat_key(kind, proto, *tuple);
+    uint32_t value = nat_table_find(&n->table, &key);
     if (value == NAT_NONE)
         return NAT_NONE;
     uint32_t i = value >> 1;
@@ -164,14 +148,14 @@ uint32_t nat_find_live(struct nat *n, const struct nat_key *key, uint64_t now) {
 }
 
 uint32_t nat_mapping_inside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now) {
-    struct nat_key key = nat_key(NAT_KEY_MAPPING, proto, (struct nat_tuple){.src = addr, .sport = port});
-    uint32_t value = nat_find_live(n, &key, now);
+    struct nat_tuple end = {.src = addr, .sport = port};
+    uint32_t value = nat_find_live(n, NAT_KEY_MAPPING, proto, &end, now);
     return value == NAT_NONE ? NAT_NONE : value >> 1;
 }
 
 uint32_t nat_mapping_outside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now) {
-    struct nat_key key = nat_key(NAT_KEY_MAPPING, proto, (struct nat_tuple){.dst = addr, .dport = port});
-    uint32_t value = nat_find_live(n, &key, now);
+    struct nat_tuple end = {.dst = addr, .dport = port};
+    uint32_t value = nat_find_live(n, NAT_KEY_MAPPING, proto, &end, now);
     return value == NAT_NONE ? NAT_NONE : value >> 1;
 }
 
@@ -182,17 +166,18 @@ static void timer_set(struct nat *n, uint32_t i) {
     ring_add(n->timers, n->n_records + (tick < end ? tick : end) % NAT_WHEEL_SLOTS, i);
 }
 
-uint32_t nat_session_create(struct nat *n, const struct nat_key *original, const struct nat_tuple *reply, uint32_t mapping,
-                            uint64_t now) {
+uint32_t nat_session_create(struct nat *n, uint8_t proto, const struct nat_tuple *original, const struct nat_tuple *reply,
+                            uint32_t mapping, uint64_t now) {
     uint32_t i;
     struct nat_record *r = record_take(n, &i);
-    *r = (struct nat_record){.original = original->tuple, .reply = *reply, .kind = NAT_SESSION, .proto = original->proto,
+    *r = (struct nat_record){.original = *original, .reply = *reply, .kind = NAT_SESSION, .proto = proto,
                              .timer = TIMER_OTHER, .mapping = mapping, .first = now, .last = now};
     index_add(n, i, NAT_KEY_SESSION, false);
     index_add(n, i, NAT_KEY_SESSION, true);
     if (mapping != NAT_NONE)
         siblings_add(n, mapping, i);
-    port_take(n, r);
+    if (uses_port(n, r))
+        nat_port_take(n, proto, reply->dst, reply->dport);
     n->stats.created++;
     if (n->stats.live == 0)
         n->hand = nat_tick(now); /* an empty wheel is turned by hand */
@@ -236,6 +221,10 @@ void nat_expire(struct nat *n, uint64_t now, unsigned budget) {
     n->now = now;
     if (n->stats.live)
         wheel_turn(n, now, budget, UINT32_MAX);
+}
+
+void nat_settle(struct nat *n, uint64_t now) {
+    wheel_turn(n, now, UINT32_MAX, UINT32_MAX);
 }
 
 bool nat_session_room(struct nat *n, uint64_t now) {

@@ -38,7 +38,7 @@ static uint32_t pool_take(struct nat_table *t) {
 
 static unsigned bucket_used(const struct nat_bucket *b) {
     unsigned n = 0;
-    while (n < NAT_BUCKET_KEYS && b->key[n].kind)
+    while (n < NAT_BUCKET_KEYS && b->key[n].rest)
         n++;
     return n;
 }

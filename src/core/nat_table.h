@@ -12,15 +12,14 @@
 
 #define NAT_NONE UINT32_MAX
 
-/* NAT_KEY_NOTHING is found by no lookup; zero marks an empty place. */
+/* NAT_KEY_NOTHING is in no table. */
 enum nat_key_kind { NAT_KEY_SESSION = 1, NAT_KEY_MAPPING, NAT_KEY_NOTHING };
 
+/* Two words, written and read as such: narrower stores would stall the loads that follow. */
 struct nat_key {
-    struct nat_tuple tuple;
-    uint8_t proto, kind;
-    uint16_t zero;
+    uint64_t ends; /* source, destination */
+    uint64_t rest; /* ports, protocol, kind; 0: no key */
 };
-static_assert(sizeof(struct nat_key) == 16, "three keys, their values and a link fill a cache line");
 
 #define NAT_BUCKET_KEYS 3
 
@@ -40,21 +39,17 @@ struct nat_table {
 };
 
 static inline struct nat_key nat_key(enum nat_key_kind kind, uint8_t proto, struct nat_tuple tuple) {
-    return (struct nat_key){.tuple = tuple, .proto = proto, .kind = (uint8_t)kind};
+    return (struct nat_key){.ends = (uint64_t)tuple.dst << 32 | tuple.src,
+                            .rest = (uint64_t)kind << 40 | (uint64_t)proto << 32 | (uint32_t)tuple.dport << 16 | tuple.sport};
 }
 
 static inline bool nat_key_equal(const struct nat_key *a, const struct nat_key *b) {
-    uint64_t x[2], y[2];
-    memcpy(x, a, sizeof x);
-    memcpy(y, b, sizeof y);
-    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+    return ((a->ends ^ b->ends) | (a->rest ^ b->rest)) == 0;
 }
 
 /* One 64 x 64 -> 128 bit multiplication whose halves are folded. */
 static inline uint64_t nat_hash(const struct nat_key *key) {
-    uint64_t w[2];
-    memcpy(w, key, sizeof w);
-    unsigned __int128 m = (unsigned __int128)(w[0] ^ 0x9e3779b97f4a7c15u) * (w[1] ^ 0xd6e8feb86659fd93u);
+    unsigned __int128 m = (unsigned __int128)(key->ends ^ 0x9e3779b97f4a7c15u) * (key->rest ^ 0xd6e8feb86659fd93u);
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 

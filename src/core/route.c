@@ -2,8 +2,8 @@
 /*
  * The route table: all routes, the winners of each prefix as a path, and the backend that maps destinations to paths.
  *
- * Adding and removing cost the same however large the table is. A removed route leaves a hole at first; holes are closed,
- * and indexes counted anew, when somebody looks at the routes or at a path.
+ * Adding and removing cost the same however large the table is. A removed route leaves a hole at first; holes are
+ * closed, and indexes counted anew, when somebody looks at the routes or at a path.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The compact trie: a table over the first octet, below it tree-bitmap nodes of six bits each (Eatherton, Varghese,
- * Dittia: "Tree bitmap", 2004). A node has one bit for each prefix that ends in it (lengths 0..5 below its own depth) and
- * one for each child; values and children stand in two dense blocks, and population counts give the place in them.
- * Nothing is pushed to leaves, so that an update touches one node's blocks. Nodes begin at the depths 8, 14, 20, 26, 32.
+ * Dittia: "Tree bitmap", 2004). A node has one bit for each prefix that ends in it (lengths 0..5 below its own depth)
+ * and one for each child; values and children stand in two dense blocks, and population counts give the place in them.
+ * Nothing is pushed to leaves, so that an update touches one node's blocks. Nodes begin at depths 8, 14, 20, 26, 32.
  *
  * All blocks live in one pool of 8-byte units, named by 32-bit indexes; freed blocks are kept by their size.
  */

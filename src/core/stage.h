@@ -10,6 +10,7 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+#define LIMITED_BROADCAST 0xffffffffu /* 255.255.255.255 */
 #define PREFETCH_AHEAD 6 /* packets whose bytes are on their way while one is worked on */
 
 static inline bool mac_is_zero(const struct mac *m) {

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * EAL, started with what the machine has. One lcore, the caller's thread: whoever wants more says so to EAL later. What EAL
- * says while it starts is caught, and told when it fails.
+ * EAL, started with what the machine has. One lcore, the caller's thread: whoever wants more says so to EAL later. What
+ * EAL says while it starts is caught, and told when it fails.
  */
+#include "eal.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fwdlab/dpdk/dpdk.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+#include <rte_version.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <rte_eal.h>
-#include <rte_errno.h>
-#include <rte_log.h>
-#include <rte_version.h>
-#include <fwdlab/dpdk/dpdk.h>
-#include "eal.h"
 
 #define DEFAULT_MEMORY_MB 2048
 #define ARGS_MAX 12
@@ -25,13 +25,11 @@
 static enum { EAL_OFF, EAL_RUNS, EAL_GONE } state; /* EAL starts once in a process, even after a failure */
 static char hugepages[160];
 
-bool dpdk_running(void)
-{
+bool dpdk_running(void) {
     return state == EAL_RUNS;
 }
 
-static uint64_t read_number(const char *dir, const char *file)
-{
+static uint64_t read_number(const char *dir, const char *file) {
     char path[384];
     unsigned long long n = 0;
     snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/%s/%s", dir, file);
@@ -44,8 +42,7 @@ static uint64_t read_number(const char *dir, const char *file)
 }
 
 /* Describes the free hugepages in `hugepages`; returns how many MB they are. */
-static uint64_t free_hugepages(void)
-{
+static uint64_t free_hugepages(void) {
     uint64_t kb = 0;
     size_t used = 0;
     DIR *d = opendir("/sys/kernel/mm/hugepages");
@@ -69,8 +66,7 @@ struct caught {
     int saved, file;
 };
 
-static void catch_stderr(struct caught *c)
-{
+static void catch_stderr(struct caught *c) {
     fflush(stderr);
     c->saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     c->file = memfd_create("eal-log", MFD_CLOEXEC);
@@ -79,8 +75,7 @@ static void catch_stderr(struct caught *c)
 }
 
 /* Gives the last lines of what was caught, in one line. */
-static void release_stderr(struct caught *c, char *text, size_t size)
-{
+static void release_stderr(struct caught *c, char *text, size_t size) {
     fflush(stderr);
     if (c->saved >= 0) {
         dup2(c->saved, STDERR_FILENO);
@@ -98,8 +93,7 @@ static void release_stderr(struct caught *c, char *text, size_t size)
         *p = ';';
 }
 
-static int check_cpu(unsigned cpu, struct err *e)
-{
+static int check_cpu(unsigned cpu, struct err *e) {
     cpu_set_t usable;
     char list[128];
     size_t used = 0;
@@ -116,8 +110,7 @@ static int check_cpu(unsigned cpu, struct err *e)
 }
 
 /* EAL itself takes more than there is, and crashes later. */
-static int check_memory(unsigned wanted_mb, struct err *e)
-{
+static int check_memory(unsigned wanted_mb, struct err *e) {
     uint64_t mb = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) >> 20;
     if (wanted_mb <= mb)
         return 0;
@@ -126,8 +119,7 @@ static int check_memory(unsigned wanted_mb, struct err *e)
     return -ENOMEM;
 }
 
-int dpdk_start(const struct dpdk_options *o, struct err *e)
-{
+int dpdk_start(const struct dpdk_options *o, struct err *e) {
     char memory[16], lcores[32], said[400];
     char *argv[ARGS_MAX] = {"fwdlab", "--no-pci", "--no-telemetry", "--iova-mode=va", "--lcores", lcores};
     const unsigned wanted = o->memory_mb ? o->memory_mb : DEFAULT_MEMORY_MB;
@@ -167,20 +159,17 @@ int dpdk_start(const struct dpdk_options *o, struct err *e)
     return 0;
 }
 
-void dpdk_stop(void)
-{
+void dpdk_stop(void) {
     if (state == EAL_RUNS)
         rte_eal_cleanup();
     if (state != EAL_OFF)
         state = EAL_GONE;
 }
 
-const char *dpdk_version(void)
-{
+const char *dpdk_version(void) {
     return rte_version();
 }
 
-const char *dpdk_hugepages(void)
-{
+const char *dpdk_hugepages(void) {
     return hugepages;
 }

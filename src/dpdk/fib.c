@@ -3,30 +3,30 @@
  * The core's lookup backend over rte_fib: DIR24-8, two memory reads for any prefix. Entries of 4 bytes carry 31 bits of
  * value; the two highest are taken: one stands for ROUTE_NONE, one only ever passes through (see put).
  */
+#include "eal.h"
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <fwdlab/dpdk/dpdk.h>
 #include <rte_errno.h>
 #include <rte_fib.h>
 #include <rte_memory.h>
 #include <rte_rib.h>
-#include <fwdlab/dpdk/dpdk.h>
-#include "eal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define NH_NONE 0x7fffffffu
 #define NH_PASSING 0x7ffffffeu
 #define CHUNK 64
 /* A group of 256 entries (1 KB) for each /24 that holds longer prefixes; a table of host routes needs one a /24. */
 #define TBL8_GROUPS_MAX (1u << 17)
-#define TBL8_SPARE 3              /* the end of the address space has one, and rte_fib wants two free ones at times */
-#define MAX_ROUTES (1u << 28)     /* rte_fib counts in int and doubles it */
+#define TBL8_SPARE 3          /* the end of the address space has one, and rte_fib wants two free ones at times */
+#define MAX_ROUTES (1u << 28) /* rte_fib counts in int and doubles it */
 
 /*
- * rte_fib 22.11 goes wrong on a prefix that reaches to 255.255.255.255 when longer ones that touch each other do so too: it
- * overwrites the whole table. There are 33 such prefixes, one a length. They are kept here (`end`) and given to rte_fib as
- * the 33 pieces that lie side by side: 0/1, 128/2, 192/3 ... 255.255.255.254/32 and 255.255.255.255/32, which it always
- * holds. Piece k, of length k, may also be a route in its own right (`own`).
+ * rte_fib 22.11 goes wrong on a prefix that reaches to 255.255.255.255 when longer ones that touch each other do so
+ * too: it overwrites the whole table. There are 33 such prefixes, one a length. They are kept here (`end`) and given to
+ * rte_fib as the 33 pieces that lie side by side: 0/1, 128/2, 192/3 ... 255.255.255.254/32 and 255.255.255.255/32,
+ * which it always holds. Piece k, of length k, may also be a route in its own right (`own`).
  */
 #define PIECES 33
 #define ABSENT UINT32_MAX
@@ -38,41 +38,37 @@ struct fib {
     uint32_t end[PIECES], own[PIECES]; /* by length; value or ABSENT; own[0] is not used */
 };
 
-static uint32_t end_prefix(unsigned len)
-{
+static uint32_t end_prefix(unsigned len) {
     return len ? UINT32_MAX << (32 - len) : 0;
 }
 
-static uint32_t piece_prefix(unsigned len)
-{
+static uint32_t piece_prefix(unsigned len) {
     return len ? end_prefix(len) ^ 1u << (32 - len) : UINT32_MAX;
 }
 
 /*
  * Two more habits of rte_fib are undone here. A prefix beyond /24 whose value equals its cover's is entered without a
- * reservation of its tbl8 group, but gives one back when it is deleted: it goes in with a value that nobody has, and then
- * gets its own. And a replacement says 0 even when it failed.
+ * reservation of its tbl8 group, but gives one back when it is deleted: it goes in with a value that nobody has, and
+ * then gets its own. And a replacement says 0 even when it failed.
  */
-static int put(struct fib *f, uint32_t ip, uint8_t len, uint32_t nh)
-{
+static int put(struct fib *f, uint32_t ip, uint8_t len, uint32_t nh) {
     uint64_t now;
     struct rte_rib_node *node = rte_rib_lookup_exact(f->rib, ip, len);
     const bool new = !node;
-    int rc = new && len > 24 ? rte_fib_add(f->fib, ip, len, NH_PASSING) : 0;
+    int rc = new &&len > 24 ? rte_fib_add(f->fib, ip, len, NH_PASSING) : 0;
     if (rc)
         return rc == -ENOMEM ? -ENOSPC : rc;
     rc = rte_fib_add(f->fib, ip, len, nh);
     node = rte_rib_lookup_exact(f->rib, ip, len);
     if (!rc && node && !rte_rib_get_nh(node, &now) && now == nh)
         return 0;
-    if (new && node)
+    if (new &&node)
         rte_fib_delete(f->fib, ip, len);
     return rc && rc != -ENOMEM ? rc : -ENOSPC;
 }
 
 /* Gives each piece its value: its own, or that of the longest prefix that reaches to the end and holds it. */
-static int put_pieces(struct fib *f)
-{
+static int put_pieces(struct fib *f) {
     uint32_t cover = NH_NONE;
     int rc = 0;
     for (unsigned len = 1; len < PIECES && !rc; len++) {
@@ -84,13 +80,11 @@ static int put_pieces(struct fib *f)
 }
 
 /* Where the value of such a prefix is kept; NULL for all others. */
-static uint32_t *find_piece(struct fib *f, uint32_t ip, unsigned len)
-{
+static uint32_t *find_piece(struct fib *f, uint32_t ip, unsigned len) {
     return ip == end_prefix(len) ? &f->end[len] : len && ip == piece_prefix(len) ? &f->own[len] : NULL;
 }
 
-static void fib_destroy(void *state)
-{
+static void fib_destroy(void *state) {
     struct fib *f = state;
     if (!f)
         return;
@@ -98,8 +92,7 @@ static void fib_destroy(void *state)
     free(f);
 }
 
-static void *fib_create(uint32_t max_routes)
-{
+static void *fib_create(uint32_t max_routes) {
     static unsigned serial;
     char name[32];
     struct rte_fib_conf conf = {.type = RTE_FIB_DIR24_8, .default_nh = NH_NONE, .max_routes = (int)max_routes + PIECES};
@@ -135,8 +128,7 @@ static void *fib_create(uint32_t max_routes)
     return f;
 }
 
-static int fib_add(void *state, be32 prefix, uint8_t len, uint32_t value)
-{
+static int fib_add(void *state, be32 prefix, uint8_t len, uint32_t value) {
     struct fib *f = state;
     const uint32_t ip = ntohl(prefix), nh = value == ROUTE_NONE ? NH_NONE : value;
     if (len > 32)
@@ -154,8 +146,7 @@ static int fib_add(void *state, be32 prefix, uint8_t len, uint32_t value)
     return rc;
 }
 
-static int fib_remove(void *state, be32 prefix, uint8_t len)
-{
+static int fib_remove(void *state, be32 prefix, uint8_t len) {
     struct fib *f = state;
     const uint32_t ip = ntohl(prefix);
     if (len > 32)
@@ -170,8 +161,7 @@ static int fib_remove(void *state, be32 prefix, uint8_t len)
     return rc;
 }
 
-static void fib_lookup(const void *state, const be32 *dst, uint32_t *value, unsigned n)
-{
+static void fib_lookup(const void *state, const be32 *dst, uint32_t *value, unsigned n) {
     const struct fib *f = state;
     uint32_t key[CHUNK];
     uint64_t nh[CHUNK];

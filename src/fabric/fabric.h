@@ -8,6 +8,7 @@
 
 /* ECMP choices along one walk there and back: which was taken at each fork, and how many there were. */
 #define FORKS_MAX 8
+#define CHOICES_MAX 4096 /* combinations that are walked; forks beyond take their first choice */
 struct forks {
     unsigned n;
     unsigned choice[FORKS_MAX], of[FORKS_MAX];

@@ -23,9 +23,14 @@ static int alter(struct fabric *f, enum change_kind kind, uint32_t node, const s
     return code;
 }
 
+/* A subnet has one route table: the new one takes the place of the old. */
 static int associate(struct fabric *f, const struct change *c) {
     struct route routes[TABLE_ROUTES_MAX];
-    unsigned n = control_table_routes(f->control, f->control->nodes[c->node].index, c->table, routes, TABLE_ROUTES_MAX);
+    uint32_t subnet = f->control->nodes[c->node].index, old = fabric_scenario(f)->subnets.v[subnet].route_table;
+    unsigned n = old == INDEX_NONE ? 0 : control_table_routes(f->control, subnet, old, routes, TABLE_ROUTES_MAX);
+    for (unsigned i = 0; i < n; i++)
+        alter(f, CHANGE_REMOVE, c->node, &routes[i]);
+    n = control_table_routes(f->control, subnet, c->table, routes, TABLE_ROUTES_MAX);
     int code = n ? 0 : -ENOENT;
     for (unsigned i = 0; i < n && !code; i++)
         if ((code = alter(f, CHANGE_ADD, c->node, &routes[i])) == -EEXIST)

@@ -293,6 +293,14 @@ static void build(uint8_t *data, const struct flow_key *key, bool answer, struct
     *p = (struct packet){.data = data, .len = len, .wire_len = len, .flags = PACKET_RAW_IP};
 }
 
+/* How many combinations the forks so far have. */
+static unsigned choices(const struct forks *forks) {
+    unsigned n = 1;
+    for (unsigned i = 0; i < forks->n; i++)
+        n *= forks->of[i];
+    return n;
+}
+
 void walk_run(struct fabric *f, uint32_t node, uint16_t in_port, const struct flow_key *key, bool answer,
               struct walk *w) {
     uint8_t data[PACKET_BYTES];
@@ -319,7 +327,7 @@ void walk_run(struct fabric *f, uint32_t node, uint16_t in_port, const struct fl
         const struct route_path *path = p.path == ROUTE_NONE ? NULL : route_path(n->node.routes, p.path);
         if (path)
             h->route = path->route;
-        if (path && path->n > 1 && forks->n < FORKS_MAX)
+        if (path && path->n > 1 && forks->n < FORKS_MAX && choices(forks) * path->n <= CHOICES_MAX)
             forks->of[forks->n++] = path->n;
         struct ip dst = ip_v4(p.dst);
         if (p.verdict == VERDICT_DROP && p.reason == DROP_NO_ROUTE && is_internet(f, at.node) && may_be_internet(f, &dst))

@@ -64,24 +64,30 @@ static be16 get16(const uint8_t *at) {
     return v;
 }
 
+/* A new port or identifier, and a new address in the pseudo header, with the L4 checksum where it is there. */
+static void set_port(uint8_t *l4, const uint8_t *end, uint8_t proto, unsigned offset, be32 from, be32 to, be16 port) {
+    uint8_t *sum = l4 + checksum_offset(proto);
+    be16 old = get16(l4 + offset);
+    set16(l4 + offset, port);
+    if (sum + 2 > end || sum == l4 || (proto == PROTO_UDP && get16(sum) == 0))
+        return;
+    be16 s = proto == PROTO_ICMP ? get16(sum) : checksum_update32(get16(sum), from, to);
+    s = checksum_update16(s, old, port);
+    set16(sum, proto == PROTO_UDP && s == 0 ? 0xffff : s);
+}
+
 /* A new destination for the answer: address, and port or identifier, with both checksums. */
 static void redirect(const struct inject_packet *from, struct packet *p, be32 dst, be16 port) {
     struct ipv4_header *ip = (struct ipv4_header *)(p->data + from->l3);
-    uint8_t *l4 = p->data + from->l4;
-    bool icmp = from->key.proto == PROTO_ICMP, ports = from->flags & PACKET_PORTS;
-    uint8_t *field = l4 + (icmp ? 4 : 2), *sum = l4 + checksum_offset(from->key.proto);
+    unsigned offset = from->key.proto == PROTO_ICMP ? 4 : 2;
+    bool ports = from->flags & PACKET_PORTS;
     be32 old = ip->dst;
-    be16 old_port = ports ? get16(field) : 0;
+    if (p->len < from->l4 + (ports ? offset + 2 : 0)) /* the caller's room ends before them: the core will refuse it */
+        return;
     ip->checksum = checksum_update32(ip->checksum, old, dst);
     ip->dst = dst;
-    if (!ports || from->flags & PACKET_FRAG_LATER)
-        return;
-    set16(field, port);
-    if (sum + 2 > p->data + p->len || sum == l4 || (from->key.proto == PROTO_UDP && get16(sum) == 0))
-        return;
-    be16 s = icmp ? get16(sum) : checksum_update32(get16(sum), old, dst);
-    s = checksum_update16(s, old_port, port);
-    set16(sum, from->key.proto == PROTO_UDP && s == 0 ? 0xffff : s);
+    if (ports)
+        set_port(p->data + from->l4, p->data + p->len, from->key.proto, offset, old, dst, port);
 }
 
 /* The same for an ICMP error: the packet inside it must look as the core sent it. */
@@ -92,13 +98,20 @@ static void redirect_error(const struct inject_packet *from, struct packet *p, b
     if (!inject_inner(from, &proto, &t, &l3, &l4) || p->len < l4 + 8)
         return;
     struct ipv4_header *outer = (struct ipv4_header *)(p->data + from->l3), *ip = (struct ipv4_header *)(p->data + l3);
-    uint8_t *field = p->data + l4 + (proto == PROTO_ICMP ? 4 : 0), *sum = p->data + from->l4 + 2;
+    uint32_t end = from->l3 + ntohs(outer->total_length), covered = l4 + 18; /* as far as a TCP checksum */
+    end = end < p->len ? end : p->len;
+    covered = (covered < end ? covered : end) - l3;
+    uint8_t *sum = p->data + from->l4 + 2;
+    be16 before = (be16)~checksum_fold(checksum_sum(ip, covered, 0));
+    be32 old = ip->src;
     outer->checksum = checksum_update32(outer->checksum, outer->dst, addr);
     outer->dst = addr;
-    ip->checksum = checksum_update32(ip->checksum, ip->src, addr); /* the two changes cancel in the ICMP checksum */
+    ip->checksum = checksum_update32(ip->checksum, old, addr);
     ip->src = addr;
-    set16(sum, checksum_update16(get16(sum), get16(field), port));
-    set16(field, port);
+    if (checksum_offset(proto))
+        set_port(p->data + l4, p->data + end, proto, proto == PROTO_ICMP ? 4 : 0, old, addr, port);
+    be16 after = (be16)~checksum_fold(checksum_sum(ip, covered, 0));
+    set16(sum, checksum_update16(get16(sum), before, after));
 }
 
 int inject_fit(const struct inject *in, uint32_t i, struct packet *p, const struct nat *nat) {

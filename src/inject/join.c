@@ -52,34 +52,42 @@ static bool same_packet(const struct inject_packet *in, const struct inject_pack
 
 /* Arrived packets that wait for their copy, by fingerprint: chains in a hash table, oldest first. */
 struct waiting {
-    uint32_t *head, *next;
+    uint32_t *head, *tail, *next; /* tail: valid where head is not INJECT_NONE */
     uint64_t *print;
     size_t mask;
 };
 
 static void wait_for_copy(struct waiting *w, uint32_t i) {
-    uint32_t *at = &w->head[w->print[i] & w->mask];
-    while (*at != INJECT_NONE)
-        at = &w->next[*at];
-    *at = i;
+    size_t b = w->print[i] & w->mask;
+    *(w->head[b] == INJECT_NONE ? &w->head[b] : &w->next[w->tail[b]]) = i;
+    w->tail[b] = i;
+}
+
+/* Takes packet *at out of the chain; `before` is the one that leads to it. */
+static void unchain(struct waiting *w, size_t b, uint32_t *at, uint32_t before) {
+    if (w->tail[b] == *at)
+        w->tail[b] = before;
+    *at = w->next[*at];
 }
 
 /* Takes the packet out of its chain whose copy packet i is; packets too old to be anybody's are taken out on the way. */
 static uint32_t take(struct inject *in, struct waiting *w, uint32_t i) {
     const struct inject_packet *out = &in->packets[i];
-    for (uint32_t *at = &w->head[w->print[i] & w->mask]; *at != INJECT_NONE;) {
+    size_t b = w->print[i] & w->mask;
+    uint32_t before = INJECT_NONE;
+    for (uint32_t *at = &w->head[b]; *at != INJECT_NONE;) {
         uint32_t k = *at;
         const struct inject_packet *arrived = &in->packets[k];
         if (out->raw->time_ns - arrived->raw->time_ns > JOIN_WINDOW_NS) {
-            *at = w->next[k];
+            unchain(w, b, at, before);
             continue;
         }
         bool other_port = out->kind != KIND_UNDECIDED || arrived->port != out->port;
         if (w->print[k] == w->print[i] && other_port && same_packet(arrived, out)) {
-            *at = w->next[k];
+            unchain(w, b, at, before);
             return k;
         }
-        at = &w->next[k];
+        at = &w->next[before = k];
     }
     return INJECT_NONE;
 }
@@ -88,8 +96,8 @@ void join_copies(struct inject *in) {
     size_t size = 16;
     while (size < in->n)
         size *= 2;
-    struct waiting w = {.head = xalloc(size * sizeof *w.head), .next = xalloc((in->n + 1) * sizeof *w.next),
-                        .print = xalloc((in->n + 1) * sizeof *w.print), .mask = size - 1};
+    struct waiting w = {.head = xalloc(size * sizeof *w.head), .tail = xalloc(size * sizeof *w.tail),
+                        .next = xalloc((in->n + 1) * sizeof *w.next), .print = xalloc((in->n + 1) * sizeof *w.print), .mask = size - 1};
     memset(w.head, 0xff, size * sizeof *w.head);
     memset(w.next, 0xff, (in->n + 1) * sizeof *w.next);
     for (uint32_t i = 0; i < in->n; i++) {
@@ -108,6 +116,7 @@ void join_copies(struct inject *in) {
         }
     }
     free(w.head);
+    free(w.tail);
     free(w.next);
     free(w.print);
 }

@@ -111,6 +111,8 @@ static void relate_one(struct inject *in, struct book *b, uint32_t i) {
     struct inject_packet *p = &in->packets[i];
     if (p->flags & PACKET_FRAG_LATER) {
         p->after = first_fragment(in, i);
+        if (p->after != INJECT_NONE)
+            p->answer = in->packets[p->after].answer;
         return;
     }
     if (p->flags & PACKET_ICMP_ERROR) {

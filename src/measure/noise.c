@@ -12,7 +12,7 @@ static uint64_t to_ns(uint64_t ticks, double ns_per_tick)
 void noise_measure(struct noise *out, uint64_t window_ns)
 {
     const uint64_t hz = clock_tsc_hz();
-    const double ns_per_tick = (double)NS_PER_S / (double)hz;
+    const double ns_per_tick = (double)SECOND_NS / (double)hz;
     const uint64_t window = (uint64_t)((double)window_ns / ns_per_tick);
     const uint64_t limit = (uint64_t)((double)NOISE_LOST_NS / ns_per_tick);
     struct histogram gaps;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "lap.h"
+#include <fwdlab/base/clock.h>
 #include <stdlib.h>
 #include <string.h>
-#include <fwdlab/base/clock.h>
-#include "lap.h"
 
 #define OVERHEAD_ROUNDS 10001
 
-void lap_verdicts(struct replay_configuration *c, const struct source *s, uint64_t offset)
-{
+void lap_verdicts(struct replay_configuration *c, const struct source *s, uint64_t offset) {
     struct flight f = {0};
     for (size_t b = 0; b < s->bursts.n; b++) {
         source_take(s, &s->bursts.v[b], c->node->nat, &f);
@@ -15,8 +14,11 @@ void lap_verdicts(struct replay_configuration *c, const struct source *s, uint64
         for (unsigned k = 0; k < f.n; k++) {
             const struct packet *p = f.pkts[k];
             struct inject_verdict *v = &c->verdicts[s->bursts.v[b].first + k];
-            *v = (struct inject_verdict){.frame = s->in->packets[p->tag].raw->frame, .verdict = p->verdict,
-                                         .reason = p->reason, .in_port = p->in_port, .out_port = p->out_port};
+            *v = (struct inject_verdict){.frame = s->in->packets[p->tag].raw->frame,
+                                         .verdict = p->verdict,
+                                         .reason = p->reason,
+                                         .in_port = p->in_port,
+                                         .out_port = p->out_port};
             packet_key(p, &v->key);
             c->delivered += p->verdict == VERDICT_DELIVER;
             c->forwarded += p->verdict == VERDICT_FORWARD;
@@ -29,16 +31,14 @@ void lap_verdicts(struct replay_configuration *c, const struct source *s, uint64
     c->answers_unmatched = f.unmatched;
 }
 
-static unsigned count_drops(const struct flight *f)
-{
+static unsigned count_drops(const struct flight *f) {
     unsigned n = 0;
     for (unsigned k = 0; k < f->n; k++)
         n += f->pkts[k]->verdict == VERDICT_DROP;
     return n;
 }
 
-void lap_count(struct replay_configuration *c, const struct source *s, uint64_t offset)
-{
+void lap_count(struct replay_configuration *c, const struct source *s, uint64_t offset) {
     struct flight f = {0};
     for (size_t b = 0; b < s->bursts.n; b++) {
         struct packet *live[BURST_MAX];
@@ -57,9 +57,8 @@ void lap_count(struct replay_configuration *c, const struct source *s, uint64_t 
 }
 
 /* The loop of forward() with a stamp after each stage. */
-static __attribute__((noinline)) void run_stages(struct node *node, const struct flight *f, uint64_t now, struct ticks *t,
-                                                 uint64_t lost_limit)
-{
+static __attribute__((noinline)) void run_stages(struct node *node, const struct flight *f, uint64_t now,
+                                                 struct ticks *t, uint64_t lost_limit) {
     struct packet *live[BURST_MAX];
     unsigned left = f->n;
     memcpy(live, f->pkts, left * sizeof *live);
@@ -77,9 +76,8 @@ static __attribute__((noinline)) void run_stages(struct node *node, const struct
     }
 }
 
-void lap_time(const struct replay_configuration *c, const struct source *s, uint64_t offset, struct ticks *t)
-{
-    const uint64_t lost_limit = (uint64_t)((double)clock_tsc_hz() * NOISE_LOST_NS / NS_PER_S);
+void lap_time(const struct replay_configuration *c, const struct source *s, uint64_t offset, struct ticks *t) {
+    const uint64_t lost_limit = (uint64_t)((double)clock_tsc_hz() * NOISE_LOST_NS / SECOND_NS);
     struct flight f = {0};
     for (size_t b = 0; b < s->bursts.n; b++) {
         source_take(s, &s->bursts.v[b], c->node->nat, &f);
@@ -88,19 +86,16 @@ void lap_time(const struct replay_configuration *c, const struct source *s, uint
     }
 }
 
-static unsigned stage_nothing(struct node *node, struct packet **pkts, unsigned n, uint64_t now)
-{
+static unsigned stage_nothing(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
     return n;
 }
 
-static int by_value(const void *a, const void *b)
-{
+static int by_value(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return x < y ? -1 : x > y;
 }
 
-uint64_t lap_overhead(void)
-{
+uint64_t lap_overhead(void) {
     uint64_t rounds[OVERHEAD_ROUNDS] = {0};
     struct node node = {.n_stages = NODE_STAGES_MAX};
     struct packet p = {0};

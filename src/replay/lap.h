@@ -3,8 +3,8 @@
 #ifndef FWDLAB_SRC_REPLAY_LAP_H
 #define FWDLAB_SRC_REPLAY_LAP_H
 
-#include <fwdlab/replay/replay.h>
 #include "source.h"
+#include <fwdlab/replay/replay.h>
 
 /* The core's clock goes on by this much between the end of one lap and the start of the next. */
 #define LAP_GAP_NS 1000000000ull
@@ -12,7 +12,7 @@
 struct ticks {
     uint64_t stage[NODE_STAGES_MAX]; /* TSC cycles, the stamps' own included */
     uint64_t calls[NODE_STAGES_MAX];
-    uint64_t lost;                   /* in calls that took longer than any burst can need; not in `stage` */
+    uint64_t lost; /* in calls that took longer than any burst can need; not in `stage` */
 };
 
 /* Fills verdicts and the counters that belong to them. */

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The order of laps. For each configuration: a lap for the verdicts, with fresh NAT tables; fresh tables again, a lap that
- * counts and warms up, one that tells how long a lap takes; then the timed ones, A B B A. NAT sessions live on from lap to lap
- * as they do on a host, and the core's clock goes on. A lap shorter than SAMPLE_NS is repeated within its sample.
+ * The order of laps. For each configuration: a lap for the verdicts, with fresh NAT tables; fresh tables again, a lap
+ * that counts and warms up, one that tells how long a lap takes; then the timed ones, A B B A. NAT sessions live on
+ * from lap to lap as they do on a host, and the core's clock goes on. A lap shorter than SAMPLE_NS is repeated within
+ * its sample.
  *
- * All runs on the calling thread, EAL's main lcore, pinned to the CPU that was asked for: one usable CPU is enough, and no
- * second lcore spins beside the measurement. A stage that takes over NOISE_LOST_NS for one burst was interrupted: the machine
- * took that time away. It is left out of the sample (with the few cycles of the stage itself) and told in lost_ns.
+ * All runs on the calling thread, EAL's main lcore, pinned to the CPU that was asked for: one usable CPU is enough, and
+ * no second lcore spins beside the measurement. A stage that takes over NOISE_LOST_NS for one burst was interrupted:
+ * the machine took that time away. It is left out of the sample (with the few cycles of the stage itself) and told in
+ * lost_ns.
  */
+#include "lap.h"
 #include <errno.h>
+#include <fwdlab/base/clock.h>
+#include <fwdlab/base/progress.h>
+#include <rte_lcore.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <rte_lcore.h>
-#include <fwdlab/base/clock.h>
-#include <fwdlab/base/progress.h>
-#include "lap.h"
 
 #define SAMPLE_NS 5000000.0
 #define NOISE_WINDOW_NS 200000000ull
@@ -27,26 +29,23 @@
 struct runner {
     struct replay_configuration *c;
     struct source cost;
-    uint64_t offset;  /* where the next lap's clock starts, ns */
-    unsigned repeat;  /* laps a sample */
+    uint64_t offset; /* where the next lap's clock starts, ns */
+    unsigned repeat; /* laps a sample */
     VEC(double) cycles;
     VEC(double) stages[NODE_STAGES_MAX];
 };
 
-static void next_lap(struct runner *r, const struct source *s)
-{
+static void next_lap(struct runner *r, const struct source *s) {
     r->offset += s->duration + LAP_GAP_NS;
 }
 
-static void start_anew(struct runner *r)
-{
+static void start_anew(struct runner *r) {
     r->offset = 0;
     if (r->c->node->nat)
         nat_reset(r->c->node->nat);
 }
 
-static void take_verdicts(struct runner *r, struct rte_mempool *pool, unsigned burst)
-{
+static void take_verdicts(struct runner *r, struct rte_mempool *pool, unsigned burst) {
     struct source own;
     source_init(&own, r->c->own, pool, burst, true);
     start_anew(r);
@@ -57,8 +56,7 @@ static void take_verdicts(struct runner *r, struct rte_mempool *pool, unsigned b
     source_fini(&own);
 }
 
-static void warm_up(struct runner *r)
-{
+static void warm_up(struct runner *r) {
     struct replay_configuration *c = r->c;
     struct ticks t = {0};
     start_anew(r);
@@ -72,15 +70,14 @@ static void warm_up(struct runner *r)
     uint64_t total = t.lost;
     for (unsigned i = 0; i < c->n_stages; i++)
         total += t.stage[i];
-    double laps = SAMPLE_NS * (double)clock_tsc_hz() / NS_PER_S / (double)(total + 1);
+    double laps = SAMPLE_NS * (double)clock_tsc_hz() / SECOND_NS / (double)(total + 1);
     r->repeat = laps < 1 ? 1 : laps > REPEAT_MAX ? REPEAT_MAX : (unsigned)laps + 1;
 }
 
-static void take_sample(struct runner *r, struct replay_result *out)
-{
+static void take_sample(struct runner *r, struct replay_result *out) {
     const double packets = (double)r->cost.n * r->repeat;
     struct ticks t = {0};
-    double sum = 0, ns_per_tick = (double)NS_PER_S / (double)clock_tsc_hz();
+    double sum = 0, ns_per_tick = (double)SECOND_NS / (double)clock_tsc_hz();
     for (unsigned k = 0; k < r->repeat; k++) {
         lap_time(r->c, &r->cost, r->offset, &t);
         next_lap(r, &r->cost);
@@ -98,10 +95,9 @@ static void take_sample(struct runner *r, struct replay_result *out)
 }
 
 /* Rounds of one sample of each configuration, forwards and backwards in turn. */
-static void interleave(struct runner *r, unsigned n, const struct replay_options *o, struct replay_result *out)
-{
+static void interleave(struct runner *r, unsigned n, const struct replay_options *o, struct replay_result *out) {
     const double seconds = o->seconds > 0 ? o->seconds : DEFAULT_SECONDS;
-    const uint64_t start = clock_ns(), end = start + (uint64_t)(seconds * NS_PER_S);
+    const uint64_t start = clock_ns(), end = start + (uint64_t)(seconds * SECOND_NS);
     while (o->laps ? out->laps < o->laps : out->laps < LAPS_MIN || clock_ns() < end) {
         for (unsigned k = 0; k < n; k++)
             take_sample(&r[out->laps % 2 ? n - 1 - k : k], out);
@@ -112,8 +108,7 @@ static void interleave(struct runner *r, unsigned n, const struct replay_options
     progress_done();
 }
 
-static void finish(struct runner *r)
-{
+static void finish(struct runner *r) {
     struct replay_configuration *c = r->c;
     for (unsigned i = 0; i < c->n_stages; i++) {
         c->stages[i].cycles = stats_median(r->stages[i].v, r->stages[i].n);
@@ -126,8 +121,7 @@ static void finish(struct runner *r)
     source_fini(&r->cost);
 }
 
-static int check(const struct replay_configuration *c, unsigned n, const struct replay_options *o, struct err *e)
-{
+static int check(const struct replay_configuration *c, unsigned n, const struct replay_options *o, struct err *e) {
     if (o->burst > BURST_MAX)
         return err_set(e, -EINVAL, "a burst of %u packets; 1 to %d are possible", o->burst, BURST_MAX);
     if (o->cpu >= CPU_SETSIZE)
@@ -144,8 +138,7 @@ static int check(const struct replay_configuration *c, unsigned n, const struct 
 }
 
 static void run(struct replay_configuration *c, unsigned n, const struct replay_options *o, struct rte_mempool *pool,
-                struct replay_result *out)
-{
+                struct replay_result *out) {
     const unsigned burst = o->burst ? o->burst : DEFAULT_BURST;
     struct runner *r = xzalloc(n, sizeof *r);
     noise_measure(&out->noise, NOISE_WINDOW_NS);
@@ -163,8 +156,7 @@ static void run(struct replay_configuration *c, unsigned n, const struct replay_
 }
 
 int replay_run(struct replay_configuration *c, unsigned n, const struct replay_options *o, struct replay_result *out,
-               struct err *e)
-{
+               struct err *e) {
     cpu_set_t before, one;
     *out = (struct replay_result){0};
     int rc = check(c, n, o, e);
@@ -177,13 +169,12 @@ int replay_run(struct replay_configuration *c, unsigned n, const struct replay_o
     struct rte_mempool *pool = source_pool(e);
     if (pool)
         run(c, n, o, pool, out);
-    rte_mempool_free(pool);
+    source_pool_free(pool);
     sched_setaffinity(0, sizeof before, &before);
     return pool ? 0 : -ENOMEM;
 }
 
-void replay_configuration_fini(struct replay_configuration *c)
-{
+void replay_configuration_fini(struct replay_configuration *c) {
     free(c->verdicts);
     free(c->cycles);
     c->verdicts = NULL;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "source.h"
 #include <errno.h>
+#include <rte_errno.h>
+#include <rte_mbuf.h>
 #include <stdio.h>
 #include <string.h>
-#include <rte_errno.h>
-#include "source.h"
 
 /* Small, so that its mbufs stay in the cache; its own cache is well above a burst. */
 #define POOL_SIZE 1023
@@ -11,14 +12,13 @@
 #define ROOM 2048
 
 /*
- * The core's clock goes in steps of this, and a burst ends where the next one begins: so all packets of a burst have the same
- * time, and it is the time that each of them has in a burst of its own. Verdicts cannot depend on how packets fall into
- * bursts. Timers count in seconds; a step matters to none of them.
+ * The core's clock goes in steps of this, and a burst ends where the next one begins: so all packets of a burst have
+ * the same time, and it is the time that each of them has in a burst of its own. Verdicts cannot depend on how packets
+ * fall into bursts. Timers count in seconds; a step matters to none of them.
  */
 #define CLOCK_STEP_NS 1000000
 
-struct rte_mempool *source_pool(struct err *e)
-{
+struct rte_mempool *source_pool(struct err *e) {
     static unsigned serial;
     char name[32];
     snprintf(name, sizeof name, "replay-%u", serial++);
@@ -31,14 +31,16 @@ struct rte_mempool *source_pool(struct err *e)
     return pool;
 }
 
-static uint64_t core_clock(const struct inject *in, uint32_t i)
-{
+void source_pool_free(struct rte_mempool *pool) {
+    rte_mempool_free(pool);
+}
+
+static uint64_t core_clock(const struct inject *in, uint32_t i) {
     return inject_time(in, i) / CLOCK_STEP_NS * CLOCK_STEP_NS;
 }
 
 /* Does the burst hold a packet that this one may be the answer to? It may begin the session anew after a long pause. */
-static bool answers(const struct source *s, const struct source_burst *b, uint32_t i)
-{
+static bool answers(const struct source *s, const struct source_burst *b, uint32_t i) {
     if (s->in->packets[i].answer == INJECT_NONE)
         return false;
     const struct inject_mapping *m = &s->in->mappings.v[s->in->packets[i].answer];
@@ -52,16 +54,13 @@ static bool answers(const struct source *s, const struct source_burst *b, uint32
 }
 
 /* May this packet join the burst? */
-static bool joins(const struct source *s, const struct source_burst *b, uint32_t i, unsigned burst, bool strict)
-{
+static bool joins(const struct source *s, const struct source_burst *b, uint32_t i, unsigned burst, bool strict) {
     uint32_t after = s->in->packets[i].after;
     return b->n < burst && core_clock(s->in, i) == b->now && (after == INJECT_NONE || after < s->arrived[b->first]) &&
            !(strict && answers(s, b, i));
 }
 
-void source_init(struct source *s, const struct inject *in, struct rte_mempool *pool, unsigned burst,
-                 bool strict)
-{
+void source_init(struct source *s, const struct inject *in, struct rte_mempool *pool, unsigned burst, bool strict) {
     *s = (struct source){.in = in, .pool = pool, .arrived = xzalloc(in->arrived + 1, sizeof *s->arrived)};
     for (uint32_t i = 0; i < in->n; i++) {
         if (in->packets[i].kind != INJECT_ARRIVED)
@@ -78,14 +77,12 @@ void source_init(struct source *s, const struct inject *in, struct rte_mempool *
     s->duration = in->n ? inject_time(in, in->n - 1) : 0;
 }
 
-void source_fini(struct source *s)
-{
+void source_fini(struct source *s) {
     vec_free(&s->bursts);
     vec_release(s->arrived);
 }
 
-void source_take(const struct source *s, const struct source_burst *b, const struct nat *nat, struct flight *f)
-{
+void source_take(const struct source *s, const struct source_burst *b, const struct nat *nat, struct flight *f) {
     f->n = b->n;
     rte_pktmbuf_alloc_bulk(s->pool, f->mbufs, b->n); /* the pool holds more than the one burst that is out */
     for (unsigned k = 0; k < b->n; k++) {
@@ -101,7 +98,6 @@ void source_take(const struct source *s, const struct source_burst *b, const str
     }
 }
 
-void source_give_back(struct flight *f)
-{
+void source_give_back(struct flight *f) {
     rte_pktmbuf_free_bulk(f->mbufs, f->n);
 }

@@ -3,8 +3,10 @@
 #ifndef FWDLAB_SRC_REPLAY_SOURCE_H
 #define FWDLAB_SRC_REPLAY_SOURCE_H
 
-#include <rte_mbuf.h>
 #include <fwdlab/inject/inject.h>
+
+struct rte_mbuf;
+struct rte_mempool;
 
 struct source_burst {
     uint32_t first, n; /* in source.arrived */
@@ -30,8 +32,10 @@ struct flight {
     uint64_t rewritten, unmatched; /* answers so far; the caller zeroes them */
 };
 
-/* NULL and *e when memory is short. All sources of a run may share one pool: then they also share its cache footprint. */
+/* NULL and *e when memory is short. All sources of a run may share one pool: then they also share its cache footprint.
+ */
 struct rte_mempool *source_pool(struct err *e);
+void source_pool_free(struct rte_mempool *pool); /* NULL is allowed */
 /*
  * strict: no answer shares a burst with any packet that it may be the answer to, so that verdicts are those of single
  * packets. Else only the first packet of a translation ends bursts (inject_packet.after), and bursts are longer.

@@ -57,7 +57,7 @@ bool pcap_next(struct trace *t, struct trace_packet *out) {
         return trace_cut(t, header_len + len, "pcap record");
     stream_skip(t->stream, header_len + len);
     *out = (struct trace_packet){
-        .time_ns = read_u32(t, h) * NS_PER_S + (uint64_t)read_u32(t, h + 4) * t->pcap.frac_ns,
+        .time_ns = read_u32(t, h) * SECOND_NS + (uint64_t)read_u32(t, h + 4) * t->pcap.frac_ns,
         .offset = offset,
         .len = len,
         .wire_len = wire_len > len ? wire_len : len,

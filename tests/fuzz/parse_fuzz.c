@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes through a whole node with NAT, in heap buffers of their exact size. The input is a row of frames, each after
- * four bytes: flags, port, length, and how much of it the capture cut off.
+ * Any bytes through a whole node with NAT, in heap buffers of their exact size. The input is a row of frames, each
+ * after four bytes: flags, port, length, and how much of it the capture cut off.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -9,12 +9,12 @@
 #include <x86intrin.h>
 #endif
 
-#define NS_PER_S 1000000000ull
+#define SECOND_NS 1000000000ull
 
 static inline uint64_t clock_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+    return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
 }
 /* Time-stamp counter; nanoseconds on machines that have none that a program may read. */
 static inline uint64_t clock_tsc(void) {

@@ -1,26 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* DIR24-8 against the linear oracle and the trie, with random prefixes that come, change and go. */
-#include <errno.h>
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fwdlab/base/random.h>
 #include <fwdlab/base/vec.h>
 #include <fwdlab/dpdk/dpdk.h>
 
-static void start(void)
-{
+static void start(void) {
     struct err e;
     cr_assert_eq(dpdk_start(&(struct dpdk_options){.no_huge = true, .memory_mb = 512}, &e), 0, "%s", e.what);
 }
 
 /* Few addresses and many lengths, so that prefixes nest, meet again and share their /24. */
-static be32 random_address(struct random *r)
-{
+static be32 random_address(struct random *r) {
     static const uint32_t some[] = {0, 0x0a000000, 0x0a0000ff, 0x0a000100, 0xc0a80080, 0xffffff00, 0xffffffff};
     return htonl(some[random_below(r, 7)] ^ random_below(r, 1u << random_below(r, 18)));
 }
 
-static void compare(const struct route_backend *other, void *o, void *f, struct random *r, uint64_t seed)
-{
+static void compare(const struct route_backend *other, void *o, void *f, struct random *r, uint64_t seed) {
     be32 dst[200];
     uint32_t a[200], b[200];
     for (unsigned i = 0; i < 200; i++)
@@ -33,8 +30,7 @@ static void compare(const struct route_backend *other, void *o, void *f, struct 
                      b[i]);
 }
 
-static void churn(const struct route_backend *other, unsigned max, unsigned steps, uint64_t seed)
-{
+static void churn(const struct route_backend *other, unsigned max, unsigned steps, uint64_t seed) {
     struct random r;
     void *o = other->create(max), *f = route_dir24_8.create(max);
     unsigned full = 0, removed = 0;
@@ -59,29 +55,25 @@ static void churn(const struct route_backend *other, unsigned max, unsigned step
     route_dir24_8.destroy(f);
 }
 
-Test(fib, equals_linear)
-{
+Test(fib, equals_linear) {
     start();
     for (uint64_t seed = 1; seed <= 3; seed++)
         churn(&route_linear, 4000, 6000, seed);
 }
 
 /* Also when there is hardly room: the same -ENOSPC, and no answer is wrong afterwards. */
-Test(fib, equals_linear_when_full)
-{
+Test(fib, equals_linear_when_full) {
     start();
     for (uint64_t seed = 11; seed <= 13; seed++)
         churn(&route_linear, 300, 6000, seed);
 }
 
-Test(fib, equals_trie)
-{
+Test(fib, equals_trie) {
     start();
     churn(&route_trie, 40000, 60000, 21);
 }
 
-Test(fib, values)
-{
+Test(fib, values) {
     start();
     void *f = route_dir24_8.create(10);
     be32 net = htonl(0x0a000000), dst = htonl(0x0a000001);
@@ -101,8 +93,7 @@ Test(fib, values)
 }
 
 /* A prefix beyond /24 that says what its cover says: entered and taken away again, it leaves no trace. */
-Test(fib, same_value_as_cover)
-{
+Test(fib, same_value_as_cover) {
     start();
     void *f = route_dir24_8.create(600);
     be32 dst;
@@ -121,8 +112,7 @@ Test(fib, same_value_as_cover)
 }
 
 /* The default route over neighbours at the end of the address space: they stay what they are. */
-Test(fib, end_of_the_address_space)
-{
+Test(fib, end_of_the_address_space) {
     start();
     void *f = route_dir24_8.create(10);
     const be32 dst[4] = {htonl(0x0a000001), htonl(0xe0000001), htonl(0xf0000001), htonl(0xffffffff)};
@@ -140,8 +130,7 @@ Test(fib, end_of_the_address_space)
 }
 
 /* As many configurations as a comparison has, each with its own table, in the default memory. */
-Test(fib, many_tables)
-{
+Test(fib, many_tables) {
     struct err e;
     void *f[8];
     cr_assert_eq(dpdk_start(&(struct dpdk_options){.no_huge = true}, &e), 0, "%s", e.what);

@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Replay against the core called packet by packet; and the costs it tells against stages whose cost is known. */
-#include <errno.h>
-#include <pthread.h>
-#include <string.h>
+#include "traffic.h"
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fwdlab/base/clock.h>
 #include <fwdlab/base/vec.h>
 #include <fwdlab/dpdk/dpdk.h>
 #include <fwdlab/replay/replay.h>
-#include "traffic.h"
+#include <pthread.h>
+#include <string.h>
 
-static void start(void)
-{
+static void start(void) {
     struct err e = {0};
     cr_assert_eq(dpdk_start(&(struct dpdk_options){.no_huge = true, .memory_mb = 256}, &e), 0, "%s", e.what);
 }
 
 /* What analyze does: each packet by itself, at its own time (in steps of step_ns), with no more than its headers. */
-static struct inject_verdict *one_by_one(struct node *node, const struct inject *in, uint64_t step_ns)
-{
+static struct inject_verdict *one_by_one(struct node *node, const struct inject *in, uint64_t step_ns) {
     struct inject_verdict *v = xzalloc(in->arrived, sizeof *v);
     size_t n = 0;
     for (uint32_t i = 0; i < in->n; i++) {
@@ -35,14 +33,12 @@ static struct inject_verdict *one_by_one(struct node *node, const struct inject 
     return v;
 }
 
-static bool same_verdict(const struct inject_verdict *a, const struct inject_verdict *b)
-{
+static bool same_verdict(const struct inject_verdict *a, const struct inject_verdict *b) {
     return a->frame == b->frame && a->verdict == b->verdict && a->reason == b->reason && a->in_port == b->in_port &&
            a->out_port == b->out_port && memcmp(&a->key, &b->key, sizeof a->key) == 0;
 }
 
-static void check_verdicts(const struct inject *in, bool nat, uint64_t udp_ns, unsigned burst, uint64_t seed)
-{
+static void check_verdicts(const struct inject *in, bool nat, uint64_t udp_ns, unsigned burst, uint64_t seed) {
     struct err e = {0};
     struct replay_result out;
     struct node *node = traffic_node(&route_dir24_8, nat, udp_ns), *other = traffic_node(&route_linear, nat, udp_ns);
@@ -76,8 +72,7 @@ static void check_verdicts(const struct inject *in, bool nat, uint64_t udp_ns, u
     traffic_node_free(other);
 }
 
-Test(replay, verdicts_are_those_of_single_packets)
-{
+Test(replay, verdicts_are_those_of_single_packets) {
     start();
     for (uint64_t seed = 1; seed <= 2; seed++) {
         struct inject *in = traffic_trace(20000, seed);
@@ -89,8 +84,7 @@ Test(replay, verdicts_are_those_of_single_packets)
 }
 
 /* When sessions end and ports come free all the time, it is the step of the clock that makes bursts not matter. */
-Test(replay, verdicts_under_short_timers)
-{
+Test(replay, verdicts_under_short_timers) {
     start();
     for (uint64_t seed = 11; seed <= 12; seed++) {
         struct inject *in = traffic_trace(20000, seed);
@@ -102,16 +96,14 @@ Test(replay, verdicts_under_short_timers)
 
 /* Spins as long as its name says and lets everything through; `spin` TSC cycles a call. */
 static uint64_t spin;
-static unsigned stage_spin(struct node *node, struct packet **pkts, unsigned n, uint64_t now)
-{
+static unsigned stage_spin(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
     (void)node, (void)pkts, (void)now;
     for (uint64_t from = clock_tsc(); clock_tsc() - from < spin;)
         ;
     return n;
 }
 
-static struct node *spinning_node(void)
-{
+static struct node *spinning_node(void) {
     struct node *node = traffic_node(NULL, false, 0);
     memmove(node->stages + 1, node->stages, node->n_stages * sizeof *node->stages);
     node->stages[0] = (struct stage){"spin", stage_spin};
@@ -119,8 +111,7 @@ static struct node *spinning_node(void)
     return node;
 }
 
-Test(replay, costs)
-{
+Test(replay, costs) {
     start();
     struct err e = {0};
     struct replay_result out;
@@ -159,8 +150,7 @@ Test(replay, costs)
     traffic_trace_free(in);
 }
 
-Test(replay, lost_time_is_told)
-{
+Test(replay, lost_time_is_told) {
     start();
     struct err e = {0};
     struct replay_result out;
@@ -176,8 +166,7 @@ Test(replay, lost_time_is_told)
 }
 
 /* A packet that no mbuf holds: its headers count, and it is told. */
-Test(replay, long_packets_are_cut)
-{
+Test(replay, long_packets_are_cut) {
     start();
     struct err e = {0};
     struct replay_result out;
@@ -198,8 +187,7 @@ Test(replay, long_packets_are_cut)
     free(data);
 }
 
-static void *run_elsewhere(void *arg)
-{
+static void *run_elsewhere(void *arg) {
     struct replay_result out;
     struct err e = {0};
     static int rc;
@@ -207,8 +195,7 @@ static void *run_elsewhere(void *arg)
     return &rc;
 }
 
-Test(replay, refusals)
-{
+Test(replay, refusals) {
     struct err e = {0};
     struct replay_result out;
     struct inject *in = traffic_trace(10, 8), nothing = {0};

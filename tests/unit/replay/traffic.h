@@ -15,9 +15,9 @@ struct node *traffic_node(const struct route_backend *backend, bool nat, uint64_
 void traffic_node_free(struct node *node);
 
 /*
- * n captured packets, 20 us apart on average: new flows of guests to the Internet and to the LAN, more of the same, their
- * answers (addressed to the ports that another NAT had chosen), and packets that are dropped or delivered for a dozen reasons.
- * Some captured packets are the node's own output.
+ * n captured packets, 20 us apart on average: new flows of guests to the Internet and to the LAN, more of the same,
+ * their answers (addressed to the ports that another NAT had chosen), and packets that are dropped or delivered for a
+ * dozen reasons. Some captured packets are the node's own output.
  */
 struct inject *traffic_trace(unsigned n, uint64_t seed);
 void traffic_trace_free(struct inject *in);
