@@ -16,11 +16,13 @@ static void name_icmp(const struct inject_packet *p, struct flow_key *key) {
         key->dport = htons(p->raw->data[p->l4]);
 }
 
-/* The key of an arrived packet's flow: as its session began, if it has one, else as it came in. */
-static struct flow_key arrived_key(const struct analysis *a, const struct inject_packet *p, const struct packet *core) {
+/* The key of an arrived packet's flow: as its session began, if it has one, else as it came in. reply: against that key. */
+static struct flow_key arrived_key(const struct analysis *a, const struct inject_packet *p, const struct packet *core,
+                                   bool *reply) {
     struct flow_key key = p->key;
     struct nat_session s;
     name_icmp(p, &key);
+    *reply = false;
     if (!core || !core->session || !nat_session_get(a->node->node.nat, core->session - 1, &s) || !s.translated)
         return key;
     memcpy(key.src, &s.original.src, 4);
@@ -28,7 +30,14 @@ static struct flow_key arrived_key(const struct analysis *a, const struct inject
     key.sport = s.original.sport;
     if (key.proto != PROTO_ICMP)
         key.dport = s.original.dport;
+    *reply = core->flags & PACKET_REPLY;
     return key;
+}
+
+/* An ICMP error belongs to the flow that it is about, and is no packet of it. */
+static void see_error(struct analysis *a, const struct inject_packet *p) {
+    if (p->after != INJECT_NONE && a->flow_of[p->after] != FLOW_NONE)
+        a->flows.v[a->flow_of[p->after]].errors++;
 }
 
 static void flow_arrived(struct analysis *a, uint32_t i, const struct packet *core) {
@@ -39,14 +48,17 @@ static void flow_arrived(struct analysis *a, uint32_t i, const struct packet *co
             flow_see(a, i, a->flow_of[p->after], a->way_of[p->after]);
         return;
     }
-    if (icmp_error(p))
+    if (icmp_error(p)) {
+        see_error(a, p);
         return;
-    struct flow_key key = arrived_key(a, p, core);
+    }
+    bool reply;
+    struct flow_key key = arrived_key(a, p, core, &reply);
     bool answer = p->after != INJECT_NONE && a->flow_of[p->after] != FLOW_NONE; /* so says the capture's own NAT */
     uint32_t f = answer ? a->flow_of[p->after] : flow_get(a, &key, inject_time(a->in, i), &way);
     if (answer)
         way = !a->way_of[p->after];
-    else if (core && core->session && core->flags & PACKET_REPLY && memcmp(&key, &p->key, sizeof key.src))
+    else if (reply)
         way = !way;
     struct nat_session s;
     if (core && core->session && nat_session_get(a->node->node.nat, core->session - 1, &s) && s.translated) {
@@ -81,7 +93,9 @@ static void see_packet(struct analysis *a, uint32_t i) {
         flow_arrived(a, i, a->node ? &core : NULL);
     } else if (p->kind == INJECT_COPY && a->flow_of[p->partner] != FLOW_NONE) {
         flow_left(a, i, a->flow_of[p->partner], a->way_of[p->partner]);
-    } else if (p->kind == INJECT_OWN && !icmp_error(p) && !(p->flags & PACKET_FRAG_LATER)) {
+    } else if (p->kind == INJECT_OWN && icmp_error(p)) {
+        see_error(a, p);
+    } else if (p->kind == INJECT_OWN && !(p->flags & PACKET_FRAG_LATER)) {
         struct flow_key key = p->key;
         unsigned way;
         name_icmp(p, &key);

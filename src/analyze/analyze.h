@@ -40,6 +40,7 @@ struct flow {
     uint64_t frames[FLOW_FRAMES];
     struct nat_session session; /* translated: its mapping */
     const struct judgement *model; /* in the fabric's cache order: a copy owned by the analysis */
+    uint32_t errors;         /* ICMP errors about it */
     uint32_t finding;        /* index of the model's finding; FLOW_NONE */
     uint32_t next;           /* chain in the table */
 };
@@ -53,6 +54,7 @@ struct finding {
     struct ip_prefix far;    /* declared prefix of the far end */
     uint8_t reason;
     bool benign;
+    bool errors;             /* unanswered, but for ICMP errors */
     bool has_mend;
     struct change mend;
     bool proven;
@@ -87,6 +89,7 @@ void flow_left(struct analysis *a, uint32_t copy, uint32_t flow, unsigned way);
 /* observed.c */
 void observe(struct analysis *a);
 void file_observed(struct analysis *a); /* findings of the capture alone */
+bool observed_like(const struct flow *f, const struct finding *g); /* is it one of the finding's flows? */
 /* judge.c */
 void judge_flows(struct analysis *a);
 /* mend.c */

@@ -106,12 +106,9 @@ static int by_number(const void *a, const void *b) {
 static json_t *frames(const struct analysis *a, const struct finding *g, uint32_t index) {
     uint64_t list[FINDING_FRAMES];
     size_t n = 0;
-    const struct finding *like = g;
     for (uint32_t i = 0; i < a->flows.n && n < FINDING_FRAMES; i++) {
         const struct flow *f = &a->flows.v[i];
-        bool mine = like->observed ? f->observed == like->verdict && f->way[0].in == like->in &&
-                                         f->way[0].out == like->out && f->way[1].out == like->back
-                                   : f->finding == index;
+        bool mine = g->observed ? observed_like(f, g) : f->finding == index;
         for (unsigned k = 0; mine && k < f->n_frames && n < FINDING_FRAMES; k++)
             list[n++] = f->frames[k];
     }

@@ -95,17 +95,25 @@ void observe(struct analysis *a) {
     }
 }
 
+static bool unanswered_but_errors(const struct flow *f) {
+    return f->observed == OBSERVED_UNANSWERED && f->errors;
+}
+
+bool observed_like(const struct flow *f, const struct finding *g) {
+    return g->observed && f->observed == g->verdict && f->way[0].in == g->in && f->way[0].out == g->out &&
+           f->way[1].out == g->back && unanswered_but_errors(f) == g->errors;
+}
+
 void file_observed(struct analysis *a) {
     for (uint32_t i = 0; i < a->flows.n; i++) {
         const struct flow *f = &a->flows.v[i];
         if (f->observed == OBSERVED_SYMMETRIC)
             continue;
         struct finding g = {.observed = true, .verdict = f->observed, .example = i, .in = f->way[0].in, .out = f->way[0].out,
-                            .back = f->way[1].out, .benign = f->observed != OBSERVED_REVERSE_ELSEWHERE};
+                            .back = f->way[1].out, .errors = unanswered_but_errors(f),
+                            .benign = f->observed != OBSERVED_REVERSE_ELSEWHERE};
         size_t k = 0;
-        while (k < a->findings.n && (!a->findings.v[k].observed || a->findings.v[k].verdict != g.verdict ||
-                                     a->findings.v[k].in != g.in || a->findings.v[k].out != g.out ||
-                                     a->findings.v[k].back != g.back))
+        while (k < a->findings.n && !observed_like(f, &a->findings.v[k]))
             k++;
         if (k == a->findings.n)
             vec_push(&a->findings, g);

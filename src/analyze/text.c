@@ -95,7 +95,8 @@ static void observed_text(const struct analysis *a, const struct finding *g, cha
         snprintf(buf, size, "Answers exist, since they are acknowledged, but this capture never saw one");
         break;
     case OBSERVED_UNANSWERED:
-        snprintf(buf, size, "No answer was captured, and nothing proves that there was one");
+        snprintf(buf, size, g->errors ? "Answered by ICMP errors alone: closed ports, route traces"
+                                      : "No answer was captured, and nothing proves that there was one");
         break;
     case OBSERVED_ONE_WAY_CAPTURE:
         snprintf(buf, size, "No flow at all was captured both ways between these interfaces: nothing can be said");
@@ -126,11 +127,5 @@ const char *mend_text(const struct analysis *a, const struct finding *g, char *b
     else
         snprintf(buf, size, "%s %s%s%s on %s", change_kind_name(m->kind), m->kind == CHANGE_REPLACE ? old : route,
                  m->kind == CHANGE_REPLACE ? " by " : "", m->kind == CHANGE_REPLACE ? route : "", n->name);
-    size_t used = strlen(buf);
-    if (g->refused[0])
-        snprintf(buf + used, size - used, ": refused, %s", g->refused);
-    else
-        snprintf(buf + used, size - used, ": mends all %u flow%s, and no flow of the trace that works is lost%s", g->count,
-                 g->count == 1 ? "" : "s", g->proven ? "" : " (not proven: the trace is damaged)");
     return buf;
 }

@@ -29,8 +29,10 @@ static bool config_sound(const struct nat_config *c) {
 
 static void set_timeouts(struct nat *n) {
     static const struct nat_timers defaults[] = {
-        [NAT_INTERFACE] = {7440 * SECOND, 240 * SECOND, 240 * SECOND, 300 * SECOND, 300 * SECOND, 60 * SECOND, 600 * SECOND},
-        [NAT_CONNTRACK] = {432000 * SECOND, 120 * SECOND, 120 * SECOND, 30 * SECOND, 120 * SECOND, 30 * SECOND, 600 * SECOND},
+        [NAT_INTERFACE] = {7440 * SECOND, 240 * SECOND, 240 * SECOND, 300 * SECOND, 300 * SECOND, 60 * SECOND,
+                           600 * SECOND},
+        [NAT_CONNTRACK] = {432000 * SECOND, 120 * SECOND, 120 * SECOND, 30 * SECOND, 120 * SECOND, 30 * SECOND,
+                           600 * SECOND},
     };
     const struct nat_timers *d = &defaults[n->config.personality];
     struct nat_timers *t = &n->config.timers;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a new session gets: outside address, outside port. NAT_CONNTRACK needs the tuple of the answers to be unique and no
- * more, so that flows to different ends share an outside port; NAT_INTERFACE gives an inside port one outside port
+ * What a new session gets: outside address, outside port. NAT_CONNTRACK needs the tuple of the answers to be unique and
+ * no more, so that flows to different ends share an outside port; NAT_INTERFACE gives an inside port one outside port
  * for all ends (RFC 4787 REQ-1) and lets every end use it (endpoint-independent filtering, REQ-8).
  */
 #include "nat_internal.h"
@@ -27,9 +27,8 @@ static struct nat_tuple answers(const struct packet *p, be32 outside, be16 port)
 
 static bool choose_conntrack(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint64_t now) {
     bool masquerade = p->out_port == n->config.outside_port && !nat_is_outside(n, p->src);
-    be16 own = nat_packet_tuple(p).sport;
-    *reply = answers(p, masquerade ? pool_address(n, p->src) : p->src, own);
-    return nat_port_for_session(n, p->proto, reply, own, nat_moves_port(p, true), now);
+    *reply = answers(p, masquerade ? pool_address(n, p->src) : p->src, 0);
+    return nat_port_for_session(n, p, reply, now);
 }
 
 /* From outside through a mapping: the source stays. */
@@ -38,12 +37,13 @@ static bool choose_inward(struct nat *n, const struct packet *p, struct nat_tupl
     return nat_find_live(n, NAT_KEY_SESSION, p->proto, reply, now) == NAT_NONE;
 }
 
-static bool choose_outward(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint32_t *mapping, uint64_t now) {
+static bool choose_outward(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint32_t *mapping,
+                           uint64_t now) {
     be16 own = nat_packet_tuple(p).sport;
     be32 outside = pool_address(n, p->src);
     if (!nat_moves_port(p, true)) {
-        *reply = answers(p, outside, own);
-        return nat_port_for_session(n, p->proto, reply, own, false, now);
+        *reply = answers(p, outside, 0);
+        return nat_port_for_session(n, p, reply, now);
     }
     struct nat_tuple end = {.dst = outside};
     *mapping = nat_mapping_inside(n, p->proto, p->src, own, now);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Fragments (RFC 4787, 11). The first one has the ports; what became of it is kept for the others by source, destination,
- * protocol and identification, for 30 seconds. The others get addresses alone. One that comes before the first is dropped
- * where a translation could be due to it, and goes its way elsewhere.
+ * Fragments (RFC 4787, 11). The first one has the ports; what became of it is kept for the others by source,
+ * destination, protocol and identification, for 30 seconds. The others get addresses alone. One that comes before the
+ * first is dropped where a translation could be due to it, and goes its way elsewhere.
  */
 #include "nat_internal.h"
 

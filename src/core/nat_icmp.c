@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ICMP errors (RFC 5508, 4; RFC 3022, 4.3). An error carries the header of the packet that caused it, as that stood where
- * the error was made. Turned round it is the tuple of an answer there, and the error goes the answer's way: what the answer
- * gets as its destination becomes the error's destination and the source inside it; what it gets as its source becomes
- * the error's source and the destination inside it. An error that no session knows is left as it is.
+ * ICMP errors (RFC 5508, 4; RFC 3022, 4.3). An error carries the header of the packet that caused it, as that stood
+ * where the error was made. Turned round it is the tuple of an answer there, and the error goes the answer's way: what
+ * the answer gets as its destination becomes the error's destination and the source inside it; what it gets as its
+ * source becomes the error's source and the destination inside it. An error that no session knows is left as it is.
  */
 #include "nat_internal.h"
 
@@ -32,7 +32,8 @@ static struct nat_tuple answer_tuple(const struct nat_view *v) {
     uint8_t proto = v->ip->proto;
     bool fixed = proto == PROTO_SCTP || proto == PROTO_DCCP || proto == PROTO_UDPLITE; /* ports that are not translated */
     const uint8_t *ports = fixed && v->l4 + 4 <= v->end ? v->l4 : NULL;
-    const uint8_t *sport = ports ? ports : nat_port_field(v, true), *dport = ports ? ports + 2 : nat_port_field(v, false);
+    const uint8_t *sport = ports ? ports : nat_port_field(v, true), *dport = ports ? ports + 2 : nat_port_field(v,
+                                                                                                                false);
     t.sport = dport ? nat_load16(dport) : 0;
     t.dport = sport ? nat_load16(sport) : 0;
     return t;

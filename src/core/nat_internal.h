@@ -2,12 +2,12 @@
 /*
  * What the files of NAT share.
  *
- * Records are sessions and mappings, in one preallocated array. A session is found by both of its tuples. A mapping says
- * which outside port an inside port has (RFC 4787 REQ-1), whatever the remote end: it is found by the inside end and by the
- * outside end alone. Port maps are mappings that never end. With NAT_CONNTRACK there are no others.
+ * Records are sessions and mappings, in one preallocated array. A session is found by both of its tuples. A mapping
+ * says which outside port an inside port has (RFC 4787 REQ-1), whatever the remote end: it is found by the inside end
+ * and by the outside end alone. Port maps are mappings that never end. With NAT_CONNTRACK there are no others.
  *
- * Time: a record lives to the end of the tick (4.2 ms) in which its idle time runs out. Every lookup takes a session that is
- * past this as gone, so that verdicts do not depend on when the timer wheel comes by to free it.
+ * Time: a record lives to the end of the tick (4.2 ms) in which its idle time runs out. Every lookup takes a session
+ * that is past this as gone, so that verdicts do not depend on when the timer wheel comes by to free it.
  *
  * nat_in finds and changes destinations, nat_out changes sources, tracks states and makes sessions. Nothing that nat_in
  * does depends on what nat_out does for an earlier packet, but for a session that is made there; nat_out looks again.
@@ -136,15 +136,18 @@ bool nat_session_room(struct nat *n, uint64_t now);
 /* Frees all that are idle: what is left in the index is live. */
 void nat_settle(struct nat *n, uint64_t now);
 /* Makes a session; there must be room and both tuples must be unused. `mapping`: NAT_NONE or a record. */
-uint32_t nat_session_create(struct nat *n, uint8_t proto, const struct nat_tuple *original, const struct nat_tuple *reply,
+uint32_t nat_session_create(struct nat *n, uint8_t proto, const struct nat_tuple *original,
+                            const struct nat_tuple *reply,
                             uint32_t mapping, uint64_t now);
 /* Sets its timer and takes note that it was used. */
 void nat_session_touch(struct nat *n, uint32_t session, enum nat_timer timer, uint64_t now);
 /* Makes a mapping between an inside and an outside end. */
-uint32_t nat_mapping_create(struct nat *n, uint8_t proto, be32 inside, be16 inside_port, be32 outside, be16 outside_port,
+uint32_t nat_mapping_create(struct nat *n, uint8_t proto, be32 inside, be16 inside_port, be32 outside,
+                            be16 outside_port,
                             uint8_t flags);
 /* The record behind a tuple, as in the index; NAT_NONE, also when it is idle too long: then it is freed. */
-uint32_t nat_find_live(struct nat *n, enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *tuple, uint64_t now);
+uint32_t nat_find_live(struct nat *n, enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *tuple,
+                       uint64_t now);
 uint32_t nat_mapping_inside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now);  /* record or NAT_NONE */
 uint32_t nat_mapping_outside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now); /* record or NAT_NONE */
 
@@ -154,8 +157,8 @@ void nat_begin(struct nat *n, struct packet *p, uint64_t now);
 /* nat_port.c: outside ports. Taken by sessions (NAT_CONNTRACK) or mappings (NAT_INTERFACE). */
 void nat_port_take(struct nat *n, uint8_t proto, be32 outside, be16 port);
 void nat_port_give_back(struct nat *n, uint8_t proto, be32 outside, be16 port);
-/* Completes the tuple of answers, or a mapping's outside end, with a destination port that nobody has. */
-bool nat_port_for_session(struct nat *n, uint8_t proto, struct nat_tuple *reply, be16 own, bool moves, uint64_t now);
+/* Completes the tuple of a packet's answers, or a mapping's outside end, with a destination port that makes it unique. */
+bool nat_port_for_session(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint64_t now);
 bool nat_port_for_mapping(struct nat *n, uint8_t proto, struct nat_tuple *end, be16 own, uint64_t now);
 
 /* nat_state.c: states and timers. */

@@ -51,7 +51,10 @@ static uint32_t common_divisor(uint32_t a, uint32_t b) {
 }
 
 /* Ports are tried in an order of the flow's own, so that flows do not queue up behind one another. */
-bool nat_port_for_session(struct nat *n, uint8_t proto, struct nat_tuple *reply, be16 own, bool moves, uint64_t now) {
+bool nat_port_for_session(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint64_t now) {
+    uint8_t proto = p->proto;
+    be16 own = nat_packet_tuple(p).sport;
+    bool moves = nat_moves_port(p, true);
     struct range r = port_range(n, proto, ntohs(own));
     reply->dport = own;
     if ((!moves || n->any_port || in_range(r, ntohs(own))) &&
@@ -59,7 +62,7 @@ bool nat_port_for_session(struct nat *n, uint8_t proto, struct nat_tuple *reply,
         return true;
     if (!moves)
         return false;
-    struct nat_key flow = nat_key(NAT_KEY_NOTHING, proto, *reply);
+    struct nat_key flow = nat_key(NAT_KEY_NOTHING, proto, nat_packet_tuple(p));
     uint64_t hash = nat_hash(&flow) >> 16;
     uint32_t size = r.high - r.low + 1, at = (uint32_t)(hash >> 24) % size, step = (uint32_t)(hash & 0xffffff) % size;
     while (common_divisor(step, size) != 1) /* then every port has its turn */

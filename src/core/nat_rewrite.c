@@ -6,7 +6,8 @@
 
 /* Types of queries: echo, timestamp, information, address mask. The answers have even numbers, but for echo. */
 bool nat_icmp_is_request(uint8_t type) {
-    return type != ICMP_ECHO_REPLY && type != ICMP_TIMESTAMP_REPLY && type != ICMP_INFORMATION_REPLY && type != ICMP_MASK_REPLY;
+    return type != ICMP_ECHO_REPLY && type != ICMP_TIMESTAMP_REPLY && type != ICMP_INFORMATION_REPLY &&
+        type != ICMP_MASK_REPLY;
 }
 
 static bool icmp_is_query(uint8_t type) {

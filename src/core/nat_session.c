@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sessions and mappings: records, their index, their timers. The timer wheel is lazy: a session stands in the slot of the
- * moment when it would have ended if it had not been used again, and is moved on when the hand comes by. So a packet that
- * uses a session touches no list.
+ * Sessions and mappings: records, their index, their timers. The timer wheel is lazy: a session stands in the slot of
+ * the moment when it would have ended if it had not been used again, and is moved on when the hand comes by. So a
+ * packet that uses a session touches no list.
  */
 #include "nat_internal.h"
 
@@ -26,7 +26,7 @@ int nat_records_init(struct nat *n) {
     n->n_records = n->config.n_port_maps + n->config.max_sessions;
     if (n->config.personality == NAT_INTERFACE)
         n->n_records += n->config.max_sessions; /* each session may need a mapping of its own */
-    n->records = aligned_alloc(64, n->n_records * sizeof *n->records);
+    n->records = nat_alloc(n->n_records * sizeof *n->records);
     n->timers = malloc((n->n_records + NAT_WHEEL_SLOTS) * sizeof *n->timers);
     if (!n->records || !n->timers)
         return -ENOMEM;
@@ -84,7 +84,8 @@ static void siblings_remove(struct nat *n, uint32_t i) {
     r[at.next].siblings.prev = at.prev;
 }
 
-uint32_t nat_mapping_create(struct nat *n, uint8_t proto, be32 inside, be16 inside_port, be32 outside, be16 outside_port,
+uint32_t nat_mapping_create(struct nat *n, uint8_t proto, be32 inside, be16 inside_port, be32 outside,
+                            be16 outside_port,
                             uint8_t flags) {
     uint32_t i;
     struct nat_record *r = record_take(n, &i);
@@ -133,7 +134,8 @@ static bool mapping_live(struct nat *n, uint32_t m, uint64_t now) {
     return false;
 }
 
-uint32_t nat_find_live(struct nat *n, enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *tuple, uint64_t now) {
+uint32_t nat_find_live(struct nat *n, enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *tuple,
+                       uint64_t now) {
     struct nat_key key = nat_key(kind, proto, *tuple);
     uint32_t value = nat_table_find(&n->table, &key);
     if (value == NAT_NONE)
@@ -166,7 +168,8 @@ static void timer_set(struct nat *n, uint32_t i) {
     ring_add(n->timers, n->n_records + (tick < end ? tick : end) % NAT_WHEEL_SLOTS, i);
 }
 
-uint32_t nat_session_create(struct nat *n, uint8_t proto, const struct nat_tuple *original, const struct nat_tuple *reply,
+uint32_t nat_session_create(struct nat *n, uint8_t proto, const struct nat_tuple *original,
+                            const struct nat_tuple *reply,
                             uint32_t mapping, uint64_t now) {
     uint32_t i;
     struct nat_record *r = record_take(n, &i);

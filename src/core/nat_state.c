@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * States of sessions and the timer that goes with each. TCP is followed by its flags alone, without windows:
- * NAT_STATE_TCP_SYN until both ends have acknowledged something, NAT_STATE_TCP_CLOSING after a reset or FIN (of one end as
- * Linux has it, of both as RFC 5382 REQ-5 has it). A SYN opens a closing connection again.
+ * NAT_STATE_TCP_SYN until both ends have acknowledged something, NAT_STATE_TCP_CLOSING after a reset or FIN (of one end
+ * as Linux has it, of both as RFC 5382 REQ-5 has it). A SYN opens a closing connection again.
  */
 #include "nat_internal.h"
 

@@ -4,6 +4,17 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+void *nat_alloc(size_t size) {
+    size_t align = size < HUGE_PAGE ? 64 : HUGE_PAGE;
+    void *memory = aligned_alloc(align, (size + align - 1) & ~(align - 1));
+    if (memory && align == HUGE_PAGE)
+        madvise(memory, size, MADV_HUGEPAGE); /* random access: each page saved is a miss saved. Refused: slower, no more */
+    return memory;
+}
 
 int nat_table_init(struct nat_table *t, uint32_t entries) {
     uint32_t hashed = 64;
@@ -11,28 +22,29 @@ int nat_table_init(struct nat_table *t, uint32_t entries) {
         hashed *= 2;
     /* Only the last bucket of a chain may have empty places: the pool needs a bucket for every three entries at most. */
     *t = (struct nat_table){.mask = hashed - 1, .n_pool = entries / NAT_BUCKET_KEYS};
-    t->memory = calloc((size_t)hashed + t->n_pool + 1, sizeof *t->bucket); /* one more to align */
-    if (!t->memory)
+    t->bucket = nat_alloc(((size_t)hashed + t->n_pool) * sizeof *t->bucket);
+    if (!t->bucket)
         return -ENOMEM;
-    t->bucket = (struct nat_bucket *)(((uintptr_t)t->memory + sizeof *t->bucket - 1) & ~(sizeof *t->bucket - 1));
+    nat_table_clear(t);
     return 0;
 }
 
 void nat_table_fini(struct nat_table *t) {
-    free(t->memory);
+    free(t->bucket);
 }
 
 void nat_table_clear(struct nat_table *t) {
-    memset(t->bucket, 0, ((size_t)t->mask + 1 + t->pool_used) * sizeof *t->bucket);
+    memset(t->bucket, 0, ((size_t)t->mask + 1) * sizeof *t->bucket);
     t->pool_used = t->pool_free = 0;
 }
 
 static uint32_t pool_take(struct nat_table *t) {
     uint32_t taken = t->pool_free;
-    if (!taken)
-        return t->mask + 1 + ++t->pool_used;
-    t->pool_free = t->bucket[taken - 1].next;
-    t->bucket[taken - 1].next = 0;
+    if (taken)
+        t->pool_free = t->bucket[taken - 1].next;
+    else
+        taken = t->mask + 1 + ++t->pool_used;
+    t->bucket[taken - 1] = (struct nat_bucket){0};
     return taken;
 }
 

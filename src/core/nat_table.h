@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The index of sessions: a hash table from tuples to 32-bit values. A bucket is one cache line with three keys; what does
- * not fit goes into chained buckets of a pool that is large enough for the worst case, so that inserting never fails.
- * Keys are unique but for a session whose two directions look the same, hence removing names the value too.
+ * The index of sessions: a hash table from tuples to 32-bit values. A bucket is one cache line with three keys; what
+ * does not fit goes into chained buckets of a pool that is large enough for the worst case, so that inserting never
+ * fails. Keys are unique but for a session whose two directions look the same, hence removing names the value too.
  */
 #ifndef FWDLAB_CORE_NAT_TABLE_H
 #define FWDLAB_CORE_NAT_TABLE_H
@@ -35,7 +35,6 @@ struct nat_table {
     uint32_t mask;             /* hashed buckets - 1 */
     uint32_t n_pool, pool_used; /* pool buckets ever taken */
     uint32_t pool_free;        /* list of given back ones, index + 1 */
-    void *memory;
 };
 
 static inline struct nat_key nat_key(enum nat_key_kind kind, uint8_t proto, struct nat_tuple tuple) {
@@ -58,7 +57,8 @@ static inline struct nat_bucket *nat_table_bucket(const struct nat_table *t, uin
 }
 
 /* The value of a key in the chain that starts at `b`; NAT_NONE. */
-static inline uint32_t nat_bucket_find(const struct nat_table *t, const struct nat_bucket *b, const struct nat_key *key) {
+static inline uint32_t nat_bucket_find(const struct nat_table *t, const struct nat_bucket *b,
+                                       const struct nat_key *key) {
     for (;; b = &t->bucket[b->next - 1]) {
         for (unsigned i = 0; i < NAT_BUCKET_KEYS; i++)
             if (nat_key_equal(&b->key[i], key))
@@ -72,6 +72,8 @@ static inline uint32_t nat_table_find(const struct nat_table *t, const struct na
     return nat_bucket_find(t, nat_table_bucket(t, nat_hash(key)), key);
 }
 
+/* Memory for free(): on cache lines, in huge pages when it is large. */
+void *nat_alloc(size_t size);
 /* Room for `entries` keys. 0, or -ENOMEM. */
 int nat_table_init(struct nat_table *t, uint32_t entries);
 void nat_table_fini(struct nat_table *t);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * EAL, started with what the machine has. One lcore, the caller's thread: whoever wants more says so to EAL later. What
+ * EAL, started with what the machine has. One lcore: the caller's thread, which stays on the main CPU. What
  * EAL says while it starts is caught, and told when it fails.
  */
 #include "eal.h"

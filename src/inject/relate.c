@@ -137,9 +137,13 @@ void relate(struct inject *in) {
         size *= 2;
     struct book b = {.head = xalloc(size * sizeof *b.head), .mask = size - 1};
     memset(b.head, 0xff, size * sizeof *b.head);
-    for (uint32_t i = 0; i < in->n; i++)
-        if (in->packets[i].kind == INJECT_ARRIVED)
+    for (uint32_t i = 0; i < in->n; i++) {
+        struct inject_packet *p = &in->packets[i];
+        if (p->kind == INJECT_ARRIVED)
             relate_one(in, &b, i);
+        else if (p->kind == INJECT_OWN && p->flags & PACKET_ICMP_ERROR)
+            relate_error(&b, p);
+    }
     vec_free(&b.entries);
     free(b.head);
 }

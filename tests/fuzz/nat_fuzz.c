@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * NAT over any packets. Input: one byte of configuration, then packets: ports, time step in units of 4 s, length, bytes from
- * the IP header on. Each stands in a heap buffer of its size. Whatever comes, an IP header whose checksum was right has a
- * right one afterwards, a refused packet says why, and no more sessions live than may.
+ * NAT over any packets. Input: one byte of configuration, then packets: ports, time step in units of 4 s, length, bytes
+ * from the IP header on. Each stands in a heap buffer of its size. Whatever comes, an IP header whose checksum was
+ * right has a right one afterwards, a refused packet says why, and no more sessions live than may.
  */
 #include <fwdlab/core/checksum.h>
 #include <fwdlab/core/nat.h>
@@ -21,7 +21,8 @@ static bool header_right(const struct packet *p) {
 static void one(struct nat *n, const uint8_t *bytes, size_t len, uint8_t ports, uint64_t now) {
     uint8_t *copy = malloc(len ? len : 1);
     memcpy(copy, bytes, len);
-    struct packet packet = {.data = copy, .len = (uint32_t)len, .wire_len = 65535, .flags = PACKET_RAW_IP | PACKET_NO_CHECKSUM,
+    struct packet packet = {.data = copy, .len = (uint32_t)len, .wire_len = 65535,
+                            .flags = PACKET_RAW_IP | PACKET_NO_CHECKSUM,
                             .in_port = ports & 3 ? ports & 3 : PORT_NONE},
                   *p = &packet;
     parse(p);
@@ -45,7 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!nats[0]) {
         struct nat_port_map map = {.proto = PROTO_UDP, .outside_port = htons(7007), .inside_addr = htonl(0x0a000202),
                                    .inside_port = htons(7)};
-        struct nat_config config = {.outside_port = 1, .n_addresses = 1, .addresses = {htonl(0x0a000004)}, .port_min = 0x3030,
+        struct nat_config config = {.outside_port = 1, .n_addresses = 1, .addresses = {htonl(0x0a000004)},
+                                    .port_min = 0x3030,
                                     .port_max = 0x3037, .max_sessions = SESSIONS, .n_port_maps = 1, .port_maps = &map};
         for (int i = 0; i < 2; i++) {
             config.personality = (enum nat_personality)i;

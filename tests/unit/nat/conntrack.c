@@ -12,7 +12,8 @@
 
 Test(conntrack, answers_of_untranslated_connections_stay_untranslated) {
     struct nat *n = nat_of(NAT_CONNTRACK);
-    struct wire *w = SEND(n, LAN, INSIDE, EPOCH, T, .src = ONPREM, .dst = GUEST, .sport = 1000, .dport = 22, .tcp = TCP_SYN);
+    struct wire *w = SEND(n, LAN, INSIDE, EPOCH, T, .src = ONPREM, .dst = GUEST, .sport = 1000, .dport = 22,
+                          .tcp = TCP_SYN);
     struct nat_session s;
     cr_assert(nat_session_get(n, w->p.session - 1, &s));
     cr_expect(!s.translated && !s.from_outside);
@@ -25,7 +26,8 @@ Test(conntrack, answers_of_untranslated_connections_stay_untranslated) {
 
 Test(conntrack, answers_of_translated_connections_follow_by_any_port) {
     struct nat *n = nat_of(NAT_CONNTRACK);
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST, .dst = WEB, .sport = 1000, .dport = 53), NODE, 1000, WEB, 53);
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST, .dst = WEB, .sport = 1000, .dport = 53), NODE, 1000, WEB,
+           53);
     expect(SEND(n, INSIDE, LAN, EPOCH, U, .src = GUEST, .dst = WEB, .sport = 1000, .dport = 53), NODE, 1000, WEB, 53);
     expect(SEND(n, LAN, INSIDE, EPOCH, U, .src = WEB, .dst = NODE, .sport = 53, .dport = 1000), WEB, 53, GUEST, 1000);
     nat_destroy(n);
@@ -34,21 +36,26 @@ Test(conntrack, answers_of_translated_connections_follow_by_any_port) {
 Test(conntrack, the_node_has_connections_too) {
     struct nat *n = nat_of(NAT_CONNTRACK);
     /* To the node: a guest's flow that would use the same tuple has to move. */
-    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, U, .src = WEB, .dst = NODE, .sport = 53, .dport = 1000), WEB, 53, NODE, 1000);
+    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, U, .src = WEB, .dst = NODE, .sport = 53, .dport = 1000), WEB, 53, NODE,
+           1000);
     struct wire *w = SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST, .dst = WEB, .sport = 1000, .dport = 53);
     uint16_t port = ntohs(w->p.sport);
     cr_expect_geq(port, 600); /* the class of ports 512 to 1023 */
     cr_expect_leq(port, 1023);
     expect(w, NODE, port, WEB, 53);
     /* From the node: its own port is kept, and moves when a guest has it. */
-    expect(SEND(n, PORT_NONE, OUTSIDE, EPOCH, U, .src = NODE, .dst = WEB, .sport = 2000, .dport = 53), NODE, 2000, WEB, 53);
-    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, U, .src = WEB, .dst = NODE, .sport = 53, .dport = 2000), WEB, 53, NODE, 2000);
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST, .dst = WEB, .sport = 3000, .dport = 53), NODE, 3000, WEB, 53);
+    expect(SEND(n, PORT_NONE, OUTSIDE, EPOCH, U, .src = NODE, .dst = WEB, .sport = 2000, .dport = 53), NODE, 2000, WEB,
+           53);
+    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, U, .src = WEB, .dst = NODE, .sport = 53, .dport = 2000), WEB, 53, NODE,
+           2000);
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST, .dst = WEB, .sport = 3000, .dport = 53), NODE, 3000, WEB,
+           53);
     w = SEND(n, PORT_NONE, OUTSIDE, EPOCH, U, .src = NODE, .dst = WEB, .sport = 3000, .dport = 53);
     port = ntohs(w->p.sport);
     cr_expect_neq(port, 3000);
     expect(w, NODE, port, WEB, 53);
-    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, U, .src = WEB, .dst = NODE, .sport = 53, .dport = port), WEB, 53, NODE, 3000);
+    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, U, .src = WEB, .dst = NODE, .sport = 53, .dport = port), WEB, 53, NODE,
+           3000);
     nat_destroy(n);
 }
 
@@ -56,7 +63,8 @@ Test(conntrack, low_ports_are_kept_and_move_within_their_class) {
     struct nat *n = nat_of(NAT_CONNTRACK);
     static const uint16_t own[] = {53, 600, 40000}, low[] = {1, 600, 1024}, high[] = {511, 1023, 65535};
     for (int i = 0; i < 3; i++) {
-        expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST, .dst = WEB, .sport = own[i], .dport = 53), NODE, own[i], WEB,
+        expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST, .dst = WEB, .sport = own[i], .dport = 53), NODE,
+               own[i], WEB,
                53);
         struct wire *w = SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST2, .dst = WEB, .sport = own[i], .dport = 53);
         uint16_t port = ntohs(w->p.sport);
@@ -90,7 +98,8 @@ Test(conntrack, what_cannot_begin_is_not_mapped) {
     config.port_maps = &map;
     config.n_port_maps = 1;
     struct nat *n = nat_create(&config);
-    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, T, .src = WEB, .dst = NODE, .sport = 5, .dport = 8080, .tcp = TCP_RST), WEB, 5,
+    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, T, .src = WEB, .dst = NODE, .sport = 5, .dport = 8080, .tcp = TCP_RST),
+           WEB, 5,
            NODE, 8080);
     /* Stray answers to a ping are no connection either. */
     struct wire *w = SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_ICMP, .src = GUEST, .dst = WEB, .sport = 3,
@@ -108,9 +117,11 @@ Test(conntrack, both_translations) {
     config.port_maps = &map;
     config.n_port_maps = 1;
     struct nat *n = nat_create(&config);
-    expect(SEND(n, OUTSIDE, OUTSIDE, EPOCH, T, .src = ONPREM, .dst = NODE, .sport = 5, .dport = 8080, .tcp = TCP_SYN), NODE, 5,
+    expect(SEND(n, OUTSIDE, OUTSIDE, EPOCH, T, .src = ONPREM, .dst = NODE, .sport = 5, .dport = 8080, .tcp = TCP_SYN),
+           NODE, 5,
            WEB, 80);
-    expect(SEND(n, OUTSIDE, OUTSIDE, EPOCH, T, .src = WEB, .dst = NODE, .sport = 80, .dport = 5, .tcp = TCP_SYN | TCP_ACK),
+    expect(SEND(n, OUTSIDE, OUTSIDE, EPOCH, T, .src = WEB, .dst = NODE, .sport = 80, .dport = 5,
+                .tcp = TCP_SYN | TCP_ACK),
            NODE, 8080, ONPREM, 5);
     nat_destroy(n);
 }
@@ -118,15 +129,20 @@ Test(conntrack, both_translations) {
 /* Protocols without ports: by addresses, and refused when two flows would look alike. */
 Test(conntrack, protocols_without_ports) {
     struct nat *n = nat_of(NAT_CONNTRACK);
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_ESP, .src = GUEST, .dst = WEB, .payload = 40), NODE, 0, WEB, 0);
-    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_ESP, .src = WEB, .dst = NODE, .payload = 40), WEB, 0, GUEST, 0);
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_ESP, .src = GUEST, .dst = WEB, .payload = 40), NODE, 0, WEB,
+           0);
+    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_ESP, .src = WEB, .dst = NODE, .payload = 40), WEB, 0, GUEST,
+           0);
     expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_ESP, .src = GUEST2, .dst = WEB, .payload = 40),
                 DROP_NAT_NO_PORT);
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_SCTP, .src = GUEST, .dst = WEB, .sport = 9, .dport = 10), NODE, 9,
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_SCTP, .src = GUEST, .dst = WEB, .sport = 9, .dport = 10),
+           NODE, 9,
            WEB, 10);
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_SCTP, .src = GUEST2, .dst = WEB, .sport = 8, .dport = 10), NODE, 8,
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_SCTP, .src = GUEST2, .dst = WEB, .sport = 8, .dport = 10),
+           NODE, 8,
            WEB, 10);
-    expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_SCTP, .src = GUEST2, .dst = WEB, .sport = 9, .dport = 10),
+    expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_SCTP, .src = GUEST2, .dst = WEB, .sport = 9,
+                     .dport = 10),
                 DROP_NAT_NO_PORT);
     nat_destroy(n);
 }

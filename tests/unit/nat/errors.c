@@ -13,7 +13,8 @@
 #define INNER_HOP "10.0.9.9"
 
 /* The packet inside: its header, ports and, when all of it is there, its L4 checksum. */
-static void expect_inside(const struct wire *w, const char *src, uint16_t sport, const char *dst, uint16_t dport, bool whole) {
+static void expect_inside(const struct wire *w, const char *src, uint16_t sport, const char *dst, uint16_t dport,
+                          bool whole) {
     const uint8_t *inner = w->bytes + 28, *l4 = inner + 20;
     struct ipv4_header ip;
     memcpy(&ip, inner, sizeof ip);
@@ -57,7 +58,8 @@ BOTH(errors_about_what_left) {
 /* A guest, or a router before it, complains about an answer: source and inside destination become the outside ones. */
 BOTH(errors_about_answers) {
     struct nat *n = nat_of(personality);
-    wire_free(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53));
+    wire_free(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000,
+                   .dport = 53));
     for (int i = 0; i < 2; i++) {
         struct wire *answer = SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_UDP, .src = WEB, .dst = NODE, .sport = 53,
                                    .dport = 5000, .payload = 20);
@@ -78,12 +80,14 @@ BOTH(errors_about_mapped_flows) {
     config.port_maps = &map;
     config.n_port_maps = 1;
     struct nat *n = nat_create(&config);
-    struct wire *in = SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_UDP, .src = WEB, .dst = NODE, .sport = 9, .dport = 7007);
+    struct wire *in = SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_UDP, .src = WEB, .dst = NODE, .sport = 9,
+                           .dport = 7007);
     struct wire *e = wire_error(GUEST, in, 8);
     pass(n, e, INSIDE, OUTSIDE, EPOCH);
     expect_inside(e, WEB, 9, NODE, 7007, true);
     expect(e, NODE, 0, WEB, 0);
-    struct wire *answer = SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 7, .dport = 9);
+    struct wire *answer = SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 7,
+                               .dport = 9);
     e = wire_error(HOP, answer, 8);
     pass(n, e, OUTSIDE, INSIDE, EPOCH);
     expect_inside(e, GUEST, 7, WEB, 9, true);

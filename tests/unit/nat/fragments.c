@@ -14,16 +14,19 @@
 BOTH(fragments_follow) {
     struct nat *n = nat_of(personality);
     expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH, LATER, .src = GUEST, .dst = WEB, .id = 9), DROP_NAT_FRAGMENT);
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, FIRST, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53, .id = 9), NODE, 5000,
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, FIRST, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53, .id = 9), NODE,
+           5000,
            WEB, 53);
     expect(SEND(n, INSIDE, OUTSIDE, EPOCH, LATER, .src = GUEST, .dst = WEB, .id = 9), NODE, 0, WEB, 0);
     expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH, LATER, .src = GUEST, .dst = WEB, .id = 10), DROP_NAT_FRAGMENT);
     expect_drop(SEND(n, OUTSIDE, INSIDE, EPOCH, LATER, .src = WEB, .dst = NODE, .id = 9), DROP_NAT_FRAGMENT);
-    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, FIRST, .src = WEB, .dst = NODE, .sport = 53, .dport = 5000, .id = 9), WEB, 53,
+    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, FIRST, .src = WEB, .dst = NODE, .sport = 53, .dport = 5000, .id = 9), WEB,
+           53,
            GUEST, 5000);
     expect(SEND(n, OUTSIDE, INSIDE, EPOCH, LATER, .src = WEB, .dst = NODE, .id = 9), WEB, 0, GUEST, 0);
     /* Remembered for 30 s, and no longer than the session. */
-    expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH + 30 * S + 1, LATER, .src = GUEST, .dst = WEB, .id = 9), DROP_NAT_FRAGMENT);
+    expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH + 30 * S + 1, LATER, .src = GUEST, .dst = WEB, .id = 9),
+                DROP_NAT_FRAGMENT);
     nat_destroy(n);
 }
 
@@ -33,7 +36,8 @@ BOTH(fragments_that_nothing_is_due_to_pass) {
     expect(SEND(n, INSIDE, LAN, EPOCH, LATER, .src = GUEST, .dst = WEB, .id = 9), GUEST, 0, WEB, 0);
     expect(SEND(n, OUTSIDE, INSIDE, EPOCH, LATER, .src = WEB, .dst = GUEST, .id = 9), WEB, 0, GUEST, 0);
     /* To the node itself after a first one for it. */
-    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, FIRST, .src = WEB, .dst = NODE, .sport = 1, .dport = 2, .id = 3), WEB, 1, NODE, 2);
+    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, FIRST, .src = WEB, .dst = NODE, .sport = 1, .dport = 2, .id = 3), WEB, 1,
+           NODE, 2);
     expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, LATER, .src = WEB, .dst = NODE, .id = 3), WEB, 0, NODE, 0);
     nat_destroy(n);
 }
@@ -85,7 +89,8 @@ BOTH(fragments_in_one_burst) {
 /* The checksum in the first fragment covers the whole datagram: put together again it must be right. */
 BOTH(fragments_put_together) {
     struct nat *n = nat_of(personality);
-    struct wire *whole = wire_make(&(struct spec){.proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53,
+    struct wire *whole = wire_make(&(struct spec){.proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000,
+                                                  .dport = 53,
                                                   .payload = 56});
     struct wire *first = wire_make(&(struct spec){FIRST, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53});
     memcpy(first->bytes + 20, whole->bytes + 20, first->p.len - 20);

@@ -13,7 +13,8 @@
 
 Test(interface, answers_of_untranslated_flows_are_translated) {
     struct nat *n = nat_of(NAT_INTERFACE);
-    struct wire *w = SEND(n, LAN, INSIDE, EPOCH, T, .src = ONPREM, .dst = GUEST, .sport = 1000, .dport = 2222, .tcp = TCP_SYN);
+    struct wire *w = SEND(n, LAN, INSIDE, EPOCH, T, .src = ONPREM, .dst = GUEST, .sport = 1000, .dport = 2222,
+                          .tcp = TCP_SYN);
     cr_expect_eq(w->p.session, 0);
     expect(w, ONPREM, 1000, GUEST, 2222);
     static const uint8_t flags[] = {TCP_SYN | TCP_ACK, TCP_ACK, TCP_RST};
@@ -26,7 +27,8 @@ Test(interface, answers_of_untranslated_flows_are_translated) {
 
 Test(interface, nothing_happens_between_other_ports) {
     struct nat *n = nat_of(NAT_INTERFACE);
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53), NODE, 5000, WEB, 53);
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53), NODE, 5000, WEB,
+           53);
     struct wire *w = SEND(n, INSIDE, LAN, EPOCH, U, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53);
     cr_expect_eq(w->p.session, 0);
     expect(w, GUEST, 5000, WEB, 53);
@@ -38,13 +40,15 @@ Test(interface, nothing_happens_between_other_ports) {
 
 Test(interface, an_inside_port_has_one_outside_port_for_all_ends) {
     struct nat *n = nat_of(NAT_INTERFACE);
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53), NODE, 5000, WEB, 53);
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53), NODE, 5000, WEB,
+           53);
     struct wire *w = SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST2, .dst = WEB2, .sport = 5000, .dport = 53);
     uint16_t port = ntohs(w->p.sport);
     cr_expect(port >= 1024 && port != 5000); /* another inside end never shares it, whatever the remote end */
     expect(w, NODE, port, WEB2, 53);
     for (uint16_t to = 1; to < 5; to++)
-        expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST2, .dst = WEB, .sport = 5000, .dport = to), NODE, port, WEB, to);
+        expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST2, .dst = WEB, .sport = 5000, .dport = to), NODE, port,
+               WEB, to);
     struct nat_stats stats;
     nat_stats_get(n, &stats);
     cr_expect(stats.ports_live == 2 && stats.live == 6);
@@ -54,7 +58,8 @@ Test(interface, an_inside_port_has_one_outside_port_for_all_ends) {
     cr_assert(nat_session_get(n, w->p.session - 1, &s));
     cr_expect(s.from_outside);
     expect(w, "198.51.100.1", 7, GUEST2, 5000);
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST2, .dst = "198.51.100.1", .sport = 5000, .dport = 7), NODE, port,
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST2, .dst = "198.51.100.1", .sport = 5000, .dport = 7), NODE,
+           port,
            "198.51.100.1", 7);
     nat_destroy(n);
 }
@@ -66,12 +71,14 @@ Test(interface, mappings_end_with_their_last_session) {
         expect(SEND(n, INSIDE, OUTSIDE, EPOCH + t * S, U, .src = GUEST, .dst = WEB, .sport = 5000,
                     .dport = (uint16_t)(t / 400 + 1)),
                NODE, 5000, WEB, (uint16_t)(t / 400 + 1));
-    struct wire *w = SEND(n, INSIDE, OUTSIDE, EPOCH + 1199 * S, U, .src = GUEST2, .dst = WEB2, .sport = 5000, .dport = 1);
+    struct wire *w = SEND(n, INSIDE, OUTSIDE, EPOCH + 1199 * S, U, .src = GUEST2, .dst = WEB2, .sport = 5000,
+                          .dport = 1);
     cr_expect_neq(w->p.sport, htons(5000));
     wire_free(w);
     w = SEND(n, OUTSIDE, PORT_NONE, EPOCH + 1201 * S, U, .src = WEB2, .dst = NODE, .sport = 1, .dport = 5000);
     expect(w, WEB2, 1, NODE, 5000);
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH + 1201 * S, U, .src = "10.0.2.9", .dst = WEB, .sport = 5000, .dport = 1), NODE, 5000,
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH + 1201 * S, U, .src = "10.0.2.9", .dst = WEB, .sport = 5000, .dport = 1),
+           NODE, 5000,
            WEB, 1);
     nat_destroy(n);
 }
@@ -103,6 +110,7 @@ Test(interface, the_nodes_own_packets_are_left_alone) {
 /* An answer to a ping that came in elsewhere is translated by address. */
 Test(interface, stray_echo_replies) {
     struct nat *n = nat_of(NAT_INTERFACE);
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_ICMP, .src = GUEST, .dst = ONPREM, .sport = 3), NODE, 3, ONPREM, 0);
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_ICMP, .src = GUEST, .dst = ONPREM, .sport = 3), NODE, 3,
+           ONPREM, 0);
     nat_destroy(n);
 }

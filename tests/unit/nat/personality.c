@@ -31,7 +31,8 @@ static void out_and_back(struct nat *n, uint8_t proto) {
 }
 
 static void ping(struct nat *n) {
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_ICMP, .src = GUEST, .dst = WEB, .sport = 77, .type = ICMP_ECHO),
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_ICMP, .src = GUEST, .dst = WEB, .sport = 77,
+                .type = ICMP_ECHO),
            NODE, 77, WEB, 0);
     /* The same identifier from another guest must not clash. */
     struct wire *w = SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_ICMP, .src = GUEST2, .dst = WEB, .sport = 77,
@@ -39,10 +40,13 @@ static void ping(struct nat *n) {
     uint16_t id = ntohs(w->p.sport);
     cr_expect_neq(id, 77);
     expect(w, NODE, id, WEB, 0);
-    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_ICMP, .src = WEB, .dst = NODE, .sport = 77), WEB, 77, GUEST, 0);
-    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_ICMP, .src = WEB, .dst = NODE, .sport = id), WEB, 77, GUEST2, 0);
+    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_ICMP, .src = WEB, .dst = NODE, .sport = 77), WEB, 77, GUEST,
+           0);
+    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_ICMP, .src = WEB, .dst = NODE, .sport = id), WEB, 77, GUEST2,
+           0);
     /* A request from outside is not an answer. */
-    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, .proto = PROTO_ICMP, .src = WEB, .dst = NODE, .sport = 77, .type = ICMP_ECHO),
+    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, .proto = PROTO_ICMP, .src = WEB, .dst = NODE, .sport = 77,
+                .type = ICMP_ECHO),
            WEB, 77, NODE, 0);
 }
 
@@ -83,7 +87,8 @@ BOTH(port_maps) {
         expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_TCP, .src = GUEST, .dst = WEB, .sport = 80, .dport = 5555,
                     .tcp = TCP_SYN | TCP_ACK),
                NODE, 8080, WEB, 5555);
-        expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_TCP, .src = WEB, .dst = NODE, .sport = 5556, .dport = 8443,
+        expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_TCP, .src = WEB, .dst = NODE, .sport = 5556,
+                    .dport = 8443,
                     .tcp = TCP_SYN),
                WEB, 5556, GUEST, 80);
         expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_TCP, .src = GUEST, .dst = WEB, .sport = 80, .dport = 5556,
@@ -93,11 +98,14 @@ BOTH(port_maps) {
                     .no_checksum = true, .payload = 3),
                WEB, 9, GUEST, 7);
         /* Not by this protocol, not to another address, not by another port. */
-        expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, .proto = PROTO_UDP, .src = WEB, .dst = NODE, .sport = 9, .dport = 8080), WEB,
+        expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, .proto = PROTO_UDP, .src = WEB, .dst = NODE, .sport = 9,
+                    .dport = 8080), WEB,
                9, NODE, 8080);
-        expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_UDP, .src = WEB, .dst = GUEST2, .sport = 9, .dport = 7007), WEB,
+        expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_UDP, .src = WEB, .dst = GUEST2, .sport = 9,
+                    .dport = 7007), WEB,
                9, GUEST2, 7007);
-        expect(SEND(n, LAN, PORT_NONE, EPOCH, .proto = PROTO_UDP, .src = WEB2, .dst = NODE, .sport = 9, .dport = 7007), WEB2, 9,
+        expect(SEND(n, LAN, PORT_NONE, EPOCH, .proto = PROTO_UDP, .src = WEB2, .dst = NODE, .sport = 9, .dport = 7007),
+               WEB2, 9,
                NODE, 7007);
         nat_reset(n); /* the maps stay */
     }
@@ -156,7 +164,8 @@ BOTH(exhaustion) {
                      .dport = 53),
                 DROP_NAT_NO_PORT);
     /* TCP has ports of its own, and conntrack shares a port among different ends. */
-    struct wire *w = SEND(n, INSIDE, OUTSIDE, EPOCH + 10 * S, .proto = PROTO_UDP, .src = GUEST, .dst = WEB2, .sport = 99,
+    struct wire *w = SEND(n, INSIDE, OUTSIDE, EPOCH + 10 * S, .proto = PROTO_UDP, .src = GUEST, .dst = WEB2,
+                          .sport = 99,
                           .dport = 53);
     cr_expect_eq(w->p.verdict, personality == NAT_CONNTRACK ? VERDICT_NONE : VERDICT_DROP);
     wire_free(w);
@@ -170,7 +179,8 @@ BOTH(exhaustion) {
     cr_expect_eq(stats.ports_available, 10);
     /* The first session ends 30 s or 300 s after it began: its port is then the only free one, without any sweep. */
     uint64_t idle = personality == NAT_CONNTRACK ? 30 : 300;
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH + idle * S + S / 2, .proto = PROTO_UDP, .src = GUEST2, .dst = WEB, .sport = 99,
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH + idle * S + S / 2, .proto = PROTO_UDP, .src = GUEST2, .dst = WEB,
+                .sport = 99,
                 .dport = 53),
            NODE, 5000, WEB, 53);
     nat_destroy(n);
@@ -219,7 +229,8 @@ BOTH(full) {
     cr_expect_eq(w->p.verdict, personality == NAT_CONNTRACK ? VERDICT_DROP : VERDICT_NONE);
     wire_free(w);
     /* Known ones go on; an idle one makes room without any sweep. */
-    expect(SEND(n, INSIDE, OUTSIDE, EPOCH + 4 * S, .proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 1),
+    expect(SEND(n, INSIDE, OUTSIDE, EPOCH + 4 * S, .proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000,
+                .dport = 1),
            NODE, 5000, WEB, 1);
     uint64_t idle = personality == NAT_CONNTRACK ? 30 : 300;
     expect(SEND(n, INSIDE, OUTSIDE, EPOCH + (idle + 1) * S + S / 2, .proto = PROTO_UDP, .src = GUEST, .dst = WEB,

@@ -24,7 +24,8 @@ BOTH(out_and_back_is_the_identity) {
             random_addr(&r, src, "10.0.2", 20);
             random_addr(&r, dst, "203.0.113", 2);
             uint16_t sport = (uint16_t)(1024 + random_below(&r, 40)), dport = (uint16_t)(1 + random_below(&r, 3));
-            struct spec s = {.proto = protos[random_below(&r, 3)], .src = src, .dst = dst, .sport = sport, .dport = dport,
+            struct spec s = {.proto = protos[random_below(&r, 3)], .src = src, .dst = dst, .sport = sport,
+                             .dport = dport,
                              .tcp = TCP_SYN, .type = ICMP_ECHO, .payload = (uint16_t)random_below(&r, 60)};
             struct wire *w = wire_send(n, INSIDE, OUTSIDE, EPOCH, &s);
             cr_assert_eq(w->p.verdict, VERDICT_NONE, "seed %lu: %s", (unsigned long)seed, drop_name(w->p.reason));
@@ -33,7 +34,8 @@ BOTH(out_and_back_is_the_identity) {
             inet_ntop(AF_INET, &w->p.dst, out[1], sizeof out[1]);
             expect(w, "10.0.0.4", port, dst, dport);
             bool icmp = s.proto == PROTO_ICMP;
-            struct spec back = {.proto = s.proto, .src = out[1], .dst = out[0], .sport = icmp ? port : dport, .dport = port,
+            struct spec back = {.proto = s.proto, .src = out[1], .dst = out[0], .sport = icmp ? port : dport,
+                                .dport = port,
                                 .tcp = TCP_SYN | TCP_ACK, .type = ICMP_ECHO_REPLY, .payload = s.payload};
             expect(wire_send(n, OUTSIDE, INSIDE, EPOCH, &back), dst, icmp ? sport : dport, src, sport);
         }
@@ -63,7 +65,8 @@ static struct wire *random_packet(struct random *r, bool back) {
 }
 
 /* Half a second of packets of one direction, the next half of the other: answers are in later bursts. */
-static void run(enum nat_personality personality, uint64_t seed, unsigned burst, struct wire **w, struct nat_stats *stats) {
+static void run(enum nat_personality personality, uint64_t seed, unsigned burst, struct wire **w,
+                struct nat_stats *stats) {
     struct nat_port_map map = {.proto = PROTO_UDP, .outside_port = htons(5001), .inside_addr = addr("10.0.2.3"),
                                .inside_port = htons(5002)};
     struct nat_config config = config_of(personality);
@@ -109,7 +112,8 @@ BOTH(bursts_change_nothing) {
             for (unsigned i = 0; i < PACKETS; i++) {
                 const struct packet *p = &one[i]->p, *q = &many[i]->p;
                 cr_assert(p->len == q->len && memcmp(one[i]->bytes, many[i]->bytes, p->len) == 0 &&
-                              p->verdict == q->verdict && p->reason == q->reason && p->flags == q->flags && p->src == q->src &&
+                              p->verdict == q->verdict && p->reason == q->reason && p->flags == q->flags &&
+                                  p->src == q->src &&
                               p->dst == q->dst && p->sport == q->sport && p->dport == q->dport &&
                               !p->session == !q->session,
                           "seed %lu, bursts of %u: packet %u", (unsigned long)seed, burst, i);

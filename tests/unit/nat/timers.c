@@ -20,7 +20,8 @@ static bool alive(struct nat *n, uint8_t proto) {
 }
 
 /* Plays the steps and expects the session to end `idle` seconds after the last. */
-static void ends_after(enum nat_personality personality, uint8_t proto, const struct step *steps, int count, uint64_t idle,
+static void ends_after(enum nat_personality personality, uint8_t proto, const struct step *steps, int count,
+                       uint64_t idle,
                        enum nat_state state) {
     struct nat *n = nat_of(personality);
     uint64_t now = EPOCH;
@@ -29,8 +30,10 @@ static void ends_after(enum nat_personality personality, uint8_t proto, const st
         now += steps[i].wait * S;
         bool back = steps[i].back;
         struct wire *w = SEND(n, back ? OUTSIDE : INSIDE, back ? INSIDE : OUTSIDE, now, .proto = proto,
-                              .src = back ? WEB : GUEST, .dst = back ? NODE : WEB, .sport = back && proto != PROTO_ICMP ? 80 : 5000,
-                              .dport = back ? 5000 : 80, .tcp = steps[i].tcp, .type = back ? ICMP_ECHO_REPLY : ICMP_ECHO);
+                              .src = back ? WEB : GUEST, .dst = back ? NODE : WEB, .sport = back &&
+                                  proto != PROTO_ICMP ? 80 : 5000,
+                              .dport = back ? 5000 : 80, .tcp = steps[i].tcp,
+                                  .type = back ? ICMP_ECHO_REPLY : ICMP_ECHO);
         cr_expect(w->p.session && nat_session_get(n, w->p.session - 1, &s), "step %d", i);
         wire_free(w);
     }
@@ -59,7 +62,8 @@ Test(timers, interface) {
     ENDS(NAT_INTERFACE, PROTO_TCP, 7440, NAT_STATE_TCP_ESTABLISHED, OPEN);
     ENDS(NAT_INTERFACE, PROTO_TCP, 7440, NAT_STATE_TCP_ESTABLISHED, OPEN, {0, 7000, TCP_ACK});
     ENDS(NAT_INTERFACE, PROTO_TCP, 7440, NAT_STATE_TCP_ESTABLISHED, OPEN, {0, 0, TCP_FIN | TCP_ACK}, {1, 0, TCP_ACK});
-    ENDS(NAT_INTERFACE, PROTO_TCP, 240, NAT_STATE_TCP_CLOSING, OPEN, {0, 0, TCP_FIN | TCP_ACK}, {1, 0, TCP_FIN | TCP_ACK});
+    ENDS(NAT_INTERFACE, PROTO_TCP, 240, NAT_STATE_TCP_CLOSING, OPEN, {0, 0, TCP_FIN | TCP_ACK}, {1, 0,
+                                                                                                 TCP_FIN | TCP_ACK});
     ENDS(NAT_INTERFACE, PROTO_TCP, 240, NAT_STATE_TCP_CLOSING, OPEN, {1, 0, TCP_RST});
     ENDS(NAT_INTERFACE, PROTO_UDP, 300, NAT_STATE_NEW, {0, 0, 0});
     ENDS(NAT_INTERFACE, PROTO_UDP, 300, NAT_STATE_REPLIED, {0, 0, 0}, {1, 200, 0});
@@ -85,7 +89,8 @@ BOTH(timers_from_the_configuration) {
     struct nat_config config = config_of(personality);
     config.timers = (struct nat_timers){.udp = 7 * S, .udp_stream = 7 * S};
     struct nat *n = nat_create(&config);
-    wire_free(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 80));
+    wire_free(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000,
+                   .dport = 80));
     nat_expire(n, EPOCH + 7 * S, 0);
     cr_expect(alive(n, PROTO_UDP));
     nat_expire(n, EPOCH + 7 * S + S / 100, 0);

@@ -14,7 +14,8 @@ be32 addr(const char *text) {
 static unsigned l4_size(const struct spec *s) {
     if (s->fragment & IPV4_OFFSET)
         return 0;
-    return s->proto == PROTO_TCP ? 20 : s->proto == PROTO_UDP || s->proto == PROTO_ICMP ? 8 : s->proto == PROTO_SCTP ? 12 : 0;
+    return s->proto == PROTO_TCP ? 20 : s->proto == PROTO_UDP ||
+        s->proto == PROTO_ICMP ? 8 : s->proto == PROTO_SCTP ? 12 : 0;
 }
 
 static void put16(uint8_t *at, uint16_t host) {

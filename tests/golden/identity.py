@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""`replay` and `analyze` are two callers of one core: packet by packet they decide the same, at any burst, by any lookup."""
+import json
+import pathlib
+import sys
+import tempfile
+
+import golden
+
+WAYS = (('--burst', '64'), ('--burst', '1'), ('--burst', '256'), ('--lookup', 'trie'))
+
+
+def difference(a, b):
+    """The first lines that differ."""
+    pairs = [(x, y) for x, y in zip(a.splitlines(), b.splitlines()) if x != y]
+    return [f'analyze {x.decode()}   replay {y.decode()}' for x, y in pairs[:5]] + [f'{len(pairs)} lines differ']
+
+
+def compare(tap, fwdlab, variant, folder):
+    rows, replayed = folder / 'analyze.csv', folder / 'replay.csv'
+    analyzed = golden.analyze(fwdlab, golden.scenario(variant), rows)
+    want = rows.read_bytes()
+    for option in WAYS:
+        replayed.unlink(missing_ok=True)
+        p = golden.run(fwdlab, 'replay', golden.scenario(variant), '--trace', golden.trace(variant), '--laps', '1', '--packets',
+                       replayed, '--json', *option)
+        name = f'{variant}: replay {" ".join(option)}'
+        if not tap.check(p.returncode == 0, f'{name} runs', p.stderr.decode()):
+            continue
+        got = replayed.read_bytes()
+        tap.check(got == want, f'{name} decides on {len(want.splitlines()) - 1} packets as analyze does', *difference(want, got))
+        packets = json.loads(p.stdout)['packets']
+        keys = ('injected', 'delivered', 'forwarded', 'dropped')
+        tap.equal({k: packets[k] for k in keys}, {k: analyzed['packets'][k] for k in keys}, f'{name} counts as analyze does')
+
+
+def main(fwdlab):
+    tap = golden.Tap()
+    probe = golden.run(fwdlab, 'replay', '--help')
+    if probe.returncode:
+        tap.skip('replay and analyze', 'this build has no replay (it needs libdpdk)')
+        return tap.done()
+    with tempfile.TemporaryDirectory() as name:
+        for variant in golden.VARIANTS:
+            compare(tap, fwdlab, variant, pathlib.Path(name))
+    return tap.done()
+
+
+if __name__ == '__main__':
+    sys.exit(main(*sys.argv[1:]))
