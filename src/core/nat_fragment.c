@@ -60,24 +60,25 @@ void nat_fragment_first_out(struct nat *n, const struct packet *p, be32 src, be3
     f->reply = p->flags & PACKET_REPLY;
 }
 
-/* Goes with what the first one has, unless that session ended meanwhile and its record is another's. */
-static void follow(struct nat *n, struct packet *p, const struct nat_fragment *f, uint64_t now) {
-    p->session = f->session;
-    if (f->reply)
-        p->flags |= PACKET_REPLY;
-    if (!nat_has_session(p))
-        return;
-    const struct nat_record *r = nat_packet_session(n, p);
+/* Is what the first fragment left still good? Its session may have ended, and its record be another's. */
+static bool usable(const struct nat *n, const struct nat_fragment *f, uint64_t now) {
+    if (!f->session || f->session & NAT_VIA_MAPPING)
+        return true;
+    const struct nat_record *r = &n->records[f->session - 1];
     struct nat_tuple before = nat_before(r, f->reply);
-    if (!nat_session_fresh(n, r, now) || r->proto != f->proto || before.src != f->src || before.dst != f->dst)
-        nat_forget_session(p);
+    return nat_session_fresh(n, r, now) && r->proto == f->proto && before.src == f->src && before.dst == f->dst;
+}
+
+static void follow(struct packet *p, const struct nat_fragment *f) {
+    p->session = f->session;
+    p->flags |= f->reply ? PACKET_REPLY : 0;
 }
 
 void nat_fragment_in(struct nat *n, struct packet *p, uint64_t now) {
     nat_forget_session(p);
     const struct nat_fragment *f = fragment_find(n, p, p->src, p->dst, now);
-    if (f) {
-        follow(n, p, f, now);
+    if (f && usable(n, f, now)) {
+        follow(p, f);
         nat_apply_destination(n, p);
     } else if (p->in_port == n->config.outside_port && nat_is_outside(n, p->dst)) {
         packet_drop(p, DROP_NAT_FRAGMENT);
@@ -90,8 +91,8 @@ void nat_fragment_out(struct nat *n, struct packet *p, uint64_t now) {
         bool due = nat_via_mapping(p) || (p->out_port == n->config.outside_port && !nat_is_outside(n, p->src));
         const struct nat_fragment *f = fragment_find(n, p, p->src, dst, now);
         nat_forget_session(p);
-        if (f && f->state == FRAGMENT_RESOLVED)
-            follow(n, p, f, now);
+        if (f && f->state == FRAGMENT_RESOLVED && usable(n, f, now))
+            follow(p, f);
         else if (due || (f && f->state == FRAGMENT_REFUSED))
             packet_drop(p, DROP_NAT_FRAGMENT);
     }

@@ -11,7 +11,7 @@
 
 /* The headers inside; false when there are none, or not as far as the ports. */
 static bool inner_view(const struct packet *p, struct nat_view *v) {
-    uint32_t end = p->l3 + ntohs(packet_ipv4(p)->total_length), at = p->l4 + 8u; /* behind the end there may be padding */
+    uint32_t end = p->l3 + ntohs(packet_ipv4(p)->total_length), at = p->l4 + 8u; /* padding may follow the end */
     if (end > p->len)
         end = p->len;
     if (at + sizeof *v->ip > end)
@@ -30,10 +30,10 @@ static bool inner_view(const struct packet *p, struct nat_view *v) {
 static struct nat_tuple answer_tuple(const struct nat_view *v) {
     struct nat_tuple t = {.src = v->ip->dst, .dst = v->ip->src};
     uint8_t proto = v->ip->proto;
-    bool fixed = proto == PROTO_SCTP || proto == PROTO_DCCP || proto == PROTO_UDPLITE; /* ports that are not translated */
+    bool fixed = proto == PROTO_SCTP || proto == PROTO_DCCP || proto == PROTO_UDPLITE; /* not translated */
     const uint8_t *ports = fixed && v->l4 + 4 <= v->end ? v->l4 : NULL;
-    const uint8_t *sport = ports ? ports : nat_port_field(v, true), *dport = ports ? ports + 2 : nat_port_field(v,
-                                                                                                                false);
+    const uint8_t *sport = ports ? ports : nat_port_field(v, true);
+    const uint8_t *dport = ports ? ports + 2 : nat_port_field(v, false);
     t.sport = dport ? nat_load16(dport) : 0;
     t.dport = sport ? nat_load16(sport) : 0;
     return t;

@@ -137,14 +137,12 @@ bool nat_session_room(struct nat *n, uint64_t now);
 void nat_settle(struct nat *n, uint64_t now);
 /* Makes a session; there must be room and both tuples must be unused. `mapping`: NAT_NONE or a record. */
 uint32_t nat_session_create(struct nat *n, uint8_t proto, const struct nat_tuple *original,
-                            const struct nat_tuple *reply,
-                            uint32_t mapping, uint64_t now);
+                            const struct nat_tuple *reply, uint32_t mapping, uint64_t now);
 /* Sets its timer and takes note that it was used. */
 void nat_session_touch(struct nat *n, uint32_t session, enum nat_timer timer, uint64_t now);
 /* Makes a mapping between an inside and an outside end. */
 uint32_t nat_mapping_create(struct nat *n, uint8_t proto, be32 inside, be16 inside_port, be32 outside,
-                            be16 outside_port,
-                            uint8_t flags);
+                            be16 outside_port, uint8_t flags);
 /* The record behind a tuple, as in the index; NAT_NONE, also when it is idle too long: then it is freed. */
 uint32_t nat_find_live(struct nat *n, enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *tuple,
                        uint64_t now);
@@ -157,7 +155,7 @@ void nat_begin(struct nat *n, struct packet *p, uint64_t now);
 /* nat_port.c: outside ports. Taken by sessions (NAT_CONNTRACK) or mappings (NAT_INTERFACE). */
 void nat_port_take(struct nat *n, uint8_t proto, be32 outside, be16 port);
 void nat_port_give_back(struct nat *n, uint8_t proto, be32 outside, be16 port);
-/* Completes the tuple of a packet's answers, or a mapping's outside end, with a destination port that makes it unique. */
+/* Completes the tuple of a packet's answers, or a mapping's outside end, with a port that makes it unique. */
 bool nat_port_for_session(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint64_t now);
 bool nat_port_for_mapping(struct nat *n, uint8_t proto, struct nat_tuple *end, be16 own, uint64_t now);
 
@@ -190,14 +188,15 @@ void nat_icmp_out(struct nat *n, struct packet *p, uint64_t now);
 
 /* nat_fragment.c: later fragments and what the first one leaves for them. */
 void nat_fragment_first_in(struct nat *n, const struct packet *p, uint64_t now); /* before its destination changes */
-void nat_fragment_first_out(struct nat *n, const struct packet *p, be32 src, be32 dst, uint64_t now); /* as it came in */
+/* src, dst: as it came in. */
+void nat_fragment_first_out(struct nat *n, const struct packet *p, be32 src, be32 dst, uint64_t now);
 void nat_fragment_in(struct nat *n, struct packet *p, uint64_t now);
 void nat_fragment_out(struct nat *n, struct packet *p, uint64_t now);
 
 /* nat.c: takes the packet along with its session or mapping. */
 void nat_meet(struct nat *n, struct packet *p, uint32_t value);
 void nat_apply_destination(struct nat *n, struct packet *p);
-/* False when the packet does not leave as its session would have it (NAT_INTERFACE): it then has no session any more. */
+/* False when the packet does not leave as its session would have it (NAT_INTERFACE): it has no session then. */
 bool nat_apply_source(struct nat *n, struct packet *p);
 
 static inline be16 nat_load16(const void *at) {

@@ -85,8 +85,7 @@ static void siblings_remove(struct nat *n, uint32_t i) {
 }
 
 uint32_t nat_mapping_create(struct nat *n, uint8_t proto, be32 inside, be16 inside_port, be32 outside,
-                            be16 outside_port,
-                            uint8_t flags) {
+                            be16 outside_port, uint8_t flags) {
     uint32_t i;
     struct nat_record *r = record_take(n, &i);
     *r = (struct nat_record){.original = {.src = inside, .sport = inside_port}, .kind = NAT_MAPPING, .proto = proto,
@@ -169,8 +168,7 @@ static void timer_set(struct nat *n, uint32_t i) {
 }
 
 uint32_t nat_session_create(struct nat *n, uint8_t proto, const struct nat_tuple *original,
-                            const struct nat_tuple *reply,
-                            uint32_t mapping, uint64_t now) {
+                            const struct nat_tuple *reply, uint32_t mapping, uint64_t now) {
     uint32_t i;
     struct nat_record *r = record_take(n, &i);
     *r = (struct nat_record){.original = *original, .reply = *reply, .kind = NAT_SESSION, .proto = proto,

@@ -38,8 +38,9 @@ struct nat_table {
 };
 
 static inline struct nat_key nat_key(enum nat_key_kind kind, uint8_t proto, struct nat_tuple tuple) {
+    uint32_t ports = (uint32_t)tuple.dport << 16 | tuple.sport;
     return (struct nat_key){.ends = (uint64_t)tuple.dst << 32 | tuple.src,
-                            .rest = (uint64_t)kind << 40 | (uint64_t)proto << 32 | (uint32_t)tuple.dport << 16 | tuple.sport};
+                            .rest = (uint64_t)kind << 40 | (uint64_t)proto << 32 | ports};
 }
 
 static inline bool nat_key_equal(const struct nat_key *a, const struct nat_key *b) {

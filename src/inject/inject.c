@@ -81,9 +81,9 @@ static void redirect(const struct inject_packet *from, struct packet *p, be32 ds
     struct ipv4_header *ip = (struct ipv4_header *)(p->data + from->l3);
     unsigned offset = from->key.proto == PROTO_ICMP ? 4 : 2;
     bool ports = from->flags & PACKET_PORTS;
-    be32 old = ip->dst;
     if (p->len < from->l4 + (ports ? offset + 2 : 0)) /* the caller's room ends before them: the core will refuse it */
         return;
+    be32 old = ip->dst;
     ip->checksum = checksum_update32(ip->checksum, old, dst);
     ip->dst = dst;
     if (ports)

@@ -11,13 +11,6 @@
 #define POOL_CACHE 512
 #define ROOM 2048
 
-/*
- * The core's clock goes in steps of this, and a burst ends where the next one begins: so all packets of a burst have
- * the same time, and it is the time that each of them has in a burst of its own. Verdicts cannot depend on how packets
- * fall into bursts. Timers count in seconds; a step matters to none of them.
- */
-#define CLOCK_STEP_NS 1000000
-
 struct rte_mempool *source_pool(struct err *e) {
     static unsigned serial;
     char name[32];
@@ -35,10 +28,6 @@ void source_pool_free(struct rte_mempool *pool) {
     rte_mempool_free(pool);
 }
 
-static uint64_t core_clock(const struct inject *in, uint32_t i) {
-    return inject_time(in, i) / CLOCK_STEP_NS * CLOCK_STEP_NS;
-}
-
 /* Does the burst hold a packet that this one may be the answer to? It may begin the session anew after a long pause. */
 static bool answers(const struct source *s, const struct source_burst *b, uint32_t i) {
     if (s->in->packets[i].answer == INJECT_NONE)
@@ -53,10 +42,13 @@ static bool answers(const struct source *s, const struct source_burst *b, uint32
     return false;
 }
 
-/* May this packet join the burst? */
+/*
+ * May this packet join the burst? All packets of a burst have the same time on the core's clock, which is the time that each
+ * of them has in a burst of its own: verdicts cannot depend on how packets fall into bursts.
+ */
 static bool joins(const struct source *s, const struct source_burst *b, uint32_t i, unsigned burst, bool strict) {
     uint32_t after = s->in->packets[i].after;
-    return b->n < burst && core_clock(s->in, i) == b->now && (after == INJECT_NONE || after < s->arrived[b->first]) &&
+    return b->n < burst && inject_clock(s->in, i) == b->now && (after == INJECT_NONE || after < s->arrived[b->first]) &&
            !(strict && answers(s, b, i));
 }
 
@@ -69,7 +61,7 @@ void source_init(struct source *s, const struct inject *in, struct rte_mempool *
         if (s->bursts.n && joins(s, &s->bursts.v[s->bursts.n - 1], i, burst, strict))
             s->bursts.v[s->bursts.n - 1].n++;
         else
-            vec_push(&s->bursts, (struct source_burst){.first = s->n, .n = 1, .now = core_clock(in, i)});
+            vec_push(&s->bursts, (struct source_burst){.first = s->n, .n = 1, .now = inject_clock(in, i)});
         s->n++;
         s->bytes += in->packets[i].raw->wire_len;
         s->cut += in->packets[i].raw->len > ROOM;

@@ -135,7 +135,7 @@ def output(c):
     c.tap.equal((old.read_text(), sorted(p.name for p in place.rglob('*'))), ('the old one', ['old.json', 'taken']),
                 'after a failure the old document stands, and nothing lies beside it')
     with open('/dev/full', 'w') as full:
-        p = subprocess.run([c.fwdlab, 'analyze', str(S), str(T), '--json'], stdout=full, stderr=subprocess.PIPE)
+        p = c.run('analyze', S, T, '--json', stdout=full)
     c.tap.check(p.returncode == 2 and p.stderr, 'stdout without room is an error', f'exit {p.returncode}', p.stderr.decode())
 
 

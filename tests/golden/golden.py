@@ -2,8 +2,10 @@
 """What the golden tests share: checks printed as TAP, and the program run on a scenario."""
 import csv
 import json
+import os
 import pathlib
 import subprocess
+import sys
 
 HOST = pathlib.Path(__file__).resolve().parents[2] / 'traces' / 'nested-host'
 VARIANTS = ('routed', 'without-route-1', 'connected', 'without-onprem-route', 'forwarding-off', 'nat-only')
@@ -40,13 +42,16 @@ class Tap:
 
 
 def run(fwdlab, *args, **more):
-    return subprocess.run([str(fwdlab), *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+    more.setdefault('stdout', subprocess.PIPE)
+    sanitized = {**os.environ, 'ASAN_OPTIONS': 'detect_leaks=1'}
+    return subprocess.run([str(fwdlab), *map(str, args)], stderr=subprocess.PIPE, env=sanitized, **more)
 
 
 def must(fwdlab, *args):
     p = run(fwdlab, *args)
     if p.returncode:
-        raise SystemExit(f'Bail out! fwdlab {" ".join(map(str, args))}: exit {p.returncode}: {p.stderr.decode()}')
+        print(f'Bail out! fwdlab {" ".join(map(str, args))}: exit {p.returncode}')
+        sys.exit(p.stderr.decode())
     return p.stdout
 
 

@@ -62,6 +62,11 @@ def renumbered_scenario(text):
     return FORTH.in_text(rename(text, NAMES))
 
 
+def complement(total):
+    """Of a sum of 16-bit words, folded; a sum is never 0 (RFC 1624)."""
+    return ~((total - 1) % 0xFFFF + 1) & 0xFFFF
+
+
 def replace(data, at, new, *checksums):
     """Writes `new` (a multiple of two bytes) and updates the checksums at the offsets given (RFC 1624, equation 3)."""
     words = f'>{len(new) // 2}H'
@@ -69,12 +74,12 @@ def replace(data, at, new, *checksums):
     data[at:at + len(new)] = new
     for place in checksums:
         total = (~struct.unpack_from('>H', data, place)[0] & 0xFFFF) + change
-        struct.pack_into('>H', data, place, ~(total % 0xFFFF) & 0xFFFF)
+        struct.pack_into('>H', data, place, complement(total))
 
 
 def internet_checksum(data):
     data = bytes(data) + b'\0' * (len(data) % 2)
-    return ~(sum(struct.unpack(f'>{len(data) // 2}H', data)) % 0xFFFF) & 0xFFFF
+    return complement(sum(struct.unpack(f'>{len(data) // 2}H', data)))
 
 
 def l4_checksum(data, ip, end):

@@ -19,9 +19,9 @@
  * With NAT_INTERFACE an inside port has one outside port towards all ends, and all ends may use it (RFC 4787 REQ-1,
  * endpoint-independent filtering of REQ-8). A port map is such a mapping that never ends.
  *
- * Bursts. Verdicts and bytes do not depend on how packets are cut into bursts, with one rule for the caller: an answer to a
- * packet that may make a session (or an ICMP error about it) belongs in a later burst than that packet, for nat_in has to
- * find the session by its outside end. Packets of one direction may share the burst in which their session is made.
+ * Bursts. Verdicts and bytes do not depend on how packets are cut into bursts, with one rule for the caller: an answer
+ * to a packet that may make a session (or an ICMP error about it) belongs in a later burst than that packet, for nat_in
+ * has to find the session by its outside end. Packets of one direction may share the burst that makes their session.
  */
 #ifndef FWDLAB_CORE_NAT_H
 #define FWDLAB_CORE_NAT_H
@@ -44,7 +44,7 @@ struct nat_port_map {
  * Idle times in nanoseconds; 0 takes the personality's default, in seconds:
  *                  tcp_established  tcp_transitory  tcp_closing  udp  udp_stream  icmp  other
  *   NAT_INTERFACE  7440             240             240          300  300         60    600    RFC 5382, 4787, 5508
- *   NAT_CONNTRACK  432000           120             120          30   120         30    600    Linux; 10 after a TCP reset
+ *   NAT_CONNTRACK  432000           120             120          30   120         30    600    Linux; 10 after RST
  * A session ends with the tick of 2^22 ns (4.2 ms) in which its idle time runs out.
  */
 struct nat_timers {
@@ -58,7 +58,8 @@ struct nat_config {
     uint16_t outside_port;          /* index of the node's port */
     uint16_t n_addresses;           /* 1..NAT_ADDRESSES_MAX outside addresses */
     be32 addresses[NAT_ADDRESSES_MAX];
-    uint16_t port_min, port_max;    /* host order; 0, 0: 1024..65535. ICMP identifiers and (conntrack) lower ports are then free too */
+    uint16_t port_min, port_max;    /* host order; 0, 0: 1024..65535, and then any ICMP identifier;
+                                       NAT_CONNTRACK then also keeps lower ports, as Linux without a range */
     uint32_t max_sessions;          /* 0: 65536 */
     struct nat_timers timers;
     uint32_t n_port_maps;
@@ -99,14 +100,14 @@ void nat_reset(struct nat *n);
 
 /*
  * Stages. Packets with a verdict already are not given to them. A packet that is refused gets VERDICT_DROP. `now`: ns,
- * must not go backwards, and is the same for both stages of a burst. nat_out takes packets whose out_port is set, PORT_NONE for those that are delivered locally
- * (conntrack makes connections of these too).
+ * must not go backwards, and is the same for both stages of a burst. nat_out takes packets whose out_port is set,
+ * PORT_NONE for those that are delivered locally (conntrack makes connections of these too).
  */
 void nat_in(struct nat *n, struct packet **pkts, unsigned count, uint64_t now);
 void nat_out(struct nat *n, struct packet **pkts, unsigned count, uint64_t now);
 /*
- * Frees idle sessions, looks at `budget` sessions and ticks at most; call once a burst. Verdicts do not depend on it: an idle
- * session is found by nothing, and makes room when room is needed.
+ * Frees idle sessions, looks at `budget` sessions and ticks at most; call once a burst. Verdicts do not depend on it:
+ * an idle session is found by nothing, and makes room when room is needed.
  */
 void nat_expire(struct nat *n, uint64_t now, unsigned budget);
 

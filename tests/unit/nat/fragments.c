@@ -54,6 +54,28 @@ BOTH(fragments_of_a_refused_datagram) {
     nat_destroy(n);
 }
 
+/* An untranslated connection that conntrack has no room for. */
+Test(fragments, of_a_refused_untranslated_datagram) {
+    struct nat_config config = config_of(NAT_CONNTRACK);
+    config.max_sessions = 1;
+    struct nat *n = nat_create(&config);
+    wire_free(SEND(n, INSIDE, LAN, EPOCH, .proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 1, .dport = 2));
+    expect_drop(SEND(n, INSIDE, LAN, EPOCH, FIRST, .src = GUEST, .dst = WEB, .sport = 3, .dport = 4, .id = 9),
+                DROP_NAT_TABLE_FULL);
+    expect_drop(SEND(n, INSIDE, LAN, EPOCH, LATER, .src = GUEST, .dst = WEB, .id = 9), DROP_NAT_FRAGMENT);
+    nat_destroy(n);
+}
+
+/* The session ends before the 30 s are over: what follows must not leave with the inside address. */
+BOTH(fragments_of_an_ended_session) {
+    struct nat_config config = config_of(personality);
+    config.timers.udp = 5 * S;
+    struct nat *n = nat_create(&config);
+    wire_free(SEND(n, INSIDE, OUTSIDE, EPOCH, FIRST, .src = GUEST, .dst = WEB, .sport = 3, .dport = 4, .id = 9));
+    expect_drop(SEND(n, INSIDE, OUTSIDE, EPOCH + 6 * S, LATER, .src = GUEST, .dst = WEB, .id = 9), DROP_NAT_FRAGMENT);
+    nat_destroy(n);
+}
+
 /* All fragments of a new datagram in one burst, outwards and through a port map. */
 BOTH(fragments_in_one_burst) {
     struct nat_port_map map = {.proto = PROTO_UDP, .outside_port = htons(7007), .inside_addr = addr(GUEST),

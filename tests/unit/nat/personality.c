@@ -3,7 +3,9 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <fwdlab/core/checksum.h>
 #include <stdio.h>
+#include <string.h>
 
 #define GUEST "10.0.2.2"
 #define GUEST2 "10.0.2.3"
@@ -183,6 +185,47 @@ BOTH(exhaustion) {
                 .sport = 99,
                 .dport = 53),
            NODE, 5000, WEB, 53);
+    nat_destroy(n);
+}
+
+/* A UDP checksum that becomes zero is sent as 0xffff: zero would mean that there is none (RFC 768). */
+BOTH(udp_checksum_is_never_zero) {
+    struct nat *n = nat_of(personality);
+    struct wire *w = wire_make(&(struct spec){.proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53,
+                                              .payload = 2});
+    uint8_t *udp = w->bytes + 20;
+    be16 sum = 0, word = 0;
+    do { /* the payload with which the translated packet sums up to zero */
+        memset(udp + 6, 0, 2);
+        memcpy(udp + 8, &word, 2);
+    } while (checksum_l4_ipv4(addr(NODE), addr(WEB), PROTO_UDP, udp, 10) != 0 && ++word);
+    sum = checksum_l4_ipv4(addr(GUEST), addr(WEB), PROTO_UDP, udp, 10);
+    memcpy(udp + 6, &sum, 2);
+    pass(n, w, INSIDE, OUTSIDE, EPOCH);
+    cr_expect(udp[6] == 0xff && udp[7] == 0xff);
+    expect(w, NODE, 5000, WEB, 53);
+    nat_destroy(n);
+}
+
+/* Against the rule for bursts: the answer is left alone, and nothing breaks. */
+BOTH(an_answer_in_the_burst_of_its_question) {
+    struct nat *n = nat_of(personality);
+    struct wire *w[2] = {
+        wire_make(&(struct spec){.proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53}),
+        wire_make(&(struct spec){.proto = PROTO_UDP, .src = WEB, .dst = NODE, .sport = 53, .dport = 5000}),
+    };
+    struct packet *p[2] = {&w[0]->p, &w[1]->p};
+    p[0]->in_port = INSIDE;
+    p[1]->in_port = OUTSIDE;
+    nat_in(n, p, 2, EPOCH);
+    p[0]->out_port = OUTSIDE;
+    p[1]->out_port = PORT_NONE;
+    nat_out(n, p, 2, EPOCH);
+    cr_expect_eq(p[1]->session, 0);
+    expect(w[0], NODE, 5000, WEB, 53);
+    expect(w[1], WEB, 53, NODE, 5000);
+    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_UDP, .src = WEB, .dst = NODE, .sport = 53, .dport = 5000),
+           WEB, 53, GUEST, 5000);
     nat_destroy(n);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What must hold for any traffic: out and back is the identity, bursts change nothing, sessions are as a plain list has them. */
+/* For any traffic: out and back is the identity, bursts change nothing, sessions are as a list has them. */
 #include "wire.h"
 
 #include <fwdlab/base/random.h>

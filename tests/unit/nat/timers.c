@@ -52,8 +52,8 @@ static void ends_after(enum nat_personality personality, uint8_t proto, const st
 }
 
 #define ENDS(personality, proto, idle, state, ...)                                                                     \
-    ends_after(personality, proto, (struct step[]){__VA_ARGS__}, sizeof((struct step[]){__VA_ARGS__}) / sizeof(struct step), \
-               idle, state)
+    ends_after(personality, proto, (struct step[]){__VA_ARGS__},                                                       \
+               sizeof((struct step[]){__VA_ARGS__}) / sizeof(struct step), idle, state)
 #define OPEN {0, 0, TCP_SYN}, {1, 0, TCP_SYN | TCP_ACK}, {0, 0, TCP_ACK}
 
 Test(timers, interface) {

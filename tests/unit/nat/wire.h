@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Packets for the tests of NAT: each in a heap buffer of its exact size, so that the address sanitizer sees every overread. */
+/* Packets for the tests of NAT, each in a heap buffer of its exact size: the address sanitizer sees every overread. */
 #ifndef FWDLAB_TESTS_NAT_WIRE_H
 #define FWDLAB_TESTS_NAT_WIRE_H
 
