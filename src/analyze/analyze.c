@@ -34,22 +34,31 @@ static struct flow_key arrived_key(const struct analysis *a, const struct inject
     return key;
 }
 
-/* An ICMP error belongs to the flow that it is about, and is no packet of it. */
-static void see_error(struct analysis *a, const struct inject_packet *p) {
-    if (p->after != INJECT_NONE && a->flow_of[p->after] != FLOW_NONE)
-        a->flows.v[a->flow_of[p->after]].errors++;
+static void count_forwarded(struct analysis *a, uint32_t flow, unsigned way, const struct packet *core) {
+    if (core && core->verdict == VERDICT_FORWARD)
+        a->flows.v[flow].way[way].forwarded++;
+}
+
+/* An ICMP error belongs to the flow that it is about, and is no packet of it: it goes against the one that it quotes. */
+static void see_error(struct analysis *a, const struct inject_packet *p, const struct packet *core) {
+    if (p->after == INJECT_NONE || a->flow_of[p->after] == FLOW_NONE)
+        return;
+    a->flows.v[a->flow_of[p->after]].errors++;
+    count_forwarded(a, a->flow_of[p->after], !a->way_of[p->after], core);
 }
 
 static void flow_arrived(struct analysis *a, uint32_t i, const struct packet *core) {
     const struct inject_packet *p = &a->in->packets[i];
     unsigned way;
     if (p->flags & PACKET_FRAG_LATER) { /* goes with its first fragment */
-        if (p->after != INJECT_NONE && a->flow_of[p->after] != FLOW_NONE)
+        if (p->after != INJECT_NONE && a->flow_of[p->after] != FLOW_NONE) {
             flow_see(a, i, a->flow_of[p->after], a->way_of[p->after]);
+            count_forwarded(a, a->flow_of[p->after], a->way_of[p->after], core);
+        }
         return;
     }
     if (icmp_error(p)) {
-        see_error(a, p);
+        see_error(a, p, core);
         return;
     }
     bool reply;
@@ -66,8 +75,7 @@ static void flow_arrived(struct analysis *a, uint32_t i, const struct packet *co
         a->flows.v[f].session = s;
     }
     flow_see(a, i, f, way);
-    if (core && core->verdict == VERDICT_FORWARD)
-        a->flows.v[f].way[way].forwarded++;
+    count_forwarded(a, f, way, core);
 }
 
 /* One arrived packet through the core; its verdict is kept. */
@@ -94,7 +102,7 @@ static void see_packet(struct analysis *a, uint32_t i) {
     } else if (p->kind == INJECT_COPY && a->flow_of[p->partner] != FLOW_NONE) {
         flow_left(a, i, a->flow_of[p->partner], a->way_of[p->partner]);
     } else if (p->kind == INJECT_OWN && icmp_error(p)) {
-        see_error(a, p);
+        see_error(a, p, NULL);
     } else if (p->kind == INJECT_OWN && !(p->flags & PACKET_FRAG_LATER)) {
         struct flow_key key = p->key;
         unsigned way;

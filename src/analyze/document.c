@@ -198,10 +198,10 @@ static json_t *nat(const struct analysis *a) {
         const struct nat_session *s = &f->session;
         if (!f->translated)
             continue;
-        bool icmp = s->proto == PROTO_ICMP, in = s->from_outside;
+        bool in = s->from_outside;
         const struct nat_tuple *t = &s->original, *r = &s->reply;
         json_t *inside = in ? endpoint(r->src, r->sport) : endpoint(t->src, t->sport);
-        json_t *outside = in ? endpoint(t->dst, t->dport) : endpoint(r->dst, icmp ? r->sport : r->dport);
+        json_t *outside = in ? endpoint(t->dst, t->dport) : endpoint(r->dst, r->dport);
         json_t *pair = json_pack("{s:o, s:o, s:I, s:I}", "inside", inside, "outside", outside, "first",
                                  (json_int_t)f->first, "last", (json_int_t)f->last);
         json_object_set_new(pair, "proto", json_integer(s->proto));

@@ -27,7 +27,10 @@ int cli_usage(const char *what, ...) {
 }
 
 int cli_option(int argc, char **argv, const struct option *options) {
-    return getopt_long(argc, argv, "o:", options, NULL);
+    int c = getopt_long(argc, argv, "o:", options, NULL); /* complains about what it does not know */
+    if (c == '?')
+        fputs("  --help tells the options\n", stderr);
+    return c;
 }
 
 void cli_complaints_print(const struct complaints *c, enum severity least) {

@@ -123,7 +123,7 @@ int inject_fit(const struct inject *in, uint32_t i, struct packet *p, const stru
     uint32_t session = nat_find(nat, m->proto, &m->inside);
     if (session == UINT32_MAX || !nat_session_get(nat, session, &s))
         return -1;
-    be16 port = m->proto == PROTO_ICMP ? s.reply.sport : s.reply.dport;
+    be16 port = s.reply.dport; /* of ICMP queries too: a tuple of the answer is the other one turned round */
     if (from->flags & PACKET_ICMP_ERROR)
         redirect_error(from, p, s.reply.dst, port);
     else

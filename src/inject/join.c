@@ -96,8 +96,9 @@ void join_copies(struct inject *in) {
     size_t size = 16;
     while (size < in->n)
         size *= 2;
-    struct waiting w = {.head = xalloc(size * sizeof *w.head), .tail = xalloc(size * sizeof *w.tail),
-                        .next = xalloc((in->n + 1) * sizeof *w.next), .print = xalloc((in->n + 1) * sizeof *w.print), .mask = size - 1};
+    struct waiting w = {.head = xalloc(size * sizeof *w.head), .tail = xalloc(size * sizeof *w.tail), .mask = size - 1};
+    w.next = xalloc((in->n + 1) * sizeof *w.next);
+    w.print = xalloc((in->n + 1) * sizeof *w.print);
     memset(w.head, 0xff, size * sizeof *w.head);
     memset(w.next, 0xff, (in->n + 1) * sizeof *w.next);
     for (uint32_t i = 0; i < in->n; i++) {

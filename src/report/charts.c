@@ -4,6 +4,7 @@
  * Ito's, which the colour-blind tell apart; bars are outlined in white so that neighbours differ without colour, too.
  */
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "pictures.h"
 
 #define SERIES_MAX 24
+#define TICS_MAX 8
 
 static const char *const palette[] = {"#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999",
                                       "#F0E442", "#332288", "#882255"};
@@ -45,50 +47,61 @@ static double sum_of(const struct chart *c, size_t row)
     return sum;
 }
 
-static void script_head(const struct view *v, const struct chart *c, size_t rows, FILE *f)
+/* The distance of tics, 1, 2 or 5 times a power of ten, that puts TICS_MAX at most on an axis of this length. */
+static double tic_step(double length)
+{
+    static const double steps[] = {1, 2, 5, 10};
+    double unit = length > 0 ? pow(10, floor(log10(length / TICS_MAX))) : 1;
+    size_t i = 0;
+    while (i < 3 && steps[i] * unit * TICS_MAX < length)
+        i++;
+    return steps[i] * unit;
+}
+
+/* Names stand above their bars, so that long ones take no room from them; bar i lies at y = i. */
+static void script_head(const struct view *v, const struct chart *c, double from, double to, FILE *f)
 {
     unsigned key_rows = (c->n_series + 1) / 2;
-    size_t longest = 8;
-    for (size_t i = 0; i < rows; i++) {
-        size_t n = text_width(v->list.v[i].name);
-        longest = n > longest ? n : longest;
-    }
+    size_t rows = v->list.n;
     double below = 3.4 + 1.3 * key_rows; /* lines: tics, axis, legend */
     fprintf(f,
             "set encoding utf8\n"
             "set terminal svg size 560,%.0f dynamic font 'sans-serif,15' background '#ffffff' noenhanced\n"
             "set output 'out.svg'\n"
             "set title '%s' font ',16' offset 0,0.2\n"
-            "set border 3 lc rgb '#767676'\n"
+            "set border 1 lc rgb '#767676'\n"
             "set tics nomirror tc rgb '#1f2933'\n"
-            "set xtics scale 0.5 font ',13'\n"
-            "set ytics scale 0\n"
+            "set xrange [%.6g:%.6g]\n"
+            "set xtics %.6g scale 0.5 font ',13'\n"
+            "unset ytics\n"
             "set grid x lc rgb '#d5dade' lt 1 lw 1\n"
             "set xlabel '%s' offset 0,0.4\n"
             "set key at screen 0.02, screen 0.02 bottom left vertical maxrows %u\n"
             "set key Left reverse samplen 1.2 spacing 1.25 font ',14'\n"
-            "set lmargin %.1f\n"
+            "set lmargin 3\n"
             "set rmargin 7\n"
             "set bmargin %.1f\n"
             "set style fill solid 1.0 border rgb '#ffffff'\n"
-            "set yrange [%.2f:-0.6]\n"
-            "set ytics (",
-            60 + 18 * below + 36 * (double)rows, c->title, c->unit, key_rows ? key_rows : 1,
-            longest > 32 ? 30 : 2 + 0.85 * (double)longest, below, (double)rows - 0.4);
+            "set yrange [%.2f:-0.9]\n",
+            60 + 18 * below + 58 * (double)rows, c->title, from, to, tic_step(to - from), c->unit,
+            key_rows ? key_rows : 1, below, (double)rows - 0.6);
     for (size_t i = 0; i < rows; i++)
-        fprintf(f, "%s'%s' %zu", i ? ", " : "", label_of(v->arena, v->list.v[i].name), i);
-    fprintf(f, ")\n");
+        fprintf(f, "set label '%s' at graph 0, first %.2f left offset 0.2,0 front\n",
+                label_of(v->arena, v->list.v[i].name), (double)i - 0.5);
 }
 
 static char *stacked_script(const struct view *v, const struct chart *c)
 {
     char *out = NULL;
-    size_t size, rows = v->list.n;
+    size_t size;
     FILE *f = open_memstream(&out, &size);
-    script_head(v, c, rows, f);
-    fprintf(f, c->share ? "set xrange [0:100]\nplot " : "set xrange [0:*]\nplot ");
+    double to = c->share ? 100 : 0;
+    for (size_t i = 0; i < v->list.n && !c->share; i++)
+        to = sum_of(c, i) > to ? sum_of(c, i) : to;
+    script_head(v, c, 0, to, f);
+    fprintf(f, "plot ");
     for (unsigned s = 0; s < c->n_series; s++)
-        fprintf(f, "'data' index %u using (($2+$3)/2):1:(($3-$2)/2):(0.32) with boxxyerror fc rgb '%s' title '%s', ",
+        fprintf(f, "'data' index %u using (($2+$3)/2):1:(($3-$2)/2):(0.22) with boxxyerror fc rgb '%s' title '%s', ",
                 s, c->series[s].colour, label_of(v->arena, c->series[s].name));
     fprintf(f, "'data' index %u using 2:1:3 with labels left offset 0.6,0 tc rgb '#1f2933' notitle\n", c->n_series);
     fclose(f);
@@ -204,19 +217,23 @@ static void draw_ratios(struct view *v, struct pictures *out)
                                  "runs, with its 95 % interval. Where the interval holds 1, no difference is shown."};
     char *script = NULL, *data = NULL;
     size_t size, size_data, rows = 0;
+    double from = 1, to = 1;
     FILE *f = open_memstream(&script, &size), *d = open_memstream(&data, &size_data);
-    script_head(v, &c, v->list.n, f);
-    fprintf(f, "unset key\nset offsets graph 0.06, graph 0.06, 0, 0\nset arrow from 1, graph 0 to 1, graph 1 nohead "
-               "lw 1.5 dt 2 lc rgb '#1f2933'\nset style line 1 lc rgb '#0072B2' lw 3 pt 7 ps 0.9\n"
-               "plot 'data' using 2:1:3:4 with xerrorbars ls 1\n");
     for (size_t i = 0; i < v->list.n; i++) {
         const json_t *compared = comparison_of(&v->list.v[i]), *interval = value_at(compared, "interval");
         const json_t *low = json_array_get(interval, 0), *high = json_array_get(interval, 1);
-        if (json_is_number(low) && json_is_number(high) && strcmp(text_at(compared, "base"), v->list.v[i].name) &&
-            ++rows)
-            fprintf(d, "%zu %.6f %.6f %.6f\n", i, number_at(compared, "ratio"), json_number_value(low),
-                    json_number_value(high));
+        if (!json_is_number(low) || !json_is_number(high) || !strcmp(text_at(compared, "base"), v->list.v[i].name))
+            continue;
+        from = fmin(from, json_number_value(low));
+        to = fmax(to, json_number_value(high));
+        rows++;
+        fprintf(d, "%zu %.6f %.6f %.6f\n", i, number_at(compared, "ratio"), json_number_value(low),
+                json_number_value(high));
     }
+    double margin = to > from ? 0.05 * (to - from) : 0.05;
+    script_head(v, &c, from - margin, to + margin, f);
+    fprintf(f, "unset key\nset arrow from 1, graph 0 to 1, graph 1 nohead lw 1.5 dt 2 lc rgb '#1f2933'\n"
+               "set style line 1 lc rgb '#0072B2' lw 3 pt 7 ps 0.9\nplot 'data' using 2:1:3:4 with xerrorbars ls 1\n");
     fclose(f);
     fclose(d);
     if (rows) {

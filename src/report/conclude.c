@@ -1,83 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sentences from findings, drops and figures. */
+/* Sentences from findings, reach, drops and figures. */
 #include <stdlib.h>
 #include <string.h>
 #include "conclude.h"
-
-bool finding_accuses(const json_t *finding)
-{
-    const json_t *benign = value_at(finding, "benign");
-    return json_is_boolean(benign) ? json_is_false(benign) : !verdict_harmless(text_at(finding, "verdict"));
-}
-
-long long flows_at_fault(const json_t *analyze)
-{
-    static const char *const faults[] = {"asym_possible", "asym_breaks", "no_return_route", "rpf_drop", "dropped"};
-    long long n = 0;
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        n += count_at(value_at(analyze, "flows.model"), faults[i]);
-    return n;
-}
-
-/* Ends a text with a full stop unless it has an end of its own. */
-static const char *sentence(struct arena *a, const char *text)
-{
-    size_t n = strlen(text);
-    return !n || strchr(".!?", text[n - 1]) ? text : arena_printf(a, "%s.", text);
-}
-
-const char *finding_fault(struct arena *a, const json_t *finding)
-{
-    const char *text = text_at(finding, "text");
-    if (*text)
-        return sentence(a, text);
-    return arena_printf(a, "%s: %s.", flow_text(a, value_at(finding, "flow")),
-                        verdict_label(text_at(finding, "verdict")));
-}
-
-const char *finding_cause(struct arena *a, const json_t *finding)
-{
-    const char *node = text_at(finding, "cause.node"), *route = route_text(a, value_at(finding, "cause.route"));
-    const char *reason = text_at(finding, "reason");
-    if (*node && *route)
-        return arena_printf(a, "On %s the route %s wins.", node, route);
-    if (*node)
-        return arena_printf(a, *reason ? "At %s: %s." : "At %s%s.", node, reason);
-    return *reason ? arena_printf(a, "%s.", reason) : "";
-}
-
-const char *mend_state(const json_t *finding, enum tone *tone)
-{
-    const json_t *mend = value_at(finding, "mend");
-    *tone = TONE_NONE;
-    if (!json_is_object(mend))
-        return "";
-    if (*text_at(mend, "refused")) {
-        *tone = TONE_BAD;
-        return "refused";
-    }
-    *tone = true_at(mend, "proven") ? TONE_GOOD : TONE_WARN;
-    return *tone == TONE_GOOD ? "proved" : "not proved";
-}
-
-const char *finding_mend(struct arena *a, const json_t *finding)
-{
-    const json_t *mend = value_at(finding, "mend");
-    const char *refused = text_at(mend, "refused"), *text = sentence(a, text_at(mend, "text"));
-    if (!json_is_object(mend))
-        return "";
-    if (!*text) {
-        const char *old = route_text(a, value_at(mend, "old"));
-        text = arena_printf(a, "On %s, %s %s%s%s.", text_at(mend, "node"), text_at(mend, "change"),
-                            route_text(a, value_at(mend, "route")), *old ? " in place of " : "", old);
-    }
-    if (*refused)
-        return arena_printf(a, "%s Refused: %s", text, sentence(a, refused));
-    if (true_at(mend, "proven"))
-        return arena_printf(a, "%s Proved on the whole trace: it mends every flow of this cause and breaks none.",
-                            text);
-    return arena_printf(a, "%s Not proved: flows were evicted or the input was cut.", text);
-}
+#include "reach.h"
 
 struct reason {
     const char *name;
@@ -109,99 +35,77 @@ const char *reasons_text(struct arena *a, const json_t *counts)
 static void say(struct conclusion *out, const char *label, enum tone tone, const char *text)
 {
     if (*text)
-        vec_push(&out->lines, (struct line){label, text, tone});
+        vec_push(&out->lines, (struct line){label, text, tone, false});
 }
 
-/* Findings with one cause and one mend are one fault, told once. */
-struct fault {
-    const json_t *finding; /* the first of them, from the model if there is one */
-    long long model, observed, nat;
-};
-struct fault_list {
-    struct fault *v;
-    size_t n, cap;
-};
-
-static bool equal_at(const json_t *a, const json_t *b, const char *path)
+/* What was said from line `first` on is a matter of its own. */
+static void apart(struct conclusion *out, size_t first)
 {
-    return json_equal((json_t *)value_at(a, path), (json_t *)value_at(b, path));
+    if (first && first < out->lines.n)
+        out->lines.v[first].apart = true;
 }
 
-/* Without a mend, or without a route to blame, the reason has to be the same, too. */
-static bool same_fault(const json_t *a, const json_t *b)
+/* Without a scenario nothing is judged, and what the capture alone accuses is all that can be told. */
+static bool is_judged(const struct configuration *c)
 {
-    if (!json_is_object(value_at(a, "cause")) || !equal_at(a, b, "cause"))
-        return false;
-    if (!json_is_object(value_at(a, "mend")) || !json_is_object(value_at(a, "cause.route")))
-        return json_is_object(value_at(a, "mend")) == json_is_object(value_at(b, "mend")) &&
-               !strcmp(text_at(a, "reason"), text_at(b, "reason"));
-    return equal_at(a, b, "mend.node") && equal_at(a, b, "mend.change") && equal_at(a, b, "mend.route");
+    return json_is_object(value_at(c->analyze, "scenario"));
 }
 
-static void collect_faults(const json_t *findings, struct fault_list *out)
+static const struct { const char *label; enum tone tone; } kinds[] = {
+    [FINDING_FAULT] = {"Fault", TONE_BAD}, [FINDING_SEEN] = {"Seen", TONE_WARN},
+    [FINDING_ASYMMETRY] = {"Asymmetric", TONE_INFO}};
+
+static void say_findings(struct arena *a, const struct configuration *c, unsigned limit, struct conclusion *out)
+{
+    struct faults list;
+    size_t told = 0, left = 0;
+    faults_collect(c->analyze, &list);
+    for (size_t i = 0; i < list.n; i++) {
+        const struct fault *f = &list.v[i];
+        bool again = false;
+        enum tone tone;
+        if (f->kind == FINDING_SEEN && is_judged(c))
+            continue;
+        if (limit && told == limit) {
+            left++;
+            continue;
+        }
+        for (size_t k = 0; k < i; k++)
+            again |= list.v[k].kind != FINDING_SEEN && same_cause(list.v[k].finding, f->finding);
+        const char *cause = finding_cause(a, f->finding), *mend = finding_mend(a, f->finding);
+        size_t first = out->lines.n;
+        mend_state(f->finding, &tone);
+        say(out, kinds[f->kind].label, kinds[f->kind].tone,
+            arena_printf(a, "%s: %s", finding_flows(a, c->analyze, f->finding, f->count), finding_what(a, f->finding)));
+        say(out, "Cause", TONE_NONE, again && *cause ? "As above." : cause);
+        say(out, "Mend", tone, again && *mend ? "As above." : mend);
+        apart(out, first);
+        told++;
+    }
+    if (left)
+        say(out, "More", TONE_NONE, arena_printf(a, "%zu smaller ones are listed under Findings.", left));
+    vec_free(&list);
+}
+
+static void say_reach(const struct view *v, const struct configuration *c, struct conclusion *out)
+{
+    say(out, "Lost", TONE_WARN, reach_changes(v, c, REACH_LOST));
+    say(out, "NAT", TONE_INFO, reach_changes(v, c, REACH_TRANSLATED));
+    say(out, "No NAT", TONE_INFO, reach_changes(v, c, REACH_UNTRANSLATED));
+    say(out, "Gained", TONE_INFO, reach_changes(v, c, REACH_GAINED));
+}
+
+static void say_complaints(struct arena *a, const json_t *analyze, struct conclusion *out)
 {
     size_t i;
-    json_t *f;
-    json_array_foreach(findings, i, f) {
-        if (!finding_accuses(f))
-            continue;
-        size_t k = 0;
-        while (k < out->n && !same_fault(out->v[k].finding, f))
-            k++;
-        if (k == out->n)
-            vec_push(out, (struct fault){.finding = f});
-        struct fault *fault = &out->v[k];
-        const char *source = text_at(f, "source");
-        *(!strcmp(source, "model") ? &fault->model : !strcmp(source, "nat") ? &fault->nat : &fault->observed) +=
-            count_at(f, "count");
-        if (!strcmp(source, "model") && strcmp(text_at(fault->finding, "source"), "model"))
-            fault->finding = f;
+    json_t *c;
+    json_array_foreach(value_at(analyze, "complaints"), i, c) {
+        const char *severity = text_at(c, "severity"), *hint = text_at(c, "hint");
+        enum tone tone = !strcmp(severity, "error") ? TONE_BAD : !strcmp(severity, "warning") ? TONE_WARN : TONE_NONE;
+        say(out, "Scenario", tone,
+            sentence(a, arena_printf(a, *hint ? "%s:%lld: %s; %s" : "%s:%lld: %s%s", text_at(c, "file"),
+                                     count_at(c, "line"), text_at(c, "what"), hint)));
     }
-}
-
-static long long fault_size(const struct fault *f)
-{
-    return f->model > f->observed ? (f->model > f->nat ? f->model : f->nat)
-                                  : (f->observed > f->nat ? f->observed : f->nat);
-}
-
-static int compare_faults(const void *a, const void *b)
-{
-    const struct fault *x = a, *y = b;
-    long long n = fault_size(x), m = fault_size(y);
-    return (n < m) - (n > m);
-}
-
-static const char *fault_counts(struct arena *a, const struct fault *f)
-{
-    const struct { long long n; const char *how; } parts[] = {
-        {f->model, "by the model"}, {f->observed, "as captured"}, {f->nat, "between the capture points"}};
-    const char *out = "";
-    for (size_t i = 0; i < 3; i++)
-        if (parts[i].n)
-            out = arena_printf(a, "%s%s%s %s", out, *out ? ", " : "", count_text(a, parts[i].n), parts[i].how);
-    return *out ? arena_printf(a, " Flows: %s.", out) : "";
-}
-
-static void say_faults(struct arena *a, const json_t *analyze, unsigned limit, struct conclusion *out)
-{
-    struct fault_list faults = {0};
-    collect_faults(value_at(analyze, "findings"), &faults);
-    if (faults.n)
-        qsort(faults.v, faults.n, sizeof *faults.v, compare_faults);
-    size_t told = limit && faults.n > limit ? limit : faults.n;
-    for (size_t i = 0; i < told; i++) {
-        const json_t *f = faults.v[i].finding;
-        enum tone tone;
-        mend_state(f, &tone);
-        say(out, "Fault", TONE_BAD,
-            arena_printf(a, "%s%s", finding_fault(a, f), fault_counts(a, &faults.v[i])));
-        say(out, "Cause", TONE_NONE, finding_cause(a, f));
-        say(out, "Mend", tone, finding_mend(a, f));
-    }
-    if (told < faults.n)
-        say(out, "More", TONE_NONE, arena_printf(a, "%zu smaller faults are listed under Findings.", faults.n - told));
-    vec_free(&faults);
 }
 
 static void say_drops(struct arena *a, const json_t *packets, struct conclusion *out)
@@ -240,45 +144,66 @@ static void say_cost(struct arena *a, const struct configuration *c, struct conc
                                              ratio));
 }
 
-/* The state is the worst thing that the lines say. */
-static void judge(struct arena *a, const struct configuration *c, struct conclusion *out)
+static void say_flows(struct arena *a, const struct configuration *c, long long fault, long long bent,
+                      struct conclusion *out)
 {
     const json_t *flows = value_at(c->analyze, "flows");
-    long long total = count_at(flows, "total"), faulty = flows_at_fault(c->analyze);
-    bool accused = false;
-    size_t i;
-    json_t *f;
-    json_array_foreach(value_at(c->analyze, "findings"), i, f)
-        accused |= finding_accuses(f);
-    if (!c->analyze) {
-        out->state = "Not analysed";
-        return;
-    }
-    out->state = accused || faulty ? "Faults" : "Sound";
-    out->tone = accused || faulty ? TONE_BAD : TONE_GOOD;
-    if (faulty)
-        say(out, "Flows", TONE_NONE, arena_printf(a, "%s of %s flows do not work as they should, by the model.",
-                                                  count_text(a, faulty), count_text(a, total)));
+    const char *total = count_text(a, count_at(flows, "total"));
+    const char *asymmetric = bent ? arena_printf(a, "; %s work, asymmetrically", count_text(a, bent)) : "";
+    if (!is_judged(c))
+        say(out, "Flows", TONE_NONE, arena_printf(a, "Of %s flows the capture alone shows: %s.", total,
+                                                  reasons_text(a, value_at(flows, "observed"))));
+    else if (fault)
+        say(out, "Flows", TONE_NONE, arena_printf(a, "%s of %s flows do not work as they should, by the model%s.",
+                                                  count_text(a, fault), total, asymmetric));
     else
-        say(out, "Flows", TONE_NONE,
-            arena_printf(a, "By the model no flow of %s is at fault; %s are symmetric, %s differ harmlessly.",
-                         count_text(a, total), count_text(a, count_at(flows, "model.symmetric")),
-                         count_text(a, count_at(flows, "model.asym_benign"))));
+        say(out, "Flows", TONE_NONE, arena_printf(a, "None of %s flows is at fault, by the model%s.", total,
+                                                  asymmetric));
 }
 
-void conclude(const struct view *v, const struct configuration *c, unsigned faults, struct conclusion *out)
+/* The state is the worst thing that is known. */
+static void judge(const struct view *v, const struct configuration *c, struct conclusion *out)
+{
+    long long fault = findings_count(c->analyze, FINDING_FAULT, "model", NULL);
+    long long bent = findings_count(c->analyze, FINDING_ASYMMETRY, NULL, NULL);
+    out->state = "Sound";
+    out->tone = TONE_GOOD;
+    if (!c->analyze || !is_judged(c)) {
+        out->state = c->analyze ? "Capture only" : "Not analysed";
+        out->tone = TONE_NONE;
+    } else if (findings_count(c->analyze, FINDING_FAULT, NULL, NULL)) {
+        out->state = "Faults";
+        out->tone = TONE_BAD;
+    } else if (*reach_changes(v, c, REACH_LOST)) {
+        out->state = "Reaches less";
+        out->tone = TONE_WARN;
+    } else if (bent) {
+        out->state = "Asymmetric";
+        out->tone = TONE_INFO;
+    }
+    if (c->analyze)
+        say_flows(v->arena, c, fault, bent, out);
+}
+
+void conclude(const struct view *v, const struct configuration *c, unsigned limit, struct conclusion *out)
 {
     struct arena *a = v->arena;
     *out = (struct conclusion){0};
-    judge(a, c, out);
-    say_faults(a, c->analyze, faults, out);
+    judge(v, c, out);
+    say_findings(a, c, limit, out);
+    size_t first = out->lines.n;
+    say_reach(v, c, out);
+    say_complaints(a, c->analyze, out);
+    say_hidden(a, c->analyze, out);
     if (true_at(c->analyze, "partial") || true_at(c->replay, "partial"))
         say(out, "Partial", TONE_WARN, "The input was cut, damaged or interrupted: the figures cover a part of it.");
+    apart(out, first);
+    first = out->lines.n;
     say_drops(a, value_at(c->analyze ? c->analyze : c->replay, "packets"), out);
-    say_hidden(a, c->analyze, out);
     say_cost(a, c, out);
     if (json_is_false(value_at(c->replay, "generator.valid")))
         say(out, "Invalid", TONE_BAD, "The generator was late: this trial's figures do not count.");
+    apart(out, first);
 }
 
 void conclusion_fini(struct conclusion *c)

@@ -4,12 +4,13 @@
 #include <string.h>
 #include "conclude.h"
 #include "page.h"
+#include "reach.h"
 #include "tables.h"
 
 #define CARDS_MAX 40  /* findings shown of one configuration */
-#define FRAMES_MAX 12 /* frame numbers shown of one finding */
+#define FRAMES_MAX 10 /* frame numbers shown of one finding */
 #define PAIRS_MAX 20
-#define FAULTS_MAX 3  /* told in the conclusion */
+#define FAULTS_MAX 4  /* told in the conclusion */
 
 static void section(struct out *o, const char *id, const char *title)
 {
@@ -28,23 +29,34 @@ static void term(struct out *o, const char *css, const char *label, const char *
         emit(o, "<dt class=\"%s\">%s</dt><dd>%s</dd>\n", css, label, text);
 }
 
-/* One paragraph over all: how many are sound, and whose faults have a proved mend. */
+static const char *listed(struct arena *a, const char *list, const char *name)
+{
+    return arena_printf(a, *list ? "%s, %s" : "%s%s", list, name);
+}
+
+/* The configurations by state, and those whose faults or asymmetries have a proved mend. */
 static void overall(const struct view *v, struct out *o)
 {
-    const char *sound = "", *mended = "";
+    json_t *states = json_object(), *names;
+    const char *mended = "", *state;
     for (size_t i = 0; i < v->list.n; i++) {
         struct conclusion c;
+        const char *name = v->list.v[i].name;
         bool proved = false;
         conclude(v, &v->list.v[i], 0, &c);
         for (size_t k = 0; k < c.lines.n; k++)
             proved |= !strcmp(c.lines.v[k].label, "Mend") && c.lines.v[k].tone == TONE_GOOD;
-        const char **list = c.tone == TONE_GOOD ? &sound : proved ? &mended : NULL;
-        if (list)
-            *list = arena_printf(v->arena, "%s%s%s", *list, **list ? ", " : "", v->list.v[i].name);
+        json_object_set_new(states, c.state, json_string(listed(v->arena, text_at(states, c.state), name)));
+        if (proved)
+            mended = listed(v->arena, mended, name);
         conclusion_fini(&c);
     }
-    emit(o, "<p>Without a fault: <strong>%s</strong>. A proved change of routes mends faults of: "
-         "<strong>%s</strong>.</p>\n", *sound ? sound : "none", *mended ? mended : "none");
+    emit(o, "<dl>\n");
+    json_object_foreach(states, state, names)
+        term(o, "", state, json_string_value(names));
+    term(o, "", "Mendable", mended);
+    emit(o, "</dl>\n");
+    json_decref(states);
 }
 
 static void conclusions(const struct view *v, struct out *o)
@@ -60,9 +72,7 @@ static void conclusions(const struct view *v, struct out *o)
         emit(o, "</div><dl>\n");
         for (size_t k = 0; k < c.lines.n; k++) {
             const struct line *l = &c.lines.v[k];
-            bool gap = k && (!strcmp(l->label, "Fault") ||
-                             (!strcmp(c.lines.v[k - 1].label, "Mend") && strcmp(l->label, "Fault")));
-            term(o, arena_printf(v->arena, "%s%s", tone_class[l->tone], gap ? " gap" : ""), l->label, l->text);
+            term(o, arena_printf(v->arena, "%s%s", tone_class[l->tone], l->apart ? " gap" : ""), l->label, l->text);
         }
         emit(o, "</dl></article>\n");
         conclusion_fini(&c);
@@ -78,41 +88,30 @@ static void figure(struct out *o, const char *css, const struct picture *p)
     emit(o, "</div><figcaption>%s</figcaption></figure>\n", p->caption);
 }
 
-static void frames(struct arena *a, struct out *o, const json_t *list)
+static const char *source_text(const json_t *f)
 {
-    const char *text = "";
-    size_t i, n = json_array_size(list);
-    json_t *frame;
-    json_array_foreach(list, i, frame) {
-        if (i == FRAMES_MAX)
-            break;
-        const char *sep = i ? ", " : "";
-        text = json_is_string(frame) ? arena_printf(a, "%s%s%s", text, sep, json_string_value(frame))
-                                     : arena_printf(a, "%s%s%lld", text, sep, json_integer_value(frame));
-    }
-    if (n > FRAMES_MAX)
-        text = arena_printf(a, "%s and %zu more", text, n - FRAMES_MAX);
-    term(o, "plain", "Frames", text);
+    const char *source = text_at(f, "source");
+    return !strcmp(source, "model") ? "by the model" : !strcmp(source, "nat") ? "between the capture points"
+                                                                              : "as captured";
 }
 
-static void finding_card(struct arena *a, const json_t *f, struct out *o)
+static void finding_card(struct arena *a, const json_t *analyze, const json_t *f, struct out *o)
 {
-    bool accuses = finding_accuses(f);
+    static const struct { enum tone tone; const char *text; } kinds[] = {
+        [FINDING_FAULT] = {TONE_BAD, "fault"}, [FINDING_SEEN] = {TONE_WARN, "seen"},
+        [FINDING_ASYMMETRY] = {TONE_INFO, "works"}, [FINDING_HARMLESS] = {TONE_NONE, "harmless"}};
+    enum finding_kind kind = finding_kind(f);
     const json_t *probability = value_at(f, "probability");
     enum tone tone;
     const char *state = mend_state(f, &tone);
-    emit(o, "<article class=\"card %s\"><div class=\"top\"><h4>%s</h4>", accuses ? "bad" : "plain",
+    emit(o, "<article class=\"card %s\"><div class=\"top\"><h4>%s</h4>", tone_class[kinds[kind].tone],
          verdict_label(text_at(f, "verdict")));
-    badge(o, accuses ? TONE_BAD : TONE_NONE, accuses ? "fault" : "harmless");
+    badge(o, kinds[kind].tone, kinds[kind].text);
     if (*state)
         badge(o, tone, arena_printf(a, "mend %s", state));
-    emit(o, "<span class=\"sub\">%s %s, %s</span></div>\n<p>%s</p><dl>\n", count_text(a, count_at(f, "count")),
-         count_at(f, "count") == 1 ? "flow" : "flows",
-         !strcmp(text_at(f, "source"), "model") ? "by the model"
-         : !strcmp(text_at(f, "source"), "nat") ? "between the capture points" : "as captured", finding_fault(a, f));
-    if (*text_at(f, "text"))
-        term(o, "plain", "Flow", flow_text(a, value_at(f, "flow")));
-    frames(a, o, value_at(f, "frames"));
+    emit(o, "<span class=\"sub\">%s</span></div>\n<p>%s</p><dl>\n", source_text(f), finding_what(a, f));
+    term(o, "plain", "Flows", finding_flows(a, analyze, f, count_at(f, "count")));
+    term(o, "plain", "Frames", finding_frames(a, f, FRAMES_MAX));
     if (json_is_number(probability))
         term(o, "plain", "Probability", arena_printf(a, "%.3g", json_number_value(probability)));
     term(o, "plain", "Cause", finding_cause(a, f));
@@ -120,19 +119,56 @@ static void finding_card(struct arena *a, const json_t *f, struct out *o)
     emit(o, "</dl></article>\n");
 }
 
+static void fold(struct out *o, bool open, const char *summary)
+{
+    emit(o, open ? "<details open><summary>" : "<details><summary>");
+    emit(o, "%s</summary>\n", summary);
+}
+
+/* What accuses nobody, in a table. */
+static void harmless(const struct view *v, const struct configuration *c, const json_t *const *list, size_t n,
+                     struct out *o)
+{
+    static const char *const heads[] = {"Verdict", "Flows", "What", "For example", "First frames"};
+    struct table t = {.arena = v->arena, .caption = arena_printf(v->arena, "Harmless findings of %s", c->name)};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        table_column(&t, i == 1, heads[i]);
+    for (size_t i = 0; i < n; i++) {
+        table_cell(&t, TONE_NONE, "%s, %s", verdict_label(text_at(list[i], "verdict")), source_text(list[i]));
+        table_count(&t, TONE_NONE, count_at(list[i], "count"));
+        table_cell(&t, TONE_NONE, "%s", finding_what(v->arena, list[i]));
+        table_cell(&t, TONE_NONE, "%s", flow_text(v->arena, value_at(list[i], "flow")));
+        table_cell(&t, TONE_NONE, "%s", finding_frames(v->arena, list[i], 3));
+    }
+    if (!n)
+        return;
+    fold(o, false, arena_printf(v->arena, "%zu harmless %s of %s", n, n == 1 ? "finding" : "findings", c->name));
+    table_emit(&t, o);
+    emit(o, "</details>\n");
+}
+
+static int source_rank(const json_t *f)
+{
+    const char *source = text_at(f, "source");
+    return !strcmp(source, "model") ? 0 : !strcmp(source, "nat") ? 1 : 2;
+}
+
+/* What breaks flows first, the model's before the capture's, then the largest. */
 static int compare_findings(const void *x, const void *y)
 {
     const json_t *a = *(const json_t *const *)x, *b = *(const json_t *const *)y;
     long long n = count_at(a, "count"), m = count_at(b, "count");
-    if (finding_accuses(a) != finding_accuses(b))
-        return finding_accuses(a) ? -1 : 1;
+    if (finding_kind(a) != finding_kind(b))
+        return (int)finding_kind(a) - (int)finding_kind(b);
+    if (source_rank(a) != source_rank(b))
+        return source_rank(a) - source_rank(b);
     return n != m ? (n < m ? 1 : -1) : strcmp(text_at(a, "verdict"), text_at(b, "verdict"));
 }
 
 static void findings_of(const struct view *v, const struct configuration *c, struct out *o)
 {
     const json_t *list = value_at(c->analyze, "findings");
-    size_t n = json_array_size(list), i;
+    size_t n = json_array_size(list), i, cards = 0;
     json_t *f;
     if (!n)
         return;
@@ -140,12 +176,16 @@ static void findings_of(const struct view *v, const struct configuration *c, str
     json_array_foreach(list, i, f)
         sorted[i] = f;
     qsort(sorted, n, sizeof *sorted, compare_findings);
-    emit(o, "<h3>%s</h3>\n<div class=\"cards\">\n", c->name);
-    for (i = 0; i < n && i < CARDS_MAX; i++)
-        finding_card(v->arena, sorted[i], o);
-    emit(o, "</div>\n");
-    if (n > CARDS_MAX)
-        emit(o, "<p class=\"note\">%zu smaller findings are in the document, not here.</p>\n", n - CARDS_MAX);
+    while (cards < n && finding_kind(sorted[cards]) != FINDING_HARMLESS)
+        cards++;
+    emit(o, cards ? "<h3>%s</h3>\n<div class=\"cards\">\n" : "<h3>%s</h3>\n", c->name);
+    for (i = 0; i < cards && i < CARDS_MAX; i++)
+        finding_card(v->arena, c->analyze, sorted[i], o);
+    if (cards)
+        emit(o, "</div>\n");
+    if (cards > CARDS_MAX)
+        emit(o, "<p class=\"note\">%zu smaller ones are in the document, not here.</p>\n", cards - CARDS_MAX);
+    harmless(v, c, sorted + cards, n - cards, o);
     free(sorted);
 }
 
@@ -160,6 +200,25 @@ static void findings(const struct view *v, struct out *o)
         emit(o, "<p>There are none.</p>\n");
 }
 
+static void reach(const struct view *v, struct out *o)
+{
+    bool any = false;
+    emit(o, "<p>What the model says about a TCP connection from each machine (row) to each other’s own address "
+         "(column): ✓ it works, NAT it works translated, ✗ it does not, and why. Marked is what differs from the "
+         "first configuration.</p>\n");
+    for (size_t i = 0; i < v->list.n; i++) {
+        const char *names = reach_sharers(v, i);
+        if (!*names)
+            continue;
+        fold(o, !any, names);
+        table_reach(v, &v->list.v[i], o);
+        emit(o, "</details>\n");
+        any = true;
+    }
+    if (!any)
+        emit(o, "<p>No document tells it.</p>\n");
+}
+
 static void glossary(struct out *o)
 {
     static const char *const groups[] = {"model", "observed", "nat"};
@@ -170,6 +229,12 @@ static void glossary(struct out *o)
          "<strong>capture</strong> alone shows where both directions crossed the router. A mend is called "
          "<strong>proved</strong> when the whole trace was judged again with it: every flow of the same cause works, "
          "and none that worked is lost. It is <strong>refused</strong> when it would break or translate others.</p>\n"
+         "<p>A configuration has <strong>faults</strong> when the model finds flows that do not work; it "
+         "<strong>reaches less</strong> when none does but pairs of machines lose each other against the first "
+         "configuration; it is "
+         "<strong>asymmetric</strong> when all works, but some answers take another way back; else it is "
+         "<strong>sound</strong>. <em>Direct</em>, <em>NAT</em> and <em>Not</em> count pairs of machines: the one "
+         "reaches the other’s own address untranslated, only translated, or not at all.</p>\n"
          "<p>Cycles are those of the time-stamp counter, for one packet, the median of the samples. Configurations are "
          "compared only within one interleaved run, pair by pair; the interval is a 95 %% bootstrap interval of the "
          "median ratio. <em>Same</em>, <em>better</em> and <em>worse</em> are said only when the whole interval says "
@@ -185,17 +250,18 @@ static void glossary(struct out *o)
 static void head(const struct view *v, struct out *o)
 {
     static const char *const nav[][2] = {
-        {"comparison", "Comparison"}, {"pictures", "Pictures"}, {"findings", "Findings"}, {"topology", "Topology"},
+        {"comparison", "Comparison"}, {"pictures", "Pictures"}, {"findings", "Findings"},
+        {"reach", "Who reaches whom"}, {"topology", "Topology"},
         {"routes", "Routes and scenarios"}, {"packets", "Packets and NAT"}, {"cost", "Cost"},
         {"ground", "Machine and inputs"}, {"reading", "How to read this"}};
-    const char *title = v->list.n ? v->list.v[0].title : "Forwarding report";
+    const char *title = page_title(v), *first = v->list.n ? v->list.v[0].title : "";
     emit(o, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-         "<meta name=\"color-scheme\" content=\"light dark\">\n<title>%s: forwarding report</title>\n<style>\n", title);
+         "<meta name=\"color-scheme\" content=\"light dark\">\n<title>%s</title>\n<style>\n", title);
     fputs(page_style, o->f);
-    emit(o, "</style></head>\n<body>\n<header><div class=\"wrap\"><h1>%s</h1>\n<p class=\"lead\">Forwarding report "
-         "of %zu %s, drawn from %u %s.</p>\n<nav aria-label=\"Sections\"><ul>\n", title, v->list.n,
-         v->list.n == 1 ? "configuration" : "configurations", v->n_docs, v->n_docs == 1 ? "document" : "documents");
+    emit(o, "</style></head>\n<body>\n<header><div class=\"wrap\"><h1>%s</h1>\n<p class=\"lead\">%s. "
+         "Drawn from %u %s.</p>\n"
+         "<nav aria-label=\"Sections\"><ul>\n", title, first, v->n_docs, v->n_docs == 1 ? "document" : "documents");
     for (size_t i = 0; i < sizeof nav / sizeof *nav; i++)
         emit(o, "<li><a href=\"#%s\">%s</a></li>\n", nav[i][0], nav[i][1]);
     emit(o, "</ul></nav></div></header>\n<main class=\"wrap\">\n<section aria-labelledby=\"conclusions\">"
@@ -206,7 +272,7 @@ static void mappings(const struct view *v, const struct configuration *c, struct
 {
     if (!json_array_size(value_at(c->analyze, "nat.pairs")))
         return;
-    emit(o, "<details><summary>NAT mappings of %s</summary>\n", c->name);
+    emit(o, "<details class=\"screen\"><summary>NAT mappings of %s</summary>\n", c->name);
     table_pairs(v, c, PAIRS_MAX, o);
     emit(o, "</details>\n");
 }
@@ -256,6 +322,8 @@ void page_html(const struct view *v, const struct report_pictures *p, FILE *f)
     emit(&o, "</div>\n");
     section(&o, "findings", "Findings");
     findings(v, &o);
+    section(&o, "reach", "Who reaches whom");
+    reach(v, &o);
     section(&o, "topology", "Topology");
     for (size_t i = 0; i < p->topologies.list.n; i++)
         figure(&o, "wide", &p->topologies.list.v[i]);

@@ -8,10 +8,10 @@ void page_markdown(const struct view *v, const struct report_pictures *p, FILE *
 {
     struct out o = {f, MARKUP_MARKDOWN};
     const struct pictures *const sets[] = {&p->charts, &p->topologies};
-    emit(&o, "# %s\n\n", v->list.n ? v->list.v[0].title : "Forwarding report");
+    emit(&o, "# %s\n\n", page_title(v));
     for (size_t i = 0; i < v->list.n; i++) {
         struct conclusion c;
-        conclude(v, &v->list.v[i], 3, &c);
+        conclude(v, &v->list.v[i], 4, &c);
         emit(&o, "## %s: %s\n\n", v->list.v[i].name, c.state);
         for (size_t k = 0; k < c.lines.n; k++)
             emit(&o, "- **%s:** %s\n", c.lines.v[k].label, c.lines.v[k].text);

@@ -12,6 +12,8 @@ struct report_pictures {
 };
 void page_html(const struct view *v, const struct report_pictures *p, FILE *f);
 void page_markdown(const struct view *v, const struct report_pictures *p, FILE *f);
+/* What both are headed with. */
+const char *page_title(const struct view *v);
 extern const char page_style[]; /* the CSS */
 
 #endif

@@ -6,6 +6,14 @@
 #include <fwdlab/base/file.h>
 #include "page.h"
 
+const char *page_title(const struct view *v)
+{
+    const char *first = v->list.n ? v->list.v[0].name : "nothing";
+    return v->list.n < 2 ? arena_printf(v->arena, "Forwarding report: %s", first)
+                         : arena_printf(v->arena, "Forwarding report: %zu configurations, compared with %s",
+                                        v->list.n, first);
+}
+
 static int save_pictures(const struct view *v, const struct pictures *p, const char *dir, struct err *e)
 {
     int rc = 0;

@@ -8,23 +8,37 @@
 
 #define LONG_TEXT 32 /* characters; a longer cell of the page may be wrapped */
 
-const char *const tone_class[] = {"plain", "good", "warn", "bad"};
+const char *const tone_class[] = {"plain", "good", "info", "warn", "bad"};
 
 void table_column(struct table *t, bool number, const char *title)
 {
     vec_push(&t->columns, (struct column){title, number});
 }
 
-void table_cell(struct table *t, enum tone tone, const char *fmt, ...)
+static const char *format(struct arena *a, const char *fmt, va_list ap)
 {
     char *text;
+    if (vasprintf(&text, fmt, ap) < 0)
+        return "";
+    const char *out = arena_strdup(a, text);
+    free(text);
+    return out;
+}
+
+void table_cell(struct table *t, enum tone tone, const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
-    int n = vasprintf(&text, fmt, ap);
+    vec_push(&t->cells, (struct cell){format(t->arena, fmt, ap), tone, NULL});
     va_end(ap);
-    vec_push(&t->cells, (struct cell){n < 0 ? "" : arena_strdup(t->arena, text), tone});
-    if (n >= 0)
-        free(text);
+}
+
+void table_title(struct table *t, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    t->cells.v[t->cells.n - 1].title = format(t->arena, fmt, ap);
+    va_end(ap);
 }
 
 void table_count(struct table *t, enum tone tone, long long count)
@@ -33,6 +47,23 @@ void table_count(struct table *t, enum tone tone, long long count)
         table_cell(t, tone, "%s", count_text(t->arena, count));
     else
         table_cell(t, TONE_NONE, "\xe2\x80\x93");
+}
+
+void table_transpose(struct table *t, const char *first)
+{
+    struct table out = {.arena = t->arena, .caption = t->caption};
+    size_t columns = t->columns.n, rows = t->cells.n / columns;
+    table_column(&out, false, first);
+    for (size_t r = 0; r < rows; r++)
+        table_column(&out, true, t->cells.v[r * columns].text);
+    for (size_t i = 1; i < columns && rows; i++) {
+        table_cell(&out, TONE_NONE, "%s", t->columns.v[i].title);
+        for (size_t r = 0; r < rows; r++)
+            vec_push(&out.cells, t->cells.v[r * columns + i]);
+    }
+    vec_free(&t->columns);
+    vec_free(&t->cells);
+    *t = out;
 }
 
 static void emit_html(const struct table *t, struct out *o)
@@ -52,6 +83,8 @@ static void emit_html(const struct table *t, struct out *o)
         const char *shape = t->columns.v[i % columns].number ? "n" : text_width(c->text) > LONG_TEXT ? "t" : "";
         if (*shape || c->tone)
             fprintf(o->f, " class=\"%s%s%s\"", shape, *shape && c->tone ? " " : "", c->tone ? tone_class[c->tone] : "");
+        if (c->title)
+            emit(o, " title=\"%s\"", c->title);
         emit(o, ">%s", c->text);
         emit(o, first ? "</th>" : "</td>");
         if (last)

@@ -10,7 +10,7 @@
 
 #define TERMINAL_COLUMNS 100
 
-enum tone { TONE_NONE, TONE_GOOD, TONE_WARN, TONE_BAD };
+enum tone { TONE_NONE, TONE_GOOD, TONE_INFO, TONE_WARN, TONE_BAD };
 extern const char *const tone_class[]; /* CSS classes */
 
 struct column {
@@ -20,6 +20,7 @@ struct column {
 struct cell {
     const char *text;
     enum tone tone;
+    const char *title; /* what the page tells on pointing at it; NULL */
 };
 struct table {
     struct arena *arena; /* holds the texts; not the table's own */
@@ -30,8 +31,12 @@ struct table {
 
 void table_column(struct table *t, bool number, const char *title);
 void table_cell(struct table *t, enum tone tone, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The title of the last cell. */
+void table_title(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A count with separators; 0 as a dash, else in `tone`. */
 void table_count(struct table *t, enum tone tone, long long count);
+/* Makes rows columns of numbers and columns rows, which `first` heads. */
+void table_transpose(struct table *t, const char *first);
 /* Writes it, nothing at all without rows (false), and frees it. Terminal: cut to TERMINAL_COLUMNS. */
 bool table_emit(struct table *t, struct out *o);
 

@@ -2,6 +2,7 @@
 /* Tables of what was judged: flows, packets, drops, NAT, routes. */
 #include <string.h>
 #include "conclude.h"
+#include "reach.h"
 #include "table.h"
 #include "tables.h"
 
@@ -22,35 +23,68 @@ static enum tone ratio_tone(const char *verdict)
     return !strcmp(verdict, "worse") ? TONE_BAD : !strcmp(verdict, "better") ? TONE_GOOD : TONE_NONE;
 }
 
-void table_comparison(const struct view *v, struct out *o)
+static void table_judged(const struct view *v, struct out *o)
 {
-    struct table t = {.arena = v->arena, .caption = "Configurations: flows at fault by the model, packets "
-                      "dropped here and later, cycles a packet"};
-    static const char *const heads[] = {"State", "Flows", "Fault", "Drops", "Later", "Cycles", "Ratio [95 %]", "Cost"};
+    struct table t = {.arena = v->arena, .caption = "Flows at fault or asymmetric by the model; pairs of machines by "
+                      "reach; packets dropped here, later"};
+    static const char *const heads[] = {"State", "Flows", "Fault", "Asym.", "Direct", "NAT", "Not", "Drops", "Later"};
+    long long first[REACH_KINDS] = {0};
     table_column(&t, false, "Configuration");
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
-        table_column(&t, i > 0 && i < 7, heads[i]);
+        table_column(&t, i > 0, heads[i]);
+    if (v->list.n)
+        reach_count(&v->list.v[0], first);
     for (size_t i = 0; i < v->list.n; i++) {
         const struct configuration *c = &v->list.v[i];
-        const json_t *packets = packets_of(c), *compared = comparison_of(c);
-        const char *verdict = text_at(compared, "verdict");
-        bool base = compared && !strcmp(text_at(compared, "base"), c->name);
+        const json_t *packets = packets_of(c);
+        long long pairs[REACH_KINDS] = {0};
         struct conclusion said;
         conclude(v, c, 0, &said);
+        reach_count(c, pairs);
         table_cell(&t, TONE_NONE, "%s", c->name);
         table_cell(&t, said.tone, "%s", said.state);
         table_count(&t, TONE_NONE, count_at(c->analyze, "flows.total"));
-        table_count(&t, TONE_BAD, flows_at_fault(c->analyze));
+        table_count(&t, TONE_BAD, findings_count(c->analyze, FINDING_FAULT, "model", NULL));
+        table_count(&t, TONE_INFO, findings_count(c->analyze, FINDING_ASYMMETRY, "model", NULL));
+        table_count(&t, TONE_NONE, pairs[REACH_DIRECT]);
+        table_count(&t, TONE_NONE, pairs[REACH_NAT]);
+        table_count(&t, pairs[REACH_NONE] > first[REACH_NONE] ? TONE_BAD : TONE_NONE, pairs[REACH_NONE]);
         table_count(&t, TONE_NONE, count_at(packets, "dropped.total"));
         table_count(&t, TONE_NONE, count_at(packets, "dropped_elsewhere.total"));
-        table_cell(&t, TONE_NONE, c->replay ? "%.1f" : DASH, number_at(c->replay, "cost.tsc_cycles.median"));
-        table_cell(&t, TONE_NONE, "%s", base ? "base" : or_dash(ratio_text(v->arena, compared)));
-        table_cell(&t, base ? TONE_NONE : ratio_tone(verdict), "%s", base ? DASH : or_dash(verdict));
         conclusion_fini(&said);
     }
     table_emit(&t, o);
 }
 
+static void table_costs(const struct view *v, struct out *o)
+{
+    struct table t = {.arena = v->arena, .caption = "Cost of a packet: TSC cycles (median), and their ratio to the "
+                      "base's"};
+    static const char *const heads[] = {"Configuration", "Cycles", "Ratio [95 %]", "Cost"};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        table_column(&t, i == 1 || i == 2, heads[i]);
+    for (size_t i = 0; i < v->list.n; i++) {
+        const struct configuration *c = &v->list.v[i];
+        const json_t *compared = comparison_of(c);
+        const char *verdict = text_at(compared, "verdict");
+        bool base = is_base(c);
+        if (!c->replay)
+            continue;
+        table_cell(&t, TONE_NONE, "%s", c->name);
+        table_cell(&t, TONE_NONE, "%.1f", number_at(c->replay, "cost.tsc_cycles.median"));
+        table_cell(&t, TONE_NONE, "%s", base ? "base" : or_dash(ratio_text(v->arena, compared)));
+        table_cell(&t, base ? TONE_NONE : ratio_tone(verdict), "%s", base ? DASH : or_dash(verdict));
+    }
+    table_emit(&t, o);
+}
+
+void table_comparison(const struct view *v, struct out *o)
+{
+    table_judged(v, o);
+    table_costs(v, o);
+}
+
+/* One row a figure; many configurations are turned into rows by emit_by_configuration. */
 static struct table by_configuration(const struct view *v, const char *caption, const char *first)
 {
     struct table t = {.arena = v->arena, .caption = caption};
@@ -58,6 +92,13 @@ static struct table by_configuration(const struct view *v, const char *caption, 
     for (size_t i = 0; i < v->list.n; i++)
         table_column(&t, true, v->list.v[i].name);
     return t;
+}
+
+static void emit_by_configuration(const struct view *v, struct table *t, struct out *o)
+{
+    if (v->list.n > 1)
+        table_transpose(t, "Configuration");
+    table_emit(t, o);
 }
 
 void table_verdicts(const struct view *v, const char *group, const char *caption, struct out *o)
@@ -72,10 +113,10 @@ void table_verdicts(const struct view *v, const char *group, const char *caption
             continue;
         table_cell(&t, TONE_NONE, "%s", verdict_label(*name));
         for (size_t i = 0; i < v->list.n; i++)
-            table_count(&t, verdict_harmless(*name) ? TONE_NONE : TONE_BAD,
+            table_count(&t, findings_count(v->list.v[i].analyze, FINDING_FAULT, group, *name) ? TONE_BAD : TONE_NONE,
                         count_at(value_at(v->list.v[i].analyze, path), *name));
     }
-    table_emit(&t, o);
+    emit_by_configuration(v, &t, o);
 }
 
 void table_drops(const struct view *v, const char *where, const char *caption, struct out *o)
@@ -96,7 +137,7 @@ void table_drops(const struct view *v, const char *where, const char *caption, s
         }
     }
     json_decref(seen);
-    table_emit(&t, o);
+    emit_by_configuration(v, &t, o);
 }
 
 void table_packets(const struct view *v, struct out *o)
@@ -111,7 +152,7 @@ void table_packets(const struct view *v, struct out *o)
         for (size_t i = 0; i < v->list.n; i++)
             table_count(&t, TONE_NONE, count_at(packets_of(&v->list.v[i]), rows[r].path));
     }
-    table_emit(&t, o);
+    emit_by_configuration(v, &t, o);
 }
 
 void table_nat(const struct view *v, struct out *o)
@@ -128,7 +169,7 @@ void table_nat(const struct view *v, struct out *o)
     table_cell(&t, TONE_NONE, "mappings listed");
     for (size_t i = 0; i < v->list.n; i++)
         table_count(&t, TONE_NONE, (long long)json_array_size(value_at(v->list.v[i].analyze, "nat.pairs")));
-    table_emit(&t, o);
+    emit_by_configuration(v, &t, o);
 }
 
 void table_pairs(const struct view *v, const struct configuration *c, size_t limit, struct out *o)
@@ -169,7 +210,7 @@ void table_tcp(const struct view *v, struct out *o)
                 table_count(&t, TONE_NONE, json_integer_value(value));
         }
     }
-    table_emit(&t, o);
+    emit_by_configuration(v, &t, o);
 }
 
 bool table_hidden(const struct view *v, struct out *o)

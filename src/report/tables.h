@@ -6,7 +6,10 @@
 #include "emit.h"
 #include "view.h"
 
-/* Over all configurations. Comparison: flows, those at fault by the model, drops here and later (other nodes), cost. */
+/*
+ * Over all configurations, which are the rows where there are several. Comparison: flows at fault or asymmetric by the
+ * model, who reaches whom, drops here and later (other nodes); and cost.
+ */
 void table_comparison(const struct view *v, struct out *o);
 void table_verdicts(const struct view *v, const char *group, const char *caption, struct out *o);
 /* `where`: "dropped" or "dropped_elsewhere". */

@@ -77,6 +77,8 @@ void table_stages(const struct view *v, struct out *o)
             cell_number(&t, value_at(stage_find(v->list.v[i].replay, name), "tsc_cycles"), "%.1f");
     }
     json_decref(seen);
+    if (v->list.n > 1)
+        table_transpose(&t, "Configuration");
     table_emit(&t, o);
 }
 

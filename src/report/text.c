@@ -8,7 +8,7 @@
 /* "label  text", wrapped at words, further lines indented under the text. */
 static void wrapped(struct out *o, const char *label, const char *text)
 {
-    const size_t indent = 10;
+    const size_t indent = 14; /* "Asymmetric" fits in front of it */
     size_t at = indent;
     char *copy = xstrdup(text), *rest = NULL;
     emit(o, "  %s", label);
@@ -17,7 +17,9 @@ static void wrapped(struct out *o, const char *label, const char *text)
     for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
         size_t n = text_width(word);
         if (at > indent && at + 1 + n > TERMINAL_COLUMNS) {
-            emit(o, "\n          ");
+            emit(o, "\n");
+            for (size_t i = 0; i < indent; i++)
+                fputc(' ', o->f);
             at = indent;
         } else if (at > indent) {
             emit(o, " ");
@@ -30,11 +32,11 @@ static void wrapped(struct out *o, const char *label, const char *text)
     free(copy);
 }
 
-static void conclusion_text(const struct view *v, struct out *o)
+static void conclusion_text(const struct view *v, unsigned limit, struct out *o)
 {
     for (size_t i = 0; i < v->list.n; i++) {
         struct conclusion c;
-        conclude(v, &v->list.v[i], 0, &c);
+        conclude(v, &v->list.v[i], limit, &c);
         emit(o, "%s: %s\n", v->list.v[i].name, c.state);
         for (size_t k = 0; k < c.lines.n; k++)
             wrapped(o, c.lines.v[k].label, c.lines.v[k].text);
@@ -57,7 +59,7 @@ void report_analyze_text(const json_t *doc, FILE *f)
     struct view v;
     if (!view_one(&v, &d, doc))
         return;
-    conclusion_text(&v, &o);
+    conclusion_text(&v, 0, &o);
     table_packets(&v, &o);
     table_verdicts(&v, "model", "Flows by the model's verdict", &o);
     table_verdicts(&v, "observed", "Flows by what the capture shows", &o);
@@ -92,6 +94,7 @@ void report_comparison_text(const struct report_document *docs, unsigned n, FILE
     struct view v;
     if (view_init(&v, docs, n, NULL) < 0)
         return;
+    conclusion_text(&v, 4, &o);
     table_comparison(&v, &o);
     view_fini(&v);
 }

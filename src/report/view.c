@@ -109,6 +109,16 @@ const json_t *comparison_of(const struct configuration *c)
     return NULL;
 }
 
+bool is_base(const struct configuration *c)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(value_at(c->replay, "comparison"), i, entry)
+        if (!strcmp(text_at(entry, "base"), c->name))
+            return true;
+    return false;
+}
+
 const char *ratio_text(struct arena *a, const json_t *comparison)
 {
     const json_t *interval = value_at(comparison, "interval");

@@ -51,6 +51,8 @@ bool verdict_harmless(const char *name);
 
 /* How the cost of a configuration compares with its base's; NULL when it was not compared. */
 const json_t *comparison_of(const struct configuration *c);
+/* Are others compared with it? */
+bool is_base(const struct configuration *c);
 /* "1.040 [1.012, 1.071]"; "1.040" when there is no interval. */
 const char *ratio_text(struct arena *a, const json_t *comparison);
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A second reader of captures, on purpose without a line in common with src/trace: pcapng and IPv4, standard library only."""
+"""A second reader of captures, without a line in common with src/trace on purpose: pcapng and IPv4, no modules."""
 import socket
 import struct
 import subprocess
@@ -15,7 +15,7 @@ def decompressed(path):
 
 
 def blocks(data):
-    """(type, offset of the body, length of the body) of each block; little-endian sections only, as the lab writes them."""
+    """(type, offset of the body, length of the body) of each block; little-endian only, as the lab writes them."""
     at = 0
     while at < len(data):
         kind, length = struct.unpack_from('<II', data, at)
@@ -38,7 +38,8 @@ class Frame:
     __slots__ = ('number', 'interface', 'time', 'direction', 'at', 'data')
 
     def __init__(self, number, interface, time, direction, at, data):
-        self.number, self.interface, self.time, self.direction, self.at, self.data = number, interface, time, direction, at, data
+        self.number, self.interface, self.time = number, interface, time
+        self.direction, self.at, self.data = direction, at, data
 
 
 def frames(data):
@@ -56,7 +57,8 @@ def frames(data):
             number += 1
             rest = at + 20 + (captured + 3) // 4 * 4
             direction = next((v[0] & 3 for c, v in options(data, rest, at + length) if c == 2), 0)
-            yield Frame(number, names[interface], high << 32 | low, direction, at + 20, data[at + 20:at + 20 + captured])
+            at += 20
+            yield Frame(number, names[interface], high << 32 | low, direction, at, data[at:at + captured])
 
 
 def text(address):
@@ -64,7 +66,7 @@ def text(address):
 
 
 class Ip:
-    """An IPv4 packet. `tuple` is (proto, src, sport, dst, dport); ICMP queries: identifier and 0; without ports: 0 and 0."""
+    """An IPv4 packet. `tuple`: (proto, src, sport, dst, dport); ICMP queries: identifier and 0; without ports: 0, 0."""
     __slots__ = ('ihl', 'length', 'id', 'more', 'offset', 'ttl', 'proto', 'src', 'dst', 'l4', 'tuple')
 
     def __init__(self, data, quoted=False):

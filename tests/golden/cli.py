@@ -64,14 +64,16 @@ def usage(c):
         c.refused(f'{name} with an unknown option', ['--bogus'], name, '--bogus')
     for option in ('--help', '--version'):
         p = c.run(option)
-        c.tap.check(p.returncode == 0 and p.stdout.startswith((b'usage: fwdlab', b'fwdlab ')) and not p.stderr, f'fwdlab {option}')
+        told = p.stdout.startswith((b'usage: fwdlab', b'fwdlab '))
+        c.tap.check(p.returncode == 0 and told and not p.stderr, f'fwdlab {option}')
     c.refused('no command', ['usage: fwdlab'])
     c.refused('an unknown command', ['`analyse`'], 'analyse', S)
     c.refused('an unknown word of --fail-on', ['`asymetry`', 'asymmetry'], 'analyze', S, '--fail-on', 'asymetry')
     c.refused('two captures', ['one capture'], 'analyze', S, T, T)
     c.refused('an unknown node', ['`nobody`', '--node'], 'analyze', S, '--node', 'nobody')
     c.refused('an unknown end', ['`nobody`', 'routed.yaml'], 'explain', S, '--from', 'guest1', '--to', 'nobody')
-    c.refused('a port that is none', ['`70000`', '65535'], 'explain', S, '--from', 'guest1', '--to', 'guest2', '--dport', '70000')
+    c.refused('a port that is none', ['`70000`', '65535'], 'explain', S, '--from', 'guest1', '--to', 'guest2',
+              '--dport', '70000')
 
 
 def bad_files(c):
@@ -85,12 +87,13 @@ def bad_files(c):
         c.refused(f'{args[0]}: a bad scenario, all its {len(COMPLAINTS)} faults with line and remedy',
                   [f'{bad}:{line}: error' for line in COMPLAINTS] + list(COMPLAINTS.values()), *args)
     code, doc = c.document('check', bad)
-    c.tap.equal((code, [x['line'] for x in doc.get('complaints', []) if x['severity'] == 'error']), (2, list(COMPLAINTS)),
-                'check --json: the complaints of a bad scenario')
+    lines = [x['line'] for x in doc.get('complaints', []) if x['severity'] == 'error']
+    c.tap.equal((code, lines), (2, list(COMPLAINTS)), 'check --json: the complaints of a bad scenario')
     strange = c.folder / 'strange.yaml'
-    strange.write_text(f'fwdlab: 1\nbase: {S}\nname: strange\nmachines: {{ hyperv: {{ nics: {{ NIC1: {{ capture: eth7 }},\n'
-                       '  NIC2: { capture: eth8 }, switch: { capture: eth9 } } } }\n')
-    c.refused('a capture of other interfaces', ['nic1, nic2, switch', 'hyperv', 'eth7', 'capture:'], 'analyze', strange, T)
+    strange.write_text(f'fwdlab: 1\nbase: {S}\nname: strange\nmachines: {{ hyperv: {{ nics: {{\n'
+                       '  NIC1: { capture: eth7 }, NIC2: { capture: eth8 }, switch: { capture: eth9 } } } }\n')
+    c.refused('a capture of other interfaces', ['nic1, nic2, switch', 'hyperv', 'eth7', 'capture:'], 'analyze', strange,
+              T)
 
 
 def damaged(c):
@@ -114,7 +117,8 @@ def fail_on(c):
     for words, code in (('asymmetry', 1), ('drift', 0), ('asym_breaks', 0), ('drift,drops', 1), ('asym_benign', 1)):
         out.unlink(missing_ok=True)
         p = c.run('analyze', S, T, '--fail-on', words, '-o', out)
-        c.tap.check(p.returncode == code and json.loads(out.read_text())['schema'] == 'fwdlab.analyze/1' and not p.stdout,
+        schema = json.loads(out.read_text())['schema']
+        c.tap.check(p.returncode == code and schema == 'fwdlab.analyze/1' and not p.stdout,
                     f'--fail-on {words}: exit {code}, and the document is written', p.returncode, p.stderr.decode())
 
 
@@ -126,9 +130,10 @@ def little_room():
 def output(c):
     place = c.folder / 'output'
     (place / 'taken').mkdir(parents=True)
-    c.refused('-o into a folder that is missing', ['missing/x.json'], 'analyze', S, T, '-o', place / 'missing' / 'x.json')
+    c.refused('-o into a folder that is missing', ['missing/x.json'], 'analyze', S, T, '-o', place / 'missing/x.json')
     c.refused('-o onto a folder', ['taken'], 'analyze', S, T, '-o', place / 'taken')
-    c.refused('--packets into a folder that is missing', ['missing/x.csv'], 'analyze', S, T, '--packets', place / 'missing/x.csv')
+    c.refused('--packets into a folder that is missing', ['missing/x.csv'], 'analyze', S, T, '--packets',
+              place / 'missing/x.csv')
     old = place / 'old.json'
     old.write_text('the old one')
     c.refused('-o where there is no room', ['old.json'], 'analyze', S, T, '-o', old, preexec_fn=little_room)
@@ -136,7 +141,7 @@ def output(c):
                 'after a failure the old document stands, and nothing lies beside it')
     with open('/dev/full', 'w') as full:
         p = c.run('analyze', S, T, '--json', stdout=full)
-    c.tap.check(p.returncode == 2 and p.stderr, 'stdout without room is an error', f'exit {p.returncode}', p.stderr.decode())
+    c.tap.check(p.returncode == 2 and p.stderr, 'stdout without room is an error', p.returncode, p.stderr.decode())
 
 
 def one_document(c):

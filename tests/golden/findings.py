@@ -75,7 +75,8 @@ def sums(tap, fwdlab, v):
     tap.equal(p['injected'], p['delivered'] + p['forwarded'] + p['dropped']['total'],
               f'{v.name}: injected = delivered + forwarded + dropped')
     for part in ('dropped', 'ignored', 'dropped_elsewhere'):
-        tap.equal(p[part]['total'], sum(n for k, n in p[part].items() if k != 'total'), f'{v.name}: {part} sums to its total')
+        tap.equal(p[part]['total'], sum(n for k, n in p[part].items() if k != 'total'),
+                  f'{v.name}: {part} sums to its total')
     for part in ('model', 'observed'):
         tap.equal(sum(flows[part].values()), flows['total'], f'{v.name}: flows.{part} sums to the total')
         tap.equal(counted(v.document, part), {k: n for k, n in flows[part].items() if n and k != 'symmetric'},
@@ -115,7 +116,8 @@ def routed(tap, v):
               'N4 routed: no flow with the machine in nat is asymmetric', *bad)
     benign_azure_vms(tap, v)
     tap.equal([f['verdict'] for f in v.model(*ASYMMETRIC)], ['asym_benign'], 'N4 routed: no other asymmetry')
-    tap.equal(v.document['packets']['dropped_elsewhere']['total'], 0, 'N7 routed: the platform drops nothing of the host')
+    lost = v.document['packets']['dropped_elsewhere']
+    tap.equal(lost, {'total': 0}, 'N7 routed: the platform drops nothing of the host')
     tap.equal(v.document['hidden_routes'], [], 'N3 routed: no route is hidden')
 
 
@@ -128,7 +130,8 @@ def without_route_1(tap, v):
     tap.check(found and all(f['mend']['change'] == 'add' and f['mend']['node'] == 'hyperv' and f['mend']['proven'] and
                             way(f['mend']['route']) == ROUTE_1 for f in found),
               'N4 without-route-1: Route 1 is the proven mend', *found)
-    flows = {ip.tuple for ip, _ in v.arrived() if (ip.src, ip.dst) == (NAT_MACHINE, NIC1) and not ip.is_error() and not ip.offset}
+    flows = {ip.tuple for ip, _ in v.arrived() if (ip.src, ip.dst) == (NAT_MACHINE, NIC1) and not
+             (ip.is_error() or ip.offset)}
     tap.equal(sum(f['count'] for f in answered), len(flows), 'N4 without-route-1: as many as the second reader counts')
     benign_azure_vms(tap, v)
 
@@ -147,8 +150,9 @@ def connected(tap, fwdlab, v):
 
 def foreign(v, interface, address):
     """What left by an interface with a source not its own: of what had arrived, and of the host itself."""
-    arrived = sum(p.copy is not None and p.copy[0].interface == interface and p.copy[1].src != address for p in v.entered)
-    return arrived, sum(f.interface == interface and ip.src != address for f, ip in v.own)
+    def count(left):
+        return sum(frame.interface == interface and ip.src != address for frame, ip in left)
+    return count(p.copy for p in v.entered if p.copy), count(v.own)
 
 
 def dropped_by_platform(tap, v, interface, address):
@@ -163,7 +167,8 @@ def without_onprem_route(tap, v):
     lost = v.model('asym_breaks')
     tap.check(lost and all(f['reason'] == 'forwarding-off' and way(f['mend']['route']) == ON_PREMISES_ROUTE and
                            f['mend']['proven'] and involves(f, ON_PREMISES, '0.0.0.0/0') for f in lost),
-              'N5 without-onprem-route: answers to on-premises are lost, its own route through NIC2 is the proven mend', *lost)
+              'N5 without-onprem-route: answers to on-premises are lost, their own route by NIC2 is the proven mend',
+              *lost)
     tap.check(all(way(f['cause']['route']) == ('0.0.0.0/0', '10.0.0.1', 'NIC1') for f in lost),
               'N5 without-onprem-route: the default route is the cause')
     answers = [(ip, d) for ip, d in v.arrived() if within(ip.src, GUESTS) and within(ip.dst, ON_PREMISES)
@@ -207,32 +212,37 @@ def nat_only(tap, fwdlab, v):
     tap.check(out and all((d['out'], d['src']) == ('NIC1', NIC1) for _, d in out),
               'N11 nat-only: everything of the guests leaves NIC1 translated')
     to_guests = [(ip, d) for ip, d in v.arrived() if within(d['dst'], GUESTS) and d['verdict'] == 'forward']
-    tap.check(to_guests and all(ip.dst == NIC1 for ip, _ in to_guests), 'N11 nat-only: guests are reached through NAT alone')
+    tap.check(to_guests and all(ip.dst == NIC1 for ip, _ in to_guests),
+              'N11 nat-only: guests are reached through NAT alone')
     mapped = {d['dst'] for ip, d in v.arrived() if ip.tuple[0] == 6 and (ip.dst, ip.tuple[4]) == (NIC1, 8080)
               and d['verdict'] == 'forward'}
     tap.equal(mapped, {'10.0.2.2'}, 'N11 nat-only: the first of the two port maps wins')
 
 
 def rows_n1_to_n3(tap, fwdlab, v):
-    out = [(ip, d) for ip, d in v.arrived() if within(ip.src, GUESTS) and internet(ip.dst) and d['verdict'] == 'forward']
+    out = [(ip, d) for ip, d in v.arrived() if within(ip.src, GUESTS) and internet(ip.dst)
+           and d['verdict'] == 'forward']
     tap.check(out and all((d['out'], d['src'], d['dst']) == ('NIC1', NIC1, ip.dst) for ip, d in out),
               f'N1 routed: {len(out)} packets of guests to the Internet leave NIC1 from {NIC1}')
     tap.check(any(ip.dst == DNS for ip, _ in out), 'N1 routed: DNS too')
     asked, back = {}, []
     for p in v.entered:
-        if within(p.ip.src, GUESTS) and p.copy and p.copy[0].interface == 'nic1' and not (p.ip.offset or p.ip.is_error()):
-            asked[p.copy[1].tuple] = p.ip
+        frame, ip = p.copy or (None, None)
+        if ip and frame.interface == 'nic1' and within(p.ip.src, GUESTS) and not (ip.offset or ip.is_error()):
+            asked[ip.tuple] = p.ip
         elif internet(p.ip.src) and reverse(p.ip.tuple) in asked:
             back.append((asked[reverse(p.ip.tuple)], v.decisions[p.frame.number]))
-    tap.check(back and all((d['out'], d['dst'], d['tuple'][2 if ip.proto == ICMP else 4]) == ('switch', ip.src, ip.tuple[2])
-                           for ip, d in back), f'N1 routed: {len(back)} answers come back to the guest that asked')
+    tap.check(back and all((d['out'], d['dst']) == ('switch', ip.src) and
+                           d['tuple'][2 if ip.proto == ICMP else 4] == ip.tuple[2] for ip, d in back),
+              f'N1 routed: {len(back)} answers come back to the guest that asked')
     mapped = {reverse(d['tuple']) for ip, d in v.arrived() if ip.dst == NIC1}
     lan = [(ip, d) for ip, d in v.arrived() if within(ip.src, GUESTS) and within(ip.dst, AZURE_VMS)
            and d['verdict'] == 'forward' and ip.tuple not in mapped]
     tap.check(lan and all((d['out'], d['tuple']) == ('NIC2', ip.tuple) for ip, d in lan),
               f'N2 routed: {len(lan)} packets of guests to azure-vms leave NIC2 as they are',
               *[(ip.tuple, d) for ip, d in lan if (d['out'], d['tuple']) != ('NIC2', ip.tuple)][:5])
-    for to, name in ((NAT_MACHINE, 'Route 1'), ('10.0.3.4', 'Route 2'), ('172.16.0.10', 'On-premises'), ('203.0.113.10', 'default')):
+    for to, name in (('nat-machine', 'Route 1'), ('azure-vm', 'Route 2'), ('onprem-pc', 'On-premises'),
+                     ('web-server', 'default')):
         walk = golden.document(fwdlab, 'explain', golden.scenario('routed'), '--from', 'guest1', '--to', to)
         hop = next(h for h in walk['forward'] if h['node'] == 'hyperv')
         tap.equal((hop['route']['name'], hop['packet']['src']), (name, NIC1 if hop['out'] == 'NIC1' else '10.0.2.2'),

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-The kernel as the referee. For every packet that entered the host in a committed capture, the core's decision is compared
-with what the kernel did with it:
+The kernel as the referee. For every packet that entered the host in a committed capture, the core's decision is
+compared with what the kernel did with it:
 
 forward   the packet was seen again as it left: by which interface, with which addresses and ports. A port (or ICMP
-          identifier) that the kernel's NAT chose may be another one in the core, then one-to-one for each remote endpoint.
-deliver   it was not, and its destination, as conntrack had it, is the host's own or a broadcast (the kernel's own tables).
+          identifier) that the kernel's NAT chose may be another one in the core, then one-to-one for each remote end.
+deliver   it was not, and its destination, as conntrack had it, is the host's own or a broadcast.
 drop      neither; a TTL that expired by the ICMP error that the host sent.
 
 Its counters and its answers to `ip route get` must agree too.
-Differences that have a reason are rules below, and their counts stand in kernel-reasons.tsv: a difference without a rule,
-or a count that is not the table's, fails. After new captures: kernel.py FWDLAB --accept
+Differences that have a reason are rules below, and their counts stand in kernel-reasons.tsv: a difference without a
+rule, or a count that is not the table's, fails. After new captures: kernel.py FWDLAB --accept
 """
 import ipaddress
 import json
@@ -152,8 +152,8 @@ def agree(packet, core, ports):
 
 # name, reason, predicate(packet, the core's row)
 RULES = (
-    ('no-neighbour', 'nobody answers ARP for the next hop: the kernel drops what it had routed and tells the sender (host '
-     'unreachable); the core at one node decides where to, and has no neighbours',
+    ('no-neighbour', 'nobody answers ARP for the next hop: the kernel drops what it had routed and tells the sender '
+     '(host unreachable); the core at one node decides where to, and has no neighbours',
      lambda p, core: p.kind == 'drop' and core['verdict'] == 'forward' and p.error == (3, 1)),
 )
 
@@ -189,7 +189,8 @@ def compare(tap, fwdlab, variant, folder):
     packets = golden.analyze(fwdlab, golden.scenario(variant), rows)['packets']
     core = golden.decisions(rows)
     tap.equal(sorted(core), sorted(p.frame.number for p in entered), f'{variant}: the core got what entered the host')
-    tap.equal((packets['copies'] - packets['own'], packets['own']), (sum(p.copy is not None for p in entered), len(own)),
+    joined = sum(p.copy is not None for p in entered)
+    tap.equal((packets['copies'] - packets['own'], packets['own']), (joined, len(own)),
               f'{variant}: joined copies, and what the host sent itself, are those of the second reader')
     ports, same, compared, rules, unexplained = Ports(), Counter(), Counter(), Counter(), []
     for p in entered:
@@ -206,10 +207,10 @@ def compare(tap, fwdlab, variant, folder):
         else:
             unexplained.append(describe(p, row))
     tap.check(not unexplained, f'{variant}: {sum(compared.values())} packets compared, {sum(same.values())} agree, '
-              f'{sum(rules.values())} differ with a reason', f'{len(unexplained)} differ without a reason', *unexplained[:10])
+              f'{sum(rules.values())} differ with a reason', f'{len(unexplained)} without one', *unexplained[:10])
     tap.note(*(f'{variant}: {kind}: {compared[kind]} compared, {same[kind]} agree' for kind in sorted(compared)),
-             f'{variant}: {len(ports.translated)} translated source ports, one-to-one; {ports.differ} packets left with another '
-             f'port than the kernel chose')
+             f'{variant}: {len(ports.translated)} translated source ports, one-to-one; {ports.differ} packets left '
+             'with another port than the kernel chose')
     more = surplus(entered, core)
     counters = {'IpInReceives': packets['injected'], 'IpForwDatagrams': packets['forwarded'] - more['forward'],
                 'IpInDelivers': packets['delivered'] - more['deliver'],
@@ -236,10 +237,12 @@ def compare_routes(tap, fwdlab, variant):
         if q.get('type') == 'local':
             same = route.get('kind') == 'local'
         else:
-            same = 'kind' not in route and ((route.get('dev') or '').lower(), route.get('via')) == (q['dev'], q.get('gateway'))
+            dev = (route.get('dev') or '').lower()
+            same = 'kind' not in route and (dev, route.get('via')) == (q['dev'], q.get('gateway'))
         if not same:
             wrong.append(f'kernel {q}\n  core {route}')
-    tap.check(asked and not wrong, f'{variant}: the effective routes answer {len(asked)} lookups as the kernel does', *wrong[:5])
+    tap.check(asked and not wrong, f'{variant}: the effective routes answer {len(asked)} lookups as the kernel does',
+              *wrong[:5])
 
 
 def read_table():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-Nothing knows the documents' numbers: the scenarios and captures, renumbered to other addresses and renamed, give the same
-results with the other addresses and names.
+Nothing knows the documents' numbers: the scenarios and captures, renumbered to other addresses and renamed, give the
+same results with the other addresses and names.
 """
 import ipaddress
 import json
@@ -15,13 +15,15 @@ import golden
 from capture import ICMP, ICMP_ERRORS, TCP, UDP, decompressed, frames
 
 NETWORKS = {'10.0.0.0/22': '10.77.16.0/22', '10.0.255.0/27': '10.77.31.0/27', '172.16.0.0/22': '192.168.96.0/22',
-            '203.0.113.0/24': '198.18.5.0/24', '198.51.100.0/24': '11.22.33.0/24', '168.63.129.16/32': '100.99.7.201/32'}
+            '203.0.113.0/24': '198.18.5.0/24', '198.51.100.0/24': '11.22.33.0/24',
+            '168.63.129.16/32': '100.99.7.201/32'}
 NAMES = {'NIC1': 'uplink', 'NIC2': 'lan0', 'nested-fun': 'village', 'hyper-v-lan': 'backyard', 'ghosted': 'attic',
-         'azure-vms': 'neighbours', 'GatewaySubnet': 'gate', 'Routes-for-nested-VMs': 'signposts', 'Nested-VMs': 'upstairs',
-         'nested-switch': 'hall', 'on-premises': 'town', 'On-premises': 'Townsfolk', 'hyperv': 'house', 'guest1': 'anna',
-         'guest2': 'bert', 'guest1-web': 'anna-shop', 'guest2-web': 'bert-shop', 'guest2-web-too': 'bert-stall',
-         'guest1-echo': 'anna-phone', 'Route 1': 'Path A', 'Route 2': 'Path B', 'nat-machine': 'porter', 'azure-vm': 'carol',
-         'onprem-pc': 'dora', 'web-server': 'paper', 'echo-server': 'wall', 'platform-dns': 'oracle'}
+         'azure-vms': 'neighbours', 'GatewaySubnet': 'gate', 'Routes-for-nested-VMs': 'signposts',
+         'Nested-VMs': 'upstairs', 'nested-switch': 'hall', 'on-premises': 'town', 'On-premises': 'Townsfolk',
+         'hyperv': 'house', 'guest1': 'anna', 'guest2': 'bert', 'guest1-web': 'anna-shop', 'guest2-web': 'bert-shop',
+         'guest2-web-too': 'bert-stall', 'guest1-echo': 'anna-phone', 'Route 1': 'Path A', 'Route 2': 'Path B',
+         'nat-machine': 'porter', 'azure-vm': 'carol', 'onprem-pc': 'dora', 'web-server': 'paper',
+         'echo-server': 'wall', 'platform-dns': 'oracle'}
 SUBNET_NAT = 'front'  # `nat` is a key of the format too
 
 

@@ -1,2 +1,161 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <criterion/criterion.h>
+/* Documents: counts that add up, and the same for the same input. */
+#include "case.h"
+#include <fwdlab/base/random.h>
+
+/* Random packets of all kinds between random ends. */
+static struct capture noise(uint64_t seed, unsigned n) {
+    static const char *const ends[] = {"10.0.2.2",    "10.0.2.3",        "10.0.0.4", "10.0.0.10", "10.0.3.4",
+                                       "172.16.0.10", "203.0.113.10",    "8.8.8.8",  "10.0.3.99", "224.0.0.1",
+                                       "169.254.1.1", "255.255.255.255", "10.0.1.4"};
+    static const uint8_t protos[] = {PROTO_TCP, PROTO_UDP, PROTO_ICMP, PROTO_ESP};
+    struct capture c = capture_make();
+    struct random r;
+    random_seed(&r, seed);
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t proto = protos[random_below(&r, 4)];
+        uint16_t dport = proto == PROTO_ICMP ? (random_below(&r, 2) ? ICMP_ECHO : ICMP_ECHO_REPLY)
+                                             : (uint16_t)(50 + random_below(&r, 4));
+        struct frame *f =
+            capture_add(&c, random_below(&r, 3), (uint8_t)random_below(&r, 3), (uint8_t)(1 + random_below(&r, 64)),
+                        proto, ends[random_below(&r, 13)], (uint16_t)(1000 + random_below(&r, 8)),
+                        ends[random_below(&r, 13)], dport, "payload");
+        if (proto == PROTO_TCP) {
+            frame_l4(f)[13] = (uint8_t)(1u << random_below(&r, 5));
+            frame_seal(f, 27);
+        }
+        switch (random_below(&r, 12)) {
+        case 0:
+            capture_left(&c, random_below(&r, 3), "10.0.0.4", 2000, NULL, 0);
+            break;
+        case 1:
+            f->len = random_below(&r, f->len);
+            break;
+        case 2:
+            f->data[14 + random_below(&r, 20)] ^= (uint8_t)(1u << random_below(&r, 8));
+            break;
+        case 3:
+            f->data[random_below(&r, 14)] ^= 0x10;
+            break;
+        case 4:
+            frame_ip(f)->fragment = htons(random_below(&r, 2) ? IPV4_MF : 3);
+            frame_seal(f, f->len - 34);
+            break;
+        case 5:
+            capture_error(&c, random_below(&r, 3), "198.51.100.9", "10.0.0.4", ICMP_UNREACHABLE, f);
+            break;
+        }
+    }
+    return c;
+}
+
+static json_int_t sum(const json_t *o, const char *skip) {
+    const char *key;
+    json_t *v;
+    json_int_t n = 0;
+    json_object_foreach((json_t *)o, key, v) n += strcmp(key, skip) ? json_integer_value(v) : 0;
+    return n;
+}
+
+Test(document, counts_add_up) {
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct capture c = noise(seed, 300);
+        struct cas k = case_make(&c);
+        json_t *p = json_object_get(k.doc, "packets"), *f = json_object_get(k.doc, "flows");
+        cr_expect_eq(count(p, "read"),
+                     count(p, "injected") + count(p, "copies") + count(p, "malformed") +
+                         at(&k, "packets", "ignored", "total"),
+                     "seed %lu: %s", seed, json_dumps(p, 0));
+        cr_expect_eq(count(p, "injected"),
+                     count(p, "delivered") + count(p, "forwarded") + at(&k, "packets", "dropped", "total"), "seed %lu",
+                     seed);
+        cr_expect_eq(at(&k, "packets", "dropped", "total"), sum(json_object_get(p, "dropped"), "total"), "seed %lu",
+                     seed);
+        cr_expect_eq(at(&k, "packets", "ignored", "total"), sum(json_object_get(p, "ignored"), "total"), "seed %lu",
+                     seed);
+        cr_expect_eq(count(f, "total"), sum(json_object_get(f, "model"), ""), "seed %lu", seed);
+        cr_expect_eq(count(f, "total"), sum(json_object_get(f, "observed"), ""), "seed %lu", seed);
+        size_t i, n;
+        json_t *g;
+        json_int_t model = 0, observed = 0;
+        json_array_foreach(json_object_get(k.doc, "findings"), i, g) {
+            bool by_model = !strcmp(text(g, "source"), "model");
+            model += by_model ? count(g, "count") : 0;
+            observed += by_model ? 0 : count(g, "count");
+            cr_expect_gt(json_array_size(json_object_get(g, "frames")), 0u, "seed %lu", seed);
+        }
+        cr_expect_eq(model, count(f, "total") - at(&k, "flows", "model", "symmetric"),
+                     "seed %lu: one finding for every flow", seed);
+        cr_expect_eq(observed, count(f, "total") - at(&k, "flows", "observed", "symmetric"), "seed %lu", seed);
+        const struct inject_verdict *v = analysis_verdicts(k.analysis, &n);
+        cr_expect_eq((json_int_t)n, count(p, "injected"), "seed %lu", seed);
+        for (size_t q = 0; q < n; q++)
+            cr_assert(v[q].verdict == VERDICT_DROP ? v[q].reason != 0
+                                                   : v[q].verdict == VERDICT_DELIVER || v[q].out_port < 3,
+                      "seed %lu", seed);
+        case_end(&k);
+    }
+}
+
+Test(document, same_input_same_document) {
+    for (uint64_t seed = 100; seed < 102; seed++) {
+        char *out[2];
+        for (int i = 0; i < 2; i++) {
+            struct capture c = noise(seed, 400);
+            struct cas k = case_make(&c);
+            out[i] = json_dumps(k.doc, JSON_INDENT(1));
+            case_end(&k);
+        }
+        cr_expect_str_eq(out[0], out[1], "seed %lu", seed);
+        free(out[0]);
+        free(out[1]);
+    }
+}
+
+/* The model is as it was: every candidate that was tried is undone. */
+Test(document, model_is_left_unchanged) {
+    struct capture c = noise(7, 300);
+    struct err e = {0};
+    struct cas k = case_over("without-route-1", capture_trace(&c), &e);
+    for (uint32_t i = 0; i < k.model->n_nodes; i++) {
+        size_t a, b;
+        route_table_routes(k.model->nodes[i].node.routes, &a);
+        route_table_routes(k.bench.control->nodes[i].node.routes, &b);
+        cr_expect_eq(a, b, "%s", k.model->nodes[i].name);
+    }
+    case_end(&k);
+}
+
+Test(document, without_a_scenario) {
+    struct capture c = noise(3, 300);
+    struct inject *in = inject_create(capture_trace(&c), NULL, 0, NULL);
+    struct analysis *a = analyze(in, NULL, NULL);
+    struct cas k = {.doc = json_object()};
+    analysis_document(a, k.doc);
+    json_t *p = json_object_get(k.doc, "packets");
+    cr_expect_eq(count(p, "injected"), 0);
+    cr_expect_eq(count(p, "read"), count(p, "copies") + count(p, "malformed") + at(&k, "packets", "ignored", "total"));
+    cr_expect_eq(at(&k, "flows", "total", NULL), at(&k, "flows", "model", "unmodelled"));
+    cr_expect_gt(at(&k, "flows", "total", NULL), 0);
+    json_decref(k.doc);
+    analysis_destroy(a);
+    inject_destroy(in);
+}
+
+/* What is benign is said to be, and comes after what is not. */
+Test(document, grave_findings_first) {
+    struct capture c = noise(11, 400);
+    struct cas k = case_make(&c);
+    bool benign = false;
+    size_t i;
+    json_t *g;
+    json_array_foreach(json_object_get(k.doc, "findings"), i, g) {
+        if (strcmp(text(g, "source"), "model"))
+            continue;
+        cr_expect(!benign || json_is_true(json_object_get(g, "benign")), "finding %zu", i);
+        benign |= json_is_true(json_object_get(g, "benign"));
+        cr_expect_neq(text(g, "text")[0], '\0');
+    }
+    cr_expect(benign);
+    case_end(&k);
+}

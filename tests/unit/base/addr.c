@@ -18,7 +18,8 @@ static struct ip_prefix prefix(const char *text) {
 }
 
 Test(addr, text_there_and_back) {
-    static const char *const same[] = {"0.0.0.0", "10.0.0.4", "255.255.255.255", "::", "::1", "2001:db8::ff", "fe80::1:2"};
+    static const char *const same[] = {
+        "0.0.0.0", "10.0.0.4", "255.255.255.255", "::", "::1", "2001:db8::ff", "fe80::1:2"};
     char buf[IP_TEXT];
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
         struct ip a = ip(same[i]);
@@ -30,7 +31,8 @@ Test(addr, text_there_and_back) {
 }
 
 Test(addr, refused_and_left_alone) {
-    static const char *const bad[] = {"", "10.0.0", "10.0.0.256", "10.0.0.1 ", " 10.0.0.1", "10.0.0.1/24", "1:2:3", "x"};
+    static const char *const bad[] = {"",          "10.0.0",      "10.0.0.256", "10.0.0.1 ",
+                                      " 10.0.0.1", "10.0.0.1/24", "1:2:3",      "x"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct ip a = ip_v4(7);
         cr_expect_eq(ip_parse(bad[i], &a), -EINVAL, "%s", bad[i]);
@@ -40,15 +42,16 @@ Test(addr, refused_and_left_alone) {
 
 Test(addr, prefixes) {
     char buf[PREFIX_TEXT];
-    struct ip_prefix p = prefix("10.0.0.0/22"), host = prefix("10.0.0.4"), all = prefix("0.0.0.0/0"), six = prefix("2001:db8::/33");
+    struct ip_prefix p = prefix("10.0.0.0/22"), host = prefix("10.0.0.4"), all = prefix("0.0.0.0/0"),
+                     six = prefix("2001:db8::/33");
     cr_expect_str_eq(prefix_format(&p, buf), "10.0.0.0/22");
     cr_expect_str_eq(prefix_format(&host, buf), "10.0.0.4/32");
     cr_expect_str_eq(prefix_format(&all, buf), "0.0.0.0/0");
     cr_expect_str_eq(prefix_format(&six, buf), "2001:db8::/33");
     cr_expect_eq(prefix_parse("10.0.0.4/22", &p), -ERANGE);
     cr_expect_eq(prefix_parse("2001:db8::/16", &p), -ERANGE);
-    static const char *const bad[] = {"10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/0008", "::/129",
-                                      "/8", "10.0.0.0/8x"};
+    static const char *const bad[] = {"10.0.0.0/33",   "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/+8",
+                                      "10.0.0.0/0008", "::/129",    "/8",          "10.0.0.0/8x"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_eq(prefix_parse(bad[i], &p), -EINVAL, "%s", bad[i]);
     cr_expect_str_eq(prefix_format(&p, buf), "10.0.0.0/22", "left alone by refusals");
@@ -69,7 +72,8 @@ Test(addr, macs) {
     char buf[MAC_TEXT];
     cr_assert_eq(mac_parse("02:0A:ff:00:01:04", &m), 0);
     cr_expect_str_eq(mac_format(&m, buf), "02:0a:ff:00:01:04");
-    static const char *const bad[] = {"", "02", "02:0a:ff:00:01", "02:0a:ff:00:01:04:05", "02-0a-ff-00-01-04", "2:0a:ff:00:01:04"};
+    static const char *const bad[] = {
+        "", "02", "02:0a:ff:00:01", "02:0a:ff:00:01:04:05", "02-0a-ff-00-01-04", "2:0a:ff:00:01:04"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_expect_eq(mac_parse(bad[i], &m), -EINVAL, "%s", bad[i]);
 }
@@ -86,7 +90,8 @@ Test(addr, contains_covers_overlaps) {
 }
 
 Test(addr, nth) {
-    struct ip_prefix p = prefix("10.0.0.0/22"), host = prefix("10.0.0.9/32"), all = prefix("0.0.0.0/0"), six = prefix("2001:db8::fff0/124");
+    struct ip_prefix p = prefix("10.0.0.0/22"), host = prefix("10.0.0.9/32"), all = prefix("0.0.0.0/0"),
+                     six = prefix("2001:db8::fff0/124");
     char buf[IP_TEXT];
     struct ip a = prefix_nth(&p, 1023);
     cr_expect_str_eq(ip_format(&a, buf), "10.0.3.255");

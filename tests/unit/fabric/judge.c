@@ -2,23 +2,30 @@
 /* Equal routes: the verdict over all choices, and how large the share of the bad ones is. */
 #include "world.h"
 
-/* A guest behind a router with `n` NICs in as many subnets; those in `astray` may not forward. All have the same route. */
+/* A guest behind a router with `n` NICs in as many subnets; those in `astray` may not forward. All have the same route.
+ */
 static struct world fan(unsigned n, unsigned astray) {
     char text[6000], *at = text, *end = text + sizeof text;
-    at += snprintf(at, (size_t)(end - at), "fwdlab: 1\nname: fan\nnode: r\nswitches: {guests: {}}\nnetworks: {net: {space: [10.0.0.0/16], subnets: {"
-                   "far: {prefix: 10.0.100.0/24, route_table: t}, guests: {prefix: 10.0.200.0/24, floating: true}");
+    at += snprintf(
+        at, (size_t)(end - at),
+        "fwdlab: 1\nname: fan\nnode: r\nswitches: {guests: {}}\nnetworks: {net: {space: [10.0.0.0/16], subnets: {"
+        "far: {prefix: 10.0.100.0/24, route_table: t}, guests: {prefix: 10.0.200.0/24, floating: true}");
     for (unsigned i = 0; i < n; i++)
         at += snprintf(at, (size_t)(end - at), ", s%u: {prefix: 10.0.%u.0/24}", i, i);
-    at += snprintf(at, (size_t)(end - at), "}}}\nroute_tables: {t: {guests: {prefix: 10.0.200.0/24, next_hop: 10.0.0.4}}}\nmachines:\n"
+    at += snprintf(at, (size_t)(end - at),
+                   "}}}\nroute_tables: {t: {guests: {prefix: 10.0.200.0/24, next_hop: 10.0.0.4}}}\nmachines:\n"
                    "  r:\n    router: true\n    nics:\n      sw: {switch: guests, address: 10.0.200.1/24}\n");
     for (unsigned i = 0; i < n; i++)
-        at += snprintf(at, (size_t)(end - at), "      n%u: {subnet: net/s%u, address: 10.0.%u.4/24, gateway: none, ip_forwarding: %s}\n",
-                       i, i, i, astray >> i & 1 ? "false" : "true");
+        at += snprintf(at, (size_t)(end - at),
+                       "      n%u: {subnet: net/s%u, address: 10.0.%u.4/24, gateway: none, ip_forwarding: %s}\n", i, i,
+                       i, astray >> i & 1 ? "false" : "true");
     at += snprintf(at, (size_t)(end - at), "    routes:\n");
     for (unsigned i = 0; i < n; i++)
-        at += snprintf(at, (size_t)(end - at), "      e%u: {prefix: 10.0.100.0/24, via: 10.0.%u.1, nic: n%u, metric: 5}\n", i, i, i);
-    snprintf(at, (size_t)(end - at), "  g: {nics: {e: {switch: guests, address: 10.0.200.9/24, gateway: 10.0.200.1}}}\n"
-                   "  vm: {nics: {e: {subnet: net/far, address: 10.0.100.4/24}}}\n");
+        at += snprintf(at, (size_t)(end - at),
+                       "      e%u: {prefix: 10.0.100.0/24, via: 10.0.%u.1, nic: n%u, metric: 5}\n", i, i, i);
+    snprintf(at, (size_t)(end - at),
+             "  g: {nics: {e: {switch: guests, address: 10.0.200.9/24, gateway: 10.0.200.1}}}\n"
+             "  vm: {nics: {e: {subnet: net/far, address: 10.0.100.4/24}}}\n");
     return world_text(text);
 }
 
@@ -59,9 +66,12 @@ Test(judge, a_loop_of_equal_routes_ends, .timeout = 20) {
     char text[12000], *at = text, *end = text + sizeof text;
     at += snprintf(at, (size_t)(end - at), "fwdlab: 1\nname: ring\nnode: r1\nswitches: {s: {}}\nmachines:\n");
     for (unsigned m = 1; m <= 2; m++) {
-        at += snprintf(at, (size_t)(end - at), "  r%u:\n    router: true\n    nics: {n: {switch: s, address: 10.0.0.%u/24}}\n    routes:\n", m, m);
+        at += snprintf(at, (size_t)(end - at),
+                       "  r%u:\n    router: true\n    nics: {n: {switch: s, address: 10.0.0.%u/24}}\n    routes:\n", m,
+                       m);
         for (unsigned i = 0; i < 15; i++) /* all but one lead to nobody */
-            at += snprintf(at, (size_t)(end - at), "      e%u: {prefix: 10.9.0.0/16, via: 10.0.0.%u, nic: n}\n", i, i ? 100 + i : 3 - m);
+            at += snprintf(at, (size_t)(end - at), "      e%u: {prefix: 10.9.0.0/16, via: 10.0.0.%u, nic: n}\n", i,
+                           i ? 100 + i : 3 - m);
     }
     snprintf(at, (size_t)(end - at), "  pc: {nics: {e: {switch: s, address: 10.0.0.9/24, gateway: 10.0.0.1}}}\n");
     struct world w = world_text(text);
@@ -83,8 +93,8 @@ Test(judge, reverse_path_filter) {
 }
 
 Test(judge, names) {
-    static const char *const name[] = {"symmetric", "asym_benign", "asym_possible", "asym_breaks", "no_return_route", "rpf_drop",
-                                       "dropped", "unmodelled"};
+    static const char *const name[] = {"symmetric",       "asym_benign", "asym_possible", "asym_breaks",
+                                       "no_return_route", "rpf_drop",    "dropped",       "unmodelled"};
     for (int v = 0; v < MODEL_COUNT; v++)
         cr_expect_str_eq(model_verdict_name(v), name[v]);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Changes: candidates in their order, refused without a trace, undone to the last route. */
-#include <errno.h>
 #include "world.h"
+#include <errno.h>
 
 static struct change add(struct world *w, const char *node, const char *prefix, const char *via, uint16_t port) {
     struct change c = {.kind = CHANGE_ADD, .node = control_node_find(w->control, node)};
@@ -32,7 +32,8 @@ Test(mend, order_of_candidates) {
 Test(mend, nothing_to_mend) {
     struct world w = world_nested("routed", "");
     struct change c[16];
-    struct flow_key good = flow(PROTO_TCP, "10.0.2.2", 1, "10.0.3.4", 2), odd = flow(PROTO_UDP, "10.0.2.2", 1, "224.0.0.1", 2);
+    struct flow_key good = flow(PROTO_TCP, "10.0.2.2", 1, "10.0.3.4", 2),
+                    odd = flow(PROTO_UDP, "10.0.2.2", 1, "224.0.0.1", 2);
     struct judgement j = judge(&w, &good, NULL, NULL);
     cr_expect_eq(fabric_mends(w.fabric, &j, c, 16), 0u);
     j = judge(&w, &odd, NULL, NULL);

@@ -47,7 +47,9 @@ static const char *winner(const struct world *w, const struct walk *walk) {
 }
 
 Test(nested, n3_longest_prefix_then_metric) {
-    static const struct { const char *to, *route; } row[] = {
+    static const struct {
+        const char *to, *route;
+    } row[] = {
         {"10.0.0.10", "Route 1"}, {"10.0.3.4", "Route 2"}, {"172.16.0.10", "On-premises"}, {"203.0.113.10", "default"}};
     struct world w = world_nested("routed", "");
     struct walk there;
@@ -57,7 +59,9 @@ Test(nested, n3_longest_prefix_then_metric) {
         cr_expect_str_eq(winner(&w, &there), row[i].route, "%s", row[i].to);
     }
     world_end(&w);
-    w = world_nested("routed", "machines: {hyperv: {routes: {Cheaper: {prefix: 10.0.0.0/22, via: 10.0.0.1, nic: NIC1, metric: 5}}}}");
+    w = world_nested(
+        "routed",
+        "machines: {hyperv: {routes: {Cheaper: {prefix: 10.0.0.0/22, via: 10.0.0.1, nic: NIC1, metric: 5}}}}");
     struct flow_key k = flow(PROTO_TCP, "10.0.2.2", 1, "10.0.3.4", 2);
     judge(&w, &k, &there, NULL);
     cr_expect_str_eq(winner(&w, &there), "Cheaper", "the metric breaks ties");
@@ -103,7 +107,8 @@ Test(nested, n4_what_route_1_cannot_mend) {
     world_end(&w);
 }
 
-/* A connection from on-premises keeps its address with conntrack and is dropped by the platform; by interface it changes it. */
+/* A connection from on-premises keeps its address with conntrack and is dropped by the platform; by interface it
+ * changes it. */
 Test(nested, n5_without_onprem_route) {
     struct world w = world_nested("without-onprem-route", "");
     struct walk there, back;
@@ -146,7 +151,8 @@ Test(nested, n6_without_the_route_table) {
 Test(nested, n7_forwarding_off) {
     struct world w = world_nested("forwarding-off", "");
     struct walk there;
-    struct flow_key out = flow(PROTO_TCP, "10.0.2.2", 40000, "10.0.3.4", 80), in = flow(PROTO_TCP, "10.0.3.4", 1, "10.0.2.2", 2);
+    struct flow_key out = flow(PROTO_TCP, "10.0.2.2", 40000, "10.0.3.4", 80),
+                    in = flow(PROTO_TCP, "10.0.3.4", 1, "10.0.2.2", 2);
     struct judgement j = judge(&w, &out, &there, NULL);
     expect_verdict(&j, MODEL_DROPPED);
     cr_expect_eq(j.reason, DROP_FORWARDING_OFF);

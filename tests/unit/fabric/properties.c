@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Random topologies and flows: what must hold whatever they are. A failure prints its seed. */
-#include <fwdlab/base/random.h>
 #include "world.h"
+#include <fwdlab/base/random.h>
 
 /*
- * A network of random subnets with random machines, and a router with guests on a switch behind it; every subnet's route
- * table leads to the guests. `stray`: the router has a second NIC, and the route of one subnet leaves by it.
+ * A network of random subnets with random machines, and a router with guests on a switch behind it; every subnet's
+ * route table leads to the guests. `stray`: the router has a second NIC, and the route of one subnet leaves by it.
  */
 struct topology {
     unsigned subnets, machines, guests, stray;
@@ -18,28 +18,36 @@ static struct world topology_make(uint64_t seed, bool stray, struct topology *t)
     char *at = text, *end = text + sizeof text;
     struct random r;
     random_seed(&r, seed);
-    *t = (struct topology){.subnets = 2 + random_below(&r, 6), .machines = 2 + random_below(&r, 12), .guests = 1 + random_below(&r, 4)};
+    *t = (struct topology){
+        .subnets = 2 + random_below(&r, 6), .machines = 2 + random_below(&r, 12), .guests = 1 + random_below(&r, 4)};
     t->stray = 3 + random_below(&r, t->subnets);
-    at += snprintf(at, (size_t)(end - at), "fwdlab: 1\nname: random\nnode: router\nswitches: {inside: {}}\n"
-                   "networks: {net: {space: [10.0.0.0/16], subnets: {lan: {prefix: 10.0.1.0/24}, second: {prefix: 10.0.2.0/24}, "
-                   "guests: {prefix: 10.0.200.0/24, floating: true}");
+    at += snprintf(
+        at, (size_t)(end - at),
+        "fwdlab: 1\nname: random\nnode: router\nswitches: {inside: {}}\n"
+        "networks: {net: {space: [10.0.0.0/16], subnets: {lan: {prefix: 10.0.1.0/24}, second: {prefix: 10.0.2.0/24}, "
+        "guests: {prefix: 10.0.200.0/24, floating: true}");
     for (unsigned i = 0; i < t->subnets; i++)
         at += snprintf(at, (size_t)(end - at), ", s%u: {prefix: 10.0.%u.0/24, route_table: t}", i, 3 + i);
-    at += snprintf(at, (size_t)(end - at), "}}}\nroute_tables: {t: {to-guests: {prefix: 10.0.200.0/24, next_hop: 10.0.1.4}}}\nmachines:\n"
+    at += snprintf(at, (size_t)(end - at),
+                   "}}}\nroute_tables: {t: {to-guests: {prefix: 10.0.200.0/24, next_hop: 10.0.1.4}}}\nmachines:\n"
                    "  router:\n    router: true\n    nics:\n      inside: {switch: inside, address: 10.0.200.1/24}\n"
                    "      lan: {subnet: net/lan, address: 10.0.1.4/24, ip_forwarding: true}\n");
     if (stray)
-        at += snprintf(at, (size_t)(end - at), "      second: {subnet: net/second, address: 10.0.2.4/24, gateway: none, ip_forwarding: true}\n"
-                       "    routes: {Stray: {prefix: 10.0.%u.0/24, via: 10.0.2.1, nic: second, metric: 9}}\n", t->stray);
+        at += snprintf(at, (size_t)(end - at),
+                       "      second: {subnet: net/second, address: 10.0.2.4/24, gateway: none, ip_forwarding: true}\n"
+                       "    routes: {Stray: {prefix: 10.0.%u.0/24, via: 10.0.2.1, nic: second, metric: 9}}\n",
+                       t->stray);
     for (unsigned i = 0; i < t->machines; i++) {
         t->subnet[i] = 3 + random_below(&r, t->subnets);
         snprintf(t->address[i], sizeof t->address[i], "10.0.%u.%u", t->subnet[i], 10 + i);
-        at += snprintf(at, (size_t)(end - at), "  m%u: {nics: {e: {subnet: net/s%u, address: %s/24}}}\n", i, t->subnet[i] - 3, t->address[i]);
+        at += snprintf(at, (size_t)(end - at), "  m%u: {nics: {e: {subnet: net/s%u, address: %s/24}}}\n", i,
+                       t->subnet[i] - 3, t->address[i]);
     }
     for (unsigned g = 0; g < t->guests; g++) {
         unsigned i = t->machines + g;
         snprintf(t->address[i], sizeof t->address[i], "10.0.200.%u", 10 + g);
-        at += snprintf(at, (size_t)(end - at), "  g%u: {nics: {e: {switch: inside, address: %s/24, gateway: 10.0.200.1}}}\n", g, t->address[i]);
+        at += snprintf(at, (size_t)(end - at),
+                       "  g%u: {nics: {e: {switch: inside, address: %s/24, gateway: 10.0.200.1}}}\n", g, t->address[i]);
     }
     return world_text(text);
 }
@@ -82,7 +90,8 @@ Test(properties, sound_topologies_are_symmetric) {
     }
 }
 
-/* Who comes from the strayed subnet to a guest is answered by the other NIC: that route is named, and no other flow is touched. */
+/* Who comes from the strayed subnet to a guest is answered by the other NIC: that route is named, and no other flow is
+ * touched. */
 Test(properties, one_stray_route_is_blamed) {
     unsigned blamed = 0;
     for (uint64_t seed = 1; seed <= 60; seed++) {
@@ -116,17 +125,18 @@ Test(properties, one_stray_route_is_blamed) {
 }
 
 static bool same(const struct judgement *a, const struct judgement *b) {
-    return a->verdict == b->verdict && a->reason == b->reason && a->lost_on_return == b->lost_on_return && a->works == b->works &&
-           a->translated == b->translated && a->probability == b->probability && a->cause_node == b->cause_node &&
-           a->cause_nic == b->cause_nic && prefix_equal(&a->cause_route.prefix, &b->cause_route.prefix) &&
-           a->cause_route.port == b->cause_route.port && a->mend_port == b->mend_port && ip_equal(&a->mend_via, &b->mend_via) &&
-           ip_equal(&a->far, &b->far);
+    return a->verdict == b->verdict && a->reason == b->reason && a->lost_on_return == b->lost_on_return &&
+           a->works == b->works && a->translated == b->translated && a->probability == b->probability &&
+           a->cause_node == b->cause_node && a->cause_nic == b->cause_nic &&
+           prefix_equal(&a->cause_route.prefix, &b->cause_route.prefix) && a->cause_route.port == b->cause_route.port &&
+           a->mend_port == b->mend_port && ip_equal(&a->mend_via, &b->mend_via) && ip_equal(&a->far, &b->far);
 }
 
 static struct flow_key nested_flow(struct random *r) {
-    static const char *const ends[] = {"10.0.2.2", "10.0.2.3", "10.0.0.4", "10.0.1.4", "10.0.0.10", "10.0.3.4", "172.16.0.10",
-                                       "172.16.2.2", "203.0.113.10", "8.8.8.8", "168.63.129.16", "10.0.3.99", "10.99.0.1",
-                                       "224.0.0.1", "10.0.0.1", "255.255.255.255", "169.254.169.254"};
+    static const char *const ends[] = {"10.0.2.2",        "10.0.2.3",       "10.0.0.4",   "10.0.1.4",     "10.0.0.10",
+                                       "10.0.3.4",        "172.16.0.10",    "172.16.2.2", "203.0.113.10", "8.8.8.8",
+                                       "168.63.129.16",   "10.0.3.99",      "10.99.0.1",  "224.0.0.1",    "10.0.0.1",
+                                       "255.255.255.255", "169.254.169.254"};
     unsigned n = sizeof ends / sizeof *ends;
     return random_flow(r, ends[random_below(r, n)], ends[random_below(r, n)]);
 }
@@ -137,14 +147,15 @@ static int compare_text(const void *a, const void *b) {
 
 /* All routes of all nodes as sorted text. */
 static char *routes_text(const struct world *w) {
-    char (*line)[256] = malloc(4096 * sizeof *line);
+    char(*line)[256] = malloc(4096 * sizeof *line);
     size_t n = 0;
     for (uint32_t i = 0; i < w->control->n_nodes; i++) {
         size_t count;
         const struct route *routes = route_table_routes(w->control->nodes[i].node.routes, &count);
         for (size_t k = 0; k < count; k++) {
             char text[200];
-            snprintf(line[n++], sizeof *line, "%u %s\n", i, control_route_format(&w->control->nodes[i], &routes[k], text, sizeof text));
+            snprintf(line[n++], sizeof *line, "%u %s\n", i,
+                     control_route_format(&w->control->nodes[i], &routes[k], text, sizeof text));
         }
     }
     qsort(line, n, sizeof *line, compare_text);
@@ -155,10 +166,12 @@ static char *routes_text(const struct world *w) {
     return out;
 }
 
-/* A cached judgement is what a fresh one is, before, under and after every change; and a revert leaves nothing behind. */
+/* A cached judgement is what a fresh one is, before, under and after every change; and a revert leaves nothing behind.
+ */
 Test(properties, cached_is_uncached_and_reverts_leave_nothing) {
-    static const char *const base[] = {"routed", "without-route-1", "without-onprem-route", "without-onprem-route-interface",
-                                       "forwarding-off", "nat-only", "connected"};
+    static const char *const base[] = {
+        "routed",   "without-route-1", "without-onprem-route", "without-onprem-route-interface", "forwarding-off",
+        "nat-only", "connected"};
     unsigned applied = 0;
     for (uint64_t seed = 0; seed < sizeof base / sizeof *base; seed++) {
         struct world w = world_nested(base[seed], "");

@@ -7,7 +7,8 @@ static const char pair[] =
     "  r1: {router: true, nics: {a: {switch: a, address: 10.1.0.1/24}, b: {switch: b, address: 10.2.0.1/24}}, "
     "routes: {out: {prefix: 10.9.0.0/16, via: 10.2.0.2, nic: b}}}\n"
     "  r2: {router: true, nics: {b: {switch: b, address: 10.2.0.2/24}}, "
-    "routes: {back: {prefix: 10.9.0.0/16, via: 10.2.0.1, nic: b}, home: {prefix: 10.1.0.0/24, via: 10.2.0.1, nic: b}}}\n"
+    "routes: {back: {prefix: 10.9.0.0/16, via: 10.2.0.1, nic: b}, home: {prefix: 10.1.0.0/24, via: 10.2.0.1, nic: "
+    "b}}}\n"
     "  pc: {nics: {eth0: {switch: a, address: 10.1.0.9/24, gateway: 10.1.0.1}}}\nnode: r1\n";
 
 Test(walk, loop) {
@@ -65,9 +66,10 @@ Test(walk, a_site_stands_for_its_hosts) {
 Test(walk, unmodelled) {
     struct world w = world_nested("routed", "");
     struct flow_key k[] = {
-        flow(PROTO_UDP, "10.9.9.9", 1, "10.0.3.4", 2),          /* nobody's source */
-        flow(PROTO_UDP, "0.0.0.0", 68, "255.255.255.255", 67),  /* DHCP */
-        flow(PROTO_UDP, "10.0.2.2", 1, "255.255.255.255", 2),   flow(PROTO_UDP, "10.0.2.2", 5353, "224.0.0.251", 5353),
+        flow(PROTO_UDP, "10.9.9.9", 1, "10.0.3.4", 2),         /* nobody's source */
+        flow(PROTO_UDP, "0.0.0.0", 68, "255.255.255.255", 67), /* DHCP */
+        flow(PROTO_UDP, "10.0.2.2", 1, "255.255.255.255", 2),
+        flow(PROTO_UDP, "10.0.2.2", 5353, "224.0.0.251", 5353),
         flow(PROTO_ICMP, "10.0.2.2", 0, "10.0.3.4", ICMP_UNREACHABLE), /* an error has no answer */
     };
     struct walk there, back;
@@ -83,9 +85,11 @@ Test(walk, unmodelled) {
 }
 
 Test(walk, owners) {
-    static const struct { const char *address, *node; } row[] = {
-        {"10.0.2.2", "guest1"}, {"10.0.1.4", "hyperv"}, {"10.0.2.1", "hyperv"},          {"10.0.0.1", "nested-fun/nat"},
-        {"8.8.8.8", "internet"}, {"172.16.3.9", "on-premises"}, {"203.0.113.10", "web-server"}};
+    static const struct {
+        const char *address, *node;
+    } row[] = {{"10.0.2.2", "guest1"},         {"10.0.1.4", "hyperv"},  {"10.0.2.1", "hyperv"},
+               {"10.0.0.1", "nested-fun/nat"}, {"8.8.8.8", "internet"}, {"172.16.3.9", "on-premises"},
+               {"203.0.113.10", "web-server"}};
     static const char *const nobody[] = {"10.0.3.77", "192.168.1.1", "127.0.0.1", "169.254.1.1", "0.0.0.0"};
     struct world w = world_nested("routed", "");
     struct ip a;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Captures made by hand: frames with right checksums, written as pcapng, and read back as an inject over the nested host. */
+/* Captures made by hand: frames with right checksums, written as pcapng, and read back as an inject over the nested
+ * host. */
 #ifndef TESTS_INJECT_CAPTURE_H
 #define TESTS_INJECT_CAPTURE_H
 
@@ -74,9 +75,11 @@ static inline be32 addr(const char *text) {
     return a.v4;
 }
 
-/* A frame on an interface; `dir` TRACE_INBOUND, TRACE_OUTBOUND or unknown. MACs as a frame to (or, outbound, from) hyperv. */
+/* A frame on an interface; `dir` TRACE_INBOUND, TRACE_OUTBOUND or unknown. MACs as a frame to (or, outbound, from)
+ * hyperv. */
 static inline struct frame *capture_add(struct capture *c, uint32_t interface, uint8_t dir, uint8_t ttl, uint8_t proto,
-                                        const char *src, uint16_t sport, const char *dst, uint16_t dport, const char *payload) {
+                                        const char *src, uint16_t sport, const char *dst, uint16_t dport,
+                                        const char *payload) {
     struct frame f = {.time_ns = c->now, .interface = interface, .direction = dir};
     const struct mac *own = &port_mac[interface], *to = dir == TRACE_OUTBOUND ? &neighbour_mac : own;
     unsigned header = proto == PROTO_TCP ? 20 : 8, n = (unsigned)strlen(payload);
@@ -84,8 +87,8 @@ static inline struct frame *capture_add(struct capture *c, uint32_t interface, u
     memcpy(f.data, to, 6);
     memcpy(f.data + 6, dir == TRACE_OUTBOUND ? own : &neighbour_mac, 6);
     f.data[12] = 8;
-    *frame_ip(&f) = (struct ipv4_header){.version_ihl = 0x45, .ttl = ttl, .proto = proto, .src = addr(src), .dst = addr(dst),
-                                         .id = htons(c->id++)};
+    *frame_ip(&f) = (struct ipv4_header){
+        .version_ihl = 0x45, .ttl = ttl, .proto = proto, .src = addr(src), .dst = addr(dst), .id = htons(c->id++)};
     uint8_t *l4 = frame_l4(&f);
     be16 ports[2] = {htons(sport), htons(dport)};
     if (proto == PROTO_ICMP) { /* sport: identifier, dport: type */
@@ -102,9 +105,9 @@ static inline struct frame *capture_add(struct capture *c, uint32_t interface, u
     return &c->frames.v[c->frames.n - 1];
 }
 
-static inline struct frame *capture_tcp(struct capture *c, uint32_t interface, uint8_t dir, uint8_t ttl, const char *src,
-                                        uint16_t sport, const char *dst, uint16_t dport, uint8_t flags, uint32_t seq,
-                                        uint32_t ack, const char *payload) {
+static inline struct frame *capture_tcp(struct capture *c, uint32_t interface, uint8_t dir, uint8_t ttl,
+                                        const char *src, uint16_t sport, const char *dst, uint16_t dport, uint8_t flags,
+                                        uint32_t seq, uint32_t ack, const char *payload) {
     struct frame *f = capture_add(c, interface, dir, ttl, PROTO_TCP, src, sport, dst, dport, payload);
     be32 numbers[2] = {htonl(seq), htonl(ack)};
     memcpy(frame_l4(f) + 4, numbers, 8);
@@ -113,7 +116,8 @@ static inline struct frame *capture_tcp(struct capture *c, uint32_t interface, u
     return f;
 }
 
-/* The newest frame once more, as it left by another interface 0.1 ms later: TTL one less, ends changed where not NULL. */
+/* The newest frame once more, as it left by another interface 0.1 ms later: TTL one less, ends changed where not NULL.
+ */
 static inline struct frame *capture_left(struct capture *c, uint32_t interface, const char *src, uint16_t sport,
                                          const char *dst, uint16_t dport) {
     struct frame f = c->frames.v[c->frames.n - 1];
@@ -160,8 +164,12 @@ static inline struct trace_memory *capture_trace(struct capture *c) {
         cr_assert_eq(trace_writer_interface(w, c->names[i], LINKTYPE_ETHERNET, 0), i);
     for (size_t i = 0; i < c->frames.n; i++) {
         struct frame *f = &c->frames.v[i];
-        struct trace_packet p = {.time_ns = f->time_ns, .interface = f->interface, .len = f->len, .wire_len = f->wire_len,
-                                 .direction = f->direction, .data = f->data};
+        struct trace_packet p = {.time_ns = f->time_ns,
+                                 .interface = f->interface,
+                                 .len = f->len,
+                                 .wire_len = f->wire_len,
+                                 .direction = f->direction,
+                                 .data = f->data};
         cr_assert_eq(trace_writer_packet(w, &p), 0);
     }
     cr_assert_eq(trace_writer_close(w, &e), 0, "%s", e.what);

@@ -45,7 +45,8 @@ static void conversation(struct capture *c, uint8_t proto, uint16_t port) {
     if (proto == PROTO_TCP)
         capture_tcp(c, NIC1, TRACE_INBOUND, 50, SERVER, 443, "10.0.0.4", 62000, TCP_SYN | TCP_ACK, 9, 2, "");
     else
-        capture_add(c, NIC1, TRACE_INBOUND, 50, proto, SERVER, icmp ? 62000 : 443, "10.0.0.4", icmp ? ICMP_ECHO_REPLY : 62000, "answer");
+        capture_add(c, NIC1, TRACE_INBOUND, 50, proto, SERVER, icmp ? 62000 : 443, "10.0.0.4",
+                    icmp ? ICMP_ECHO_REPLY : 62000, "answer");
 }
 
 static void expect_delivered_to_guest(struct bench *b, uint32_t i) {
@@ -64,7 +65,8 @@ Test(relate, answers_fit_the_cores_mapping) {
         const struct inject_packet *answer = &b.in->packets[2];
         cr_assert_eq(b.in->mappings.n, 1u);
         const struct inject_mapping *m = &b.in->mappings.v[0];
-        cr_expect(m->inside.src == addr("10.0.2.2") && m->inside.sport == htons(4000) && m->proto == proto[k] && m->first == 0);
+        cr_expect(m->inside.src == addr("10.0.2.2") && m->inside.sport == htons(4000) && m->proto == proto[k] &&
+                  m->first == 0);
         cr_expect(m->outside.src == addr("10.0.0.4") && m->outside.sport == htons(62000));
         cr_expect(answer->answer == 0 && answer->after == 0);
         struct packet p = filled(&b, 2);
@@ -95,7 +97,8 @@ Test(relate, udp_without_checksum_stays_without) {
     bench_end(&b);
 }
 
-/* An error about the translated packet: it and the header inside it name the core's mapping, all four checksums right. */
+/* An error about the translated packet: it and the header inside it name the core's mapping, all four checksums right.
+ */
 Test(relate, icmp_errors) {
     static const uint8_t proto[] = {PROTO_UDP, PROTO_ICMP, PROTO_TCP};
     for (int k = 0; k < 3; k++) {

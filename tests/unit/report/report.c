@@ -70,13 +70,24 @@ static const char analyze_text[] =
     "     'flow': {'proto': 'icmp', 'src': '10.0.0.10', 'sport': 7, 'dst': '10.0.0.4', 'dport': 8}, 'frames': ['NAME'],"
     "     'cause': {'node': 'other', 'route': {'prefix': '0.0.0.0/0', 'name': 'NAME'}},"
     "     'mend': {'node': 'NAME', 'change': 'add', 'route': {'prefix': '10.0.0.0/8'}, 'proven': false,"
-    "       'refused': 'because of NAME', 'text': 'add'}}],"
+    "       'refused': 'because of NAME', 'text': 'add'}},"
+    "   {'source': 'model', 'verdict': 'asym_benign', 'count': 7, 'benign': true, 'reason': null, 'text': 'bent NAME',"
+    "     'flow': {'proto': 'tcp', 'src': '10.0.0.11', 'sport': 1, 'dst': '10.0.0.12', 'dport': 2}, 'frames': [9],"
+    "     'cause': {'node': 'NAME', 'route': {'prefix': '10.0.0.0/22', 'name': 'NAME'}},"
+    "     'mend': {'node': 'NAME', 'change': 'add', 'route': {'prefix': '10.0.3.0/24'}, 'proven': false,"
+    "       'refused': 'it harms NAME', 'text': 'add it'}},"
+    "   {'source': 'model', 'verdict': 'dropped', 'count': 2, 'benign': true, 'text': 'nobody NAME', 'cause': null,"
+    "     'flow': {'proto': 'udp', 'src': 'NAME', 'sport': 1, 'dst': 'b', 'dport': 2}, 'frames': [41, 42, 43, 44]}],"
+    " 'reachability': [{'from': 'NAME', 'to': 'b', 'verdict': 'dropped', 'works': false, 'translated': false,"
+    "     'reason': 'NAME', 'at': 'NAME'}, {'from': 'b', 'to': 'NAME', 'verdict': 'symmetric', 'works': true,"
+    "     'translated': true, 'reason': null, 'at': null}],"
     " 'hidden_routes': [{'node': 'NAME', 'route': {'prefix': '10.0.0.0/24', 'name': 'NAME'},"
     "   'hidden_by': {'prefix': '10.0.0.0/24', 'origin': 'connected'}}],"
     " 'complaints': [{'file': 'NAME', 'line': 3, 'severity': 'warning', 'what': 'NAME', 'hint': 'NAME'}],"
     " 'nat': {'sessions_peak': 3, 'pairs': [{'inside': 'NAME', 'outside': 'NAME', 'first': 0, 'last': 5}]},"
-    " 'topology': {'nodes': [{'name': 'NAME', 'kind': 'machine', 'addresses': ['NAME'], 'router': true,"
-    "     'under_test': true}, {'name': 'net/NAME', 'kind': 'gateway'}, {'name': 'net/b', 'kind': 'gateway'},"
+    " 'topology': {'nodes': [{'name': 'NAME', 'kind': 'machine', 'addresses': ['NAME', '10.0.0.12'], 'router': true,"
+    "     'under_test': true}, {'name': 'bentman', 'kind': 'machine', 'addresses': ['10.0.0.11']},"
+    "     {'name': 'net/NAME', 'kind': 'gateway'}, {'name': 'net/b', 'kind': 'gateway'},"
     "     {'name': 'sw', 'kind': 'switch'}, {'name': 'alone', 'kind': 'NAME'}],"
     "   'links': [{'a': 'NAME', 'a_port': 'NAME', 'b': 'net/NAME', 'b_port': 'NAME'}, {'a': 'sw', 'b': 'NAME'},"
     "     {'a': 'net/b', 'b': 'net/NAME'}, {'a': 'gone', 'b': 'sw'}, {'a': 'sw', 'b': 'sw'}]}}";
@@ -156,15 +167,25 @@ Test(report, page_says_who_is_broken_by_what_and_what_mends_it)
     html_of("routed", NULL);
     char *html = read_file("report.html");
     assert_balanced(html);
-    const char *body = strstr(html, "What this shows");
+    const char *body = strstr(html, "<body>");
     cr_assert(body);
+    cr_assert(strstr(html, "<title>Forwarding report: routed</title>"));
     static const char *const in_order[] = {
-        "4 of 9 flows do not work",
+        "Forwarding report: routed", "Faults</dt><dd>routed", "Mendable</dt><dd>routed",
+        "4 of 9 flows do not work as they should, by the model; 7 work, asymmetrically.",
+        "Fault</dt><dd>4 flows such as 10.0.0.10 → routed (tcp 10.0.0.10:1000 → routed:80): routed.",
         "On routed the route 10.0.0.0/22 via routed dev NIC2 metric 256 (static, routed) wins.",
-        "add routed. Proved on the whole trace", "Refused: because of routed", "3 of 20 packets are dropped",
-        "2 routed, 1 ttl", "6 packets that it forwarded", "never takes effect",
+        "Mend</dt><dd>Proved on the whole trace: add routed.",
+        "Asymmetric</dt><dd>7 flows such as bentman ↔ routed (tcp 10.0.0.11:1 → 10.0.0.12:2): bent routed.",
+        "Mend</dt><dd>Refused: add it; it harms routed.", "Scenario</dt><dd>routed:3: routed; routed.",
+        "never takes effect", "3 of 20 packets are dropped", "2 routed, 1 ttl", "6 packets that it forwarded",
         "101.5 TSC cycles a packet (median), 1.250 [1.100, 1.400] times that of base: worse",
-        "The generator was late", "id=\"comparison\"", "1,234,567"};
+        "The generator was late", "id=\"comparison\"",
+        "id=\"findings\"", "asymmetric, breaks</h4>", ">seen</span>", "Refused: add; because of routed.",
+        ">works</span>",
+        "<summary>1 harmless finding of routed", "nobody routed.", "41, 42, 43 and 1 more", "</details>",
+        "id=\"reach\"", "title=\"routed to b: routed at routed\">✗ routed</td>", "translated, symmetric\">NAT</td>",
+        "1,234,567"};
     for (size_t i = 0; i < sizeof in_order / sizeof *in_order; i++) {
         body = strstr(body, in_order[i]);
         cr_assert(body, "missing, or not in this order: %s", in_order[i]);
@@ -175,6 +196,9 @@ Test(report, page_says_who_is_broken_by_what_and_what_mends_it)
     cr_assert(strstr(html, "width=device-width"));
     cr_assert(strstr(html, "prefers-color-scheme:dark"));
     cr_assert(strstr(html, "@media print"));
+    const char *cards = strstr(html, "id=\"findings\"");
+    cr_assert(strstr(html, "because of routed") > cards, "what the capture alone accuses is no conclusion");
+    cr_assert(strstr(html, "details::details-content{content-visibility:visible"), "folded parts are printed");
     free(html);
     char *svg = read_file("topology.svg");
     assert_balanced(svg);
@@ -333,4 +357,141 @@ Test(report, directory_that_cannot_be_made_is_an_error)
     cr_assert_lt(report_html(&d, 1, path, &e), 0);
     cr_assert(*e.what);
     json_decref(d.doc);
+}
+
+/* Configurations with one finding, or none, and one answer to whether a reaches b. */
+static json_t *small(const char *name, const char *finding, const char *reach)
+{
+    char text[2000];
+    snprintf(text, sizeof text,
+             "{\"schema\": \"fwdlab.analyze/1\", \"scenario\": {\"name\": \"%s\"}, \"flows\": {\"total\": 9, "
+             "\"model\": {\"symmetric\": 5, \"dropped\": 4}, \"observed\": {\"iface_asym\": 3}}, \"findings\": [%s], "
+             "\"reachability\": [{\"from\": \"a\", \"to\": \"c\", %s}, {\"from\": \"b\", \"to\": \"c\", %s}]}",
+             name, finding, reach, reach);
+    return parse(text);
+}
+
+#define MODEL "\"source\": \"model\", \"count\": 4, \"verdict\": "
+#define MENDED "\"cause\": {\"node\": \"n\", \"route\": {\"prefix\": \"p\"}}," \
+    "\"mend\": {\"node\": \"n\", \"change\": \"add\", " \
+    "\"route\": {\"prefix\": \"r\"}, \"refused\": \"no\"}"
+#define DIRECT "\"works\": true, \"translated\": false"
+#define NAT "\"works\": true, \"translated\": true"
+#define NONE "\"works\": false, \"reason\": \"no-host\", \"at\": \"net/x\""
+
+static const struct { const char *name, *finding, *reach, *state, *said; } states[] = {
+    {"first", "", DIRECT, "Sound", "None of 9 flows is at fault, by the model."},
+    {"nobody", "{" MODEL "\"dropped\", \"benign\": true}", DIRECT, "Sound", "None of 9 flows"},
+    {"seen", "{\"source\": \"observed\", \"count\": 3, \"verdict\": \"iface_asym\", \"benign\": false}", DIRECT,
+     "Sound", "None of 9 flows"},
+    {"bent", "{" MODEL "\"asym_benign\", \"benign\": true}", DIRECT, "Asymmetric", "4 work, asymmetrically."},
+    {"broken", "{" MODEL "\"dropped\", \"benign\": false}", DIRECT, "Faults", "4 of 9 flows do not work"},
+    {"both", "{" MODEL "\"asym_benign\", \"benign\": true, " MENDED "}, {"
+     MODEL "\"asym_breaks\", \"benign\": false, " MENDED
+     "}", DIRECT, "Faults", "- **Mend:** Refused: add r on n; no.\n- **Asymmetric:** 4 flows: asymmetric, harmless.\n"
+     "- **Cause:** As above.\n- **Mend:** As above.\n"},
+    {"less", "", NONE, "Reaches less",
+     "Unlike in first, a and b cannot reach c by its own address (no-host at net/x)."},
+    {"nat", "", NAT, "Sound", "Unlike in first, a and b reach c only through NAT (translated)."},
+};
+#define STATES (sizeof states / sizeof *states)
+
+/* The line of a text that begins with `start`. */
+static const char *line_of(const char *text, const char *start)
+{
+    static char line[400];
+    const char *at = text;
+    size_t n = strlen(start);
+    while (at && strncmp(at, start, n))
+        at = (at = strchr(at, '\n')) ? at + 1 : NULL;
+    cr_assert(at, "no line begins with %s in\n%s", start, text);
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
+    return line;
+}
+
+Test(report, states_come_from_findings_and_reach)
+{
+    struct report_document docs[STATES];
+    char *text = NULL, start[64];
+    size_t size;
+    setenv("PATH", "/nonexistent", 1);
+    for (size_t i = 0; i < STATES; i++)
+        docs[i] = (struct report_document){"d.json", small(states[i].name, states[i].finding, states[i].reach)};
+    cr_assert_eq(report_html(docs, STATES, dir, NULL), 0);
+    char *md = read_file("summary.md"), *html = read_file("report.html");
+    assert_balanced(html);
+    FILE *f = open_memstream(&text, &size);
+    report_comparison_text(docs, STATES, f);
+    fclose(f);
+    for (size_t i = 0; i < STATES; i++) {
+        snprintf(start, sizeof start, "## %s: %s", states[i].name, states[i].state);
+        cr_assert(strstr(strstr(md, line_of(md, start)), states[i].said), "%s\n%s", states[i].name, md);
+        line_of(text, start + 3);
+        snprintf(start, sizeof start, "%s  ", states[i].name); /* in the table */
+        cr_assert(strstr(line_of(text, start), states[i].state), "%s", text);
+        json_decref(docs[i].doc);
+    }
+    cr_assert(strstr(md, "# Forwarding report: 8 configurations, compared with first\n"));
+    cr_assert(strstr(md, "| Configuration | symmetric | dropped |"), "configurations are rows");
+    cr_assert(strstr(html, "<td class=\"n bad\">4</td>"), "a fault is marked");
+    cr_assert_null(strstr(md, "other interface: "), "what was only seen is no conclusion");
+    cr_assert(strstr(html, "<details open><summary>first, nobody, seen, bent, broken, both</summary>"));
+    cr_assert(strstr(html, "<td class=\"bad\" title=\"a to c: no-host at net/x\">✗ no-host</td>"));
+    cr_assert(strstr(html, ">NAT</td>"));
+    free(text);
+    free(html);
+    free(md);
+}
+
+Test(report, a_capture_without_a_scenario_is_not_judged)
+{
+    char *text = NULL;
+    size_t size;
+    json_t *doc = parse("{\"schema\": \"fwdlab.analyze/1\", \"flows\": {\"total\": 5, "
+                        "\"observed\": {\"symmetric\": 3}}, "
+                        "\"findings\": [{\"source\": \"observed\", \"verdict\": \"reverse_elsewhere\", \"count\": 2, "
+                        "\"benign\": false, \"text\": \"it acknowledges what nobody saw\"}]}");
+    FILE *f = open_memstream(&text, &size);
+    report_analyze_text(doc, f);
+    fclose(f);
+    cr_assert(strstr(text, ": Capture only\n"), "%s", text);
+    cr_assert(strstr(text, "  Seen        2 flows: it acknowledges what nobody saw."), "%s", text);
+    free(text);
+    json_decref(doc);
+}
+
+/* No two tics are nearer than a label is wide, whatever the figures are. */
+Test(report, tics_never_collide)
+{
+    static const double highs[] = {1.0003, 1.0712, 1.37, 2.4, 17, 123456};
+    for (size_t i = 0; i < sizeof highs / sizeof *highs; i++) {
+        json_t *doc = document(replay_text, "routed");
+        json_t *interval = json_object_get(json_array_get(json_object_get(doc, "comparison"), 0), "interval");
+        json_array_set_new(interval, 1, json_real(highs[i]));
+        json_array_set_new(interval, 0, json_real(1));
+        struct report_document d = {"d.json", doc};
+        cr_assert_eq(report_html(&d, 1, dir, NULL), 0);
+        char *html = read_file("report.html");
+        bool none = strstr(html, "gnuplot cannot be started");
+        free(html);
+        json_decref(doc);
+        if (none) /* it is optional, see above */
+            return;
+        char *svg = read_file("cost-ratio.svg");
+        double before = -1e9;
+        unsigned tics = 0;
+        for (const char *p = svg; (p = strstr(p, "<g transform=\"translate(")); p++) {
+            double x = strtod(p + strlen("<g transform=\"translate("), NULL);
+            const char *label = strstr(p, "<text>"), *small = strstr(p, "font-size=\"13.00\"");
+            if (!small || !label || small > label) /* tics alone are of this size */
+                continue;
+            label += strlen("<text>");
+            double width = 7.5 * (double)strcspn(label, "<");
+            cr_assert_gt(x - before, width, "%g after %g in %s", x, before, svg);
+            before = x;
+            tics++;
+        }
+        cr_assert_geq(tics, 2);
+        free(svg);
+    }
 }

@@ -59,8 +59,8 @@ Test(text, findings_come_before_the_tables)
     fclose(f);
     assert_fits(text);
     static const char *const in_order[] = {
-        "routed: Faults\n", "3 of 9 flows do not work", "Fault", "Flows: 3 by the model", "Cause",
-        "On routed the route 10.0.0.0/8 wins.", "Mend", "columns. Proved on the", "3 of 12 packets",
+        "routed: Faults\n", "3 of 9 flows do not work", "Fault", "3 flows: routed.", "Cause",
+        "On routed the route 10.0.0.0/8 wins.", "Mend", "Proved on the whole trace: a long", "3 of 12 packets",
         "Packets at the node", "no way back", "no-route", "sessions at once, peak"};
     const char *at = text;
     for (size_t i = 0; i < sizeof in_order / sizeof *in_order; i++) {

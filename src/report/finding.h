@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Findings: what each one means for its configuration, which of them are one and the same, and sentences for them. */
+#ifndef FWDLAB_REPORT_FINDING_H
+#define FWDLAB_REPORT_FINDING_H
+
+#include "table.h"
+#include "view.h"
+
+enum finding_kind {
+    FINDING_FAULT,     /* the model (or NAT between two capture points) says that it does not work */
+    FINDING_SEEN,      /* the capture alone accuses somebody; no fault where a model has judged the flow */
+    FINDING_ASYMMETRY, /* works, by the model, but there and back differ */
+    FINDING_HARMLESS,
+};
+enum finding_kind finding_kind(const json_t *finding);
+
+/* Flows of the findings of this kind, source and verdict; NULL: any. */
+long long findings_count(const json_t *analyze, enum finding_kind kind, const char *source, const char *verdict);
+
+/* Findings of one kind with one cause and one mend, told once. */
+struct fault {
+    const json_t *finding; /* the first of them */
+    enum finding_kind kind;
+    long long count;
+};
+struct faults {
+    struct fault *v;
+    size_t n, cap;
+};
+/* All but the harmless, by kind, then the largest first. vec_free() */
+void faults_collect(const json_t *analyze, struct faults *out);
+bool same_cause(const json_t *a, const json_t *b);
+
+/* The parts of a finding as sentences; "" when there is nothing to say. */
+const char *finding_what(struct arena *a, const json_t *finding);
+const char *finding_cause(struct arena *a, const json_t *finding);
+const char *finding_mend(struct arena *a, const json_t *finding);
+/* "26 flows such as guest1 -> nat-machine (tcp 10.0.2.2:53206 -> 10.0.0.10:80)", named by the topology. */
+const char *finding_flows(struct arena *a, const json_t *analyze, const json_t *finding, long long count);
+/* The first `limit` frames. */
+const char *finding_frames(struct arena *a, const json_t *finding, size_t limit);
+/* "proved", "refused", "not proved" or "" without a mend; and how good that is. */
+const char *mend_state(const json_t *finding, enum tone *tone);
+
+/* With a full stop, unless it has an end of its own. */
+const char *sentence(struct arena *a, const char *text);
+
+#endif
