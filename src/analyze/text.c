@@ -73,8 +73,8 @@ static void model_text(const struct analysis *a, const struct finding *g, char *
         snprintf(buf, size, "The packet arrives, but its answer to %s ends at %s by %s%s", far_text(g, j, far), n->name,
                  route, lost);
     else
-        snprintf(buf, size, "The answer to %s leaves the way it came at %s: the packet came by %s, the answer takes %s%s%s",
-                 far_text(g, j, far), n->name, n->ports[j->mend_port].name, route, lost,
+        snprintf(buf, size, "At %s the answer to %s takes another way back: the packet came by %s, the answer goes by %s%s%s", n->name,
+                 far_text(g, j, far), n->ports[j->mend_port].name, route, lost,
                  g->benign ? "; it works as long as nothing stateful stands on one of the two ways only" : "");
 }
 

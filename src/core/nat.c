@@ -89,6 +89,8 @@ struct nat *nat_create(const struct nat_config *config) {
     }
     if (c->n_port_maps)
         memcpy(maps, config->port_maps, c->n_port_maps * sizeof *maps);
+    nat_records_clear(n);
+    add_port_maps(n);
     nat_reset(n);
     return n;
 }
@@ -105,11 +107,9 @@ void nat_destroy(struct nat *n) {
 }
 
 void nat_reset(struct nat *n) {
-    nat_records_clear(n);
+    nat_sessions_free(n);
     memset(n->fragments, 0, sizeof n->fragments);
-    memset(n->port_users, 0, ((size_t)n->config.n_addresses * 3 << 16) * sizeof *n->port_users);
     n->hand = n->now = 0;
-    add_port_maps(n);
     n->stats = (struct nat_stats){
         .ports_available = (uint32_t)n->config.n_addresses * (n->config.port_max - n->config.port_min + 1u)};
 }

@@ -130,7 +130,8 @@ bool nat_is_outside(const struct nat *n, be32 addr);
 
 /* nat_session.c: records, their index and their timers. */
 int nat_records_init(struct nat *n);
-void nat_records_clear(struct nat *n);
+void nat_records_clear(struct nat *n); /* of a new NAT: makes the lists */
+void nat_sessions_free(struct nat *n); /* all of them, and their mappings; port maps stay */
 /* Is there room for a session? Frees idle ones when there is none. */
 bool nat_session_room(struct nat *n, uint64_t now);
 /* Frees all that are idle: what is left in the index is live. */

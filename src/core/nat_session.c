@@ -119,6 +119,12 @@ static void session_free(struct nat *n, uint32_t i) {
     }
 }
 
+void nat_sessions_free(struct nat *n) {
+    for (uint32_t i = 0; i < n->n_records && n->stats.live; i++)
+        if (n->records[i].kind == NAT_SESSION)
+            session_free(n, i);
+}
+
 /* A mapping lives while one of its sessions does. Idle ones that stand before the first live one are freed. */
 static bool mapping_live(struct nat *n, uint32_t m, uint64_t now) {
     const struct nat_record *r = &n->records[m];

@@ -69,7 +69,7 @@ struct nat_config {
 /* One direction's view of a session. */
 struct nat_tuple {
     be32 src, dst;
-    be16 sport, dport; /* ICMP queries: identifier and 0 */
+    be16 sport, dport; /* ICMP queries: identifier and 0; their answers: 0 and identifier */
 };
 
 struct nat_session {
