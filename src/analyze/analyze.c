@@ -64,7 +64,7 @@ static void flow_arrived(struct analysis *a, uint32_t i, const struct packet *co
     bool reply;
     struct flow_key key = arrived_key(a, p, core, &reply);
     bool answer = p->after != INJECT_NONE && a->flow_of[p->after] != FLOW_NONE; /* so says the capture's own NAT */
-    uint32_t f = answer ? a->flow_of[p->after] : flow_get(a, &key, inject_time(a->in, i), &way);
+    uint32_t f = answer ? a->flow_of[p->after] : flow_get(a, &key, tcp_answers(p), inject_time(a->in, i), &way);
     if (answer)
         way = !a->way_of[p->after];
     else if (reply)
@@ -107,7 +107,7 @@ static void see_packet(struct analysis *a, uint32_t i) {
         struct flow_key key = p->key;
         unsigned way;
         name_icmp(p, &key);
-        uint32_t f = flow_get(a, &key, inject_time(a->in, i), &way);
+        uint32_t f = flow_get(a, &key, tcp_answers(p), inject_time(a->in, i), &way);
         flow_see(a, i, f, way);
     }
 }

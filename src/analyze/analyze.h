@@ -32,6 +32,7 @@ struct flow {
     struct direction way[2]; /* from the initiator, to the initiator */
     uint64_t first, last;    /* ns since the first packet of the trace */
     uint64_t syn_time;
+    uint32_t syn_seq;        /* of the SYN at syn_time */
     uint8_t handshake;
     uint8_t observed;        /* enum observed */
     bool drift;
@@ -83,7 +84,8 @@ struct analysis {
 
 /* flows.c */
 uint32_t flow_find(struct analysis *a, const struct flow_key *key, unsigned *way); /* FLOW_NONE */
-uint32_t flow_get(struct analysis *a, const struct flow_key *key, uint64_t now, unsigned *way); /* made when new */
+/* Made when new; `answer`: a packet of this key cannot be its initiator's, so a new flow is named the other way round. */
+uint32_t flow_get(struct analysis *a, const struct flow_key *key, bool answer, uint64_t now, unsigned *way);
 void flow_see(struct analysis *a, uint32_t packet, uint32_t flow, unsigned way);
 void flow_left(struct analysis *a, uint32_t copy, uint32_t flow, unsigned way);
 /* observed.c */
@@ -101,6 +103,7 @@ const char *finding_text(const struct analysis *a, const struct finding *g, char
 const char *mend_text(const struct analysis *a, const struct finding *g, char *buf, size_t size);
 const char *ports_text(const struct analysis *a, uint64_t ports, char *buf, size_t size); /* names of a set of ports */
 /* tcp.c */
+bool tcp_answers(const struct inject_packet *p); /* SYN and ACK: not its initiator's */
 void tcp_see(struct analysis *a, uint32_t packet, struct flow *f, unsigned way);
 
 #endif

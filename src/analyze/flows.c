@@ -69,7 +69,7 @@ uint32_t flow_find(struct analysis *a, const struct flow_key *key, unsigned *way
     return FLOW_NONE;
 }
 
-uint32_t flow_get(struct analysis *a, const struct flow_key *key, uint64_t now, unsigned *way) {
+uint32_t flow_get(struct analysis *a, const struct flow_key *key, bool answer, uint64_t now, unsigned *way) {
     uint32_t i = flow_find(a, key, way);
     if (i != FLOW_NONE)
         return i;
@@ -78,9 +78,9 @@ uint32_t flow_get(struct analysis *a, const struct flow_key *key, uint64_t now, 
     struct flow_key k = table_key(key);
     uint32_t *head = &a->heads[hash_key(&k) & a->mask];
     i = (uint32_t)a->flows.n;
-    vec_push(&a->flows, (struct flow){.key = *key, .first = now, .last = now, .finding = FLOW_NONE, .next = *head});
+    vec_push(&a->flows, (struct flow){.key = answer ? reverse_key(key) : *key, .first = now, .last = now, .finding = FLOW_NONE, .next = *head});
     *head = i;
-    *way = 0;
+    *way = answer;
     return i;
 }
 

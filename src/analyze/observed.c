@@ -35,8 +35,13 @@ static bool answerable(const struct flow *f) {
            (f->key.proto == PROTO_TCP || f->key.proto == PROTO_UDP || f->key.proto == PROTO_ICMP);
 }
 
+/* Routers that share an address: VRRP (RFC 5798, 7.3), HSRP. They send from their own MAC, or from the shared one. */
+static bool is_virtual(const struct mac *m) {
+    return !memcmp(m, "\0\0\x5e\0", 4) || !memcmp(m, "\0\0\x0c\x07\xac", 5) || !memcmp(m, "\0\0\x0c\x9f", 4);
+}
+
 static bool same_mac(bool has_a, const struct mac *a, bool has_b, const struct mac *b) {
-    return !has_a || !has_b || !memcmp(a, b, sizeof *a);
+    return !has_a || !has_b || is_virtual(a) || is_virtual(b) || !memcmp(a, b, sizeof *a);
 }
 
 static enum observed two_way(const struct flow *f) {

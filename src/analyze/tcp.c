@@ -12,10 +12,13 @@ static uint32_t get32(const uint8_t *p) {
     return ntohl(v);
 }
 
-static void see_handshake(struct analysis *a, struct flow *f, unsigned way, uint8_t flags, uint64_t now) {
-    if (way == 0 && (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && !(f->handshake & TCP_SEEN_SYN)) {
-        f->handshake |= TCP_SEEN_SYN;
+static void see_handshake(struct analysis *a, struct flow *f, unsigned way, uint8_t flags, uint32_t seq, uint64_t now) {
+    bool syn = way == 0 && (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+    if (syn && (!(f->handshake & TCP_SEEN_SYN) || f->syn_seq != seq)) { /* another number: the ports are used again */
+        f->handshake = TCP_SEEN_SYN;
         f->syn_time = now;
+        f->syn_seq = seq;
+        f->way[0].seq_valid = f->way[1].seq_valid = false;
     } else if (way == 1 && (flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK) && f->handshake == TCP_SEEN_SYN) {
         f->handshake |= TCP_SEEN_SYN_ACK;
     } else if (way == 0 && (flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_ACK &&
@@ -24,6 +27,12 @@ static void see_handshake(struct analysis *a, struct flow *f, unsigned way, uint
         a->handshakes++;
         vec_push(&a->rtt_ns, (double)(now - f->syn_time));
     }
+}
+
+bool tcp_answers(const struct inject_packet *p) {
+    if (p->key.proto != PROTO_TCP || p->flags & PACKET_FRAG_LATER || p->raw->len < p->l4 + 14u)
+        return false;
+    return (p->raw->data[p->l4 + 13] & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
 }
 
 void tcp_see(struct analysis *a, uint32_t packet, struct flow *f, unsigned way) {
@@ -37,7 +46,7 @@ void tcp_see(struct analysis *a, uint32_t packet, struct flow *f, unsigned way) 
     uint32_t seq = get32(tcp + 4), len = (total > header ? total - header : 0) + !!(flags & TCP_SYN) + !!(flags & TCP_FIN);
     uint64_t now = inject_time(a->in, packet);
     struct direction *d = &f->way[way];
-    see_handshake(a, f, way, flags, now);
+    see_handshake(a, f, way, flags, seq, now);
     if (flags & TCP_ACK && !(flags & TCP_RST)) {
         uint32_t ack = get32(tcp + 8);
         d->acked |= !(flags & TCP_SYN) && (f->handshake & TCP_SEEN_SYN || (d->ack_valid && ack != d->first_ack));

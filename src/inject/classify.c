@@ -118,15 +118,21 @@ int classify(struct inject *in, const struct control *c, uint32_t node, struct e
                                                 .partner = INJECT_NONE, .answer = INJECT_NONE, .after = INJECT_NONE};
     qsort(in->packets, in->n, sizeof *in->packets, by_time);
     in->epoch_ns = in->n ? in->packets[0].raw->time_ns : 0;
+    bool any = false;
     for (uint32_t i = 0; i < in->n; i++) {
         struct inject_packet *p = &in->packets[i];
         uint16_t linktype = t->interfaces[p->raw->interface].linktype;
         bool readable = linktype == LINKTYPE_ETHERNET || linktype == LINKTYPE_RAW || linktype == LINKTYPE_IPV4;
+        any |= readable;
         if (p->port == PORT_NONE || !readable)
             p->kind = INJECT_ELSEWHERE;
         else
             classify_one(in, p, c ? &c->nodes[node].node.ports[p->port] : NULL, linktype);
     }
     free(port);
-    return 0;
+    if (in->n && !any) {
+        code = err_set(e, -EPROTONOSUPPORT, "packets of link type %u only", t->interfaces[0].linktype);
+        err_hint(e, "Ethernet (1), raw IP (101) and IPv4 (228) are read");
+    }
+    return code;
 }
