@@ -178,6 +178,7 @@ static int run(int argc, char **argv) {
         return EXIT_BAD_INPUT;
     unsigned n = (unsigned)(argc - optind), loaded = 0;
     struct subject *s = calloc(n, sizeof *s);
+    r.dpdk.hugepages_mb = 256 + n * 160; /* an empty DIR24-8 is 67 MB; packets; room for longer prefixes */
     int code = dpdk_start(&r.dpdk, &e);
     while (!code && loaded < n) {
         code = load(&s[loaded], &r, argv[optind + (int)loaded], &e);

@@ -131,7 +131,7 @@ int dpdk_start(const struct dpdk_options *o, struct err *e) {
     if ((rc = check_cpu(o->main_cpu, e)) || (rc = check_memory(wanted, e)))
         return rc;
     snprintf(lcores, sizeof lcores, "0@%u", o->main_cpu);
-    if (!o->no_huge && free_hugepages() >= wanted) {
+    if (!o->no_huge && free_hugepages() >= (o->hugepages_mb ? o->hugepages_mb : wanted)) {
         argv[argc++] = "--in-memory";
     } else {
         snprintf(hugepages, sizeof hugepages, "none: ordinary pages (lookups in big tables cost more TLB misses)");

@@ -9,6 +9,7 @@
 
 struct dpdk_options {
     unsigned memory_mb;     /* without hugepages: how much may be taken; 0: 2048. Untouched memory costs nothing */
+    unsigned hugepages_mb;  /* hugepages are used when at least so much is free; 0: memory_mb */
     bool no_huge;           /* do not even try hugepages */
     unsigned main_cpu;      /* the main lcore runs here */
 };

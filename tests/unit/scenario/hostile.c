@@ -3,6 +3,7 @@
 #include "helper.h"
 #include <fwdlab/base/file.h>
 #include <fwdlab/base/random.h>
+#include <ftw.h>
 #include <unistd.h>
 
 /* Loads and holds what always holds: no scenario means an error was complained about, and every complaint has a place.
@@ -148,4 +149,30 @@ Test(hostile, bases_in_a_circle) {
     unlink(a);
     unlink(b);
     rmdir(dir);
+}
+
+static unsigned files;
+
+static int load_capture(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+    (void)st;
+    (void)ftw;
+    if (type != FTW_F)
+        return 0;
+    struct complaints c = {0};
+    cr_expect_null(scenario_load(path, &c), "%s is no scenario", path);
+    cr_expect(c.errors > 0 && c.list.v[0].at.line > 0 && *c.list.v[0].what, "%s: no line named", path);
+    complaints_fini(&c);
+    files++;
+    return 0;
+}
+
+/* Files that are anything but YAML: somebody mistook a capture for a scenario. */
+Test(hostile, malformed_captures, .timeout = 100) {
+    char path[1024];
+    const char *shared = getenv("FWDLAB_SHARED");
+    snprintf(path, sizeof path, "%s/data/malformed", shared ? shared : "../shared");
+    if (access(path, R_OK))
+        cr_skip_test("there is no %s: set FWDLAB_SHARED to the folder with data/malformed", path);
+    cr_assert_eq(nftw(path, load_capture, 16, FTW_PHYS), 0);
+    cr_expect_gt(files, 200, "%u files", files);
 }
