@@ -16,7 +16,8 @@ static void name_icmp(const struct inject_packet *p, struct flow_key *key) {
         key->dport = htons(p->raw->data[p->l4]);
 }
 
-/* The key of an arrived packet's flow: as its session began, if it has one, else as it came in. reply: against that key. */
+/* The key of an arrived packet's flow: as its session began, if it has one, else as it
+ * came in. reply: against that key. */
 static struct flow_key arrived_key(const struct analysis *a, const struct inject_packet *p, const struct packet *core,
                                    bool *reply) {
     struct flow_key key = p->key;
@@ -39,7 +40,8 @@ static void count_forwarded(struct analysis *a, uint32_t flow, unsigned way, con
         a->flows.v[flow].way[way].forwarded++;
 }
 
-/* An ICMP error belongs to the flow that it is about, and is no packet of it: it goes against the one that it quotes. */
+/* An ICMP error belongs to the flow that it is about, and is no packet of it: it goes
+ * against the one that it quotes. */
 static void see_error(struct analysis *a, const struct inject_packet *p, const struct packet *core) {
     if (p->after == INJECT_NONE || a->flow_of[p->after] == FLOW_NONE)
         return;
@@ -64,7 +66,8 @@ static void flow_arrived(struct analysis *a, uint32_t i, const struct packet *co
     bool reply;
     struct flow_key key = arrived_key(a, p, core, &reply);
     bool answer = p->after != INJECT_NONE && a->flow_of[p->after] != FLOW_NONE; /* so says the capture's own NAT */
-    uint32_t f = answer ? a->flow_of[p->after] : flow_get(a, &key, tcp_answers(p), inject_time(a->in, i), &way);
+    uint32_t f =
+        answer ? a->flow_of[p->after] : flow_get(a, &key, !reply && tcp_answers(p), inject_time(a->in, i), &way);
     if (answer)
         way = !a->way_of[p->after];
     else if (reply)
@@ -86,8 +89,11 @@ static void run_core(struct analysis *a, uint32_t i, struct packet *p, uint8_t *
         a->answers_unmatched++;
     forward(node, &p, 1, inject_clock(a->in, i));
     struct inject_verdict *v = &a->verdicts[a->n_verdicts++];
-    *v = (struct inject_verdict){.frame = a->in->packets[i].raw->frame, .verdict = p->verdict, .reason = p->reason,
-                                 .in_port = p->in_port, .out_port = p->verdict == VERDICT_FORWARD ? p->out_port : PORT_NONE};
+    *v = (struct inject_verdict){.frame = a->in->packets[i].raw->frame,
+                                 .verdict = p->verdict,
+                                 .reason = p->reason,
+                                 .in_port = p->in_port,
+                                 .out_port = p->verdict == VERDICT_FORWARD ? p->out_port : PORT_NONE};
     packet_key(p, &v->key);
 }
 

@@ -84,7 +84,8 @@ struct analysis {
 
 /* flows.c */
 uint32_t flow_find(struct analysis *a, const struct flow_key *key, unsigned *way); /* FLOW_NONE */
-/* Made when new; `answer`: a packet of this key cannot be its initiator's, so a new flow is named the other way round. */
+/* Made when new; `answer`: a packet of this key cannot be its initiator's, so a new flow
+ * is named the other way round. */
 uint32_t flow_get(struct analysis *a, const struct flow_key *key, bool answer, uint64_t now, unsigned *way);
 void flow_see(struct analysis *a, uint32_t packet, uint32_t flow, unsigned way);
 void flow_left(struct analysis *a, uint32_t copy, uint32_t flow, unsigned way);

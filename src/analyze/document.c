@@ -4,14 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fwdlab/measure/stats.h>
+#include <fwdlab/result/document.h>
 #include "analyze.h"
 #include "document.h"
 
 #define FINDING_FRAMES 20
-
-static void set_count(json_t *o, const char *key, uint64_t n) {
-    json_object_set_new(o, key, json_integer((json_int_t)n));
-}
 
 /* { total, <reason>: n, ... }: the reasons that occurred, of one class or of all. */
 static json_t *reasons(const uint64_t *counts, enum drop_class class) {
@@ -22,9 +19,9 @@ static json_t *reasons(const uint64_t *counts, enum drop_class class) {
         if (!counts[r] || (class != DROP_CLASS_NONE && drop_class(r) != class))
             continue;
         total += counts[r];
-        set_count(o, drop_name(r), counts[r]);
+        document_count(o, drop_name(r), counts[r]);
     }
-    set_count(o, "total", total);
+    document_count(o, "total", total);
     return o;
 }
 
@@ -34,23 +31,23 @@ static json_t *packets(const struct analysis *a) {
     uint64_t dropped = 0;
     for (unsigned r = 1; r < DROP_COUNT; r++)
         dropped += a->drops[r];
-    set_count(o, "read", in->n);
-    set_count(o, "injected", a->delivered + a->forwarded + dropped);
-    set_count(o, "delivered", a->delivered);
-    set_count(o, "forwarded", a->forwarded);
+    document_count(o, "read", in->n);
+    document_count(o, "injected", a->delivered + a->forwarded + dropped);
+    document_count(o, "delivered", a->delivered);
+    document_count(o, "forwarded", a->forwarded);
     json_object_set_new(o, "dropped", reasons(a->drops, DROP_CLASS_NONE));
-    set_count(o, "copies", in->copies + in->own);
-    set_count(o, "own", in->own);
-    set_count(o, "malformed", in->malformed);
+    document_count(o, "copies", in->copies + in->own);
+    document_count(o, "own", in->own);
+    document_count(o, "malformed", in->malformed);
     json_t *ignored = reasons(in->by_reason, DROP_CLASS_IGNORED);
     if (in->elsewhere)
-        set_count(ignored, "elsewhere", in->elsewhere);
+        document_count(ignored, "elsewhere", in->elsewhere);
     if (!a->node)
-        set_count(ignored, "no-scenario", in->arrived);
-    set_count(ignored, "total", in->ignored + in->elsewhere + (a->node ? 0 : in->arrived));
+        document_count(ignored, "no-scenario", in->arrived);
+    document_count(ignored, "total", in->ignored + in->elsewhere + (a->node ? 0 : in->arrived));
     json_object_set_new(o, "ignored", ignored);
     json_object_set_new(o, "dropped_elsewhere", reasons(a->elsewhere, DROP_CLASS_NONE));
-    set_count(o, "answers_unmatched", a->answers_unmatched);
+    document_count(o, "answers_unmatched", a->answers_unmatched);
     return o;
 }
 
@@ -62,38 +59,39 @@ static json_t *flows(const struct analysis *a) {
         drift += a->flows.v[i].drift;
     }
     json_t *o = json_object(), *m = json_object(), *s = json_object(), *n = json_object();
-    set_count(o, "total", a->flows.n);
+    document_count(o, "total", a->flows.n);
     for (int v = 0; v < MODEL_COUNT; v++)
-        set_count(m, model_verdict_name(v), model[v]);
+        document_count(m, model_verdict_name(v), model[v]);
     for (int v = 0; v < OBSERVED_COUNT; v++)
-        set_count(s, observed_name(v), observed[v]);
+        document_count(s, observed_name(v), observed[v]);
     static const char *const nat[] = {"nat_bypass", "wrong_nat", "double_mapping", "nat_filtered"};
     for (size_t i = 0; i < sizeof nat / sizeof *nat; i++)
-        set_count(n, nat[i], 0); /* need a second capture point */
-    set_count(n, "port_exhausted", a->nat.refused_port);
+        document_count(n, nat[i], 0); /* need a second capture point */
+    document_count(n, "port_exhausted", a->nat.refused_port);
     json_object_set_new(o, "model", m);
     json_object_set_new(o, "observed", s);
     json_object_set_new(o, "nat", n);
-    set_count(o, "drift", drift);
+    document_count(o, "drift", drift);
     return o;
 }
 
-static json_t *ip_json(const uint8_t *bytes, uint8_t family) {
-    struct ip ip = {.family = family};
+static json_t *ip_json(struct ip ip) {
     char text[IP_TEXT];
-    memcpy(ip.v6, bytes, 16);
     return json_string(ip_format(&ip, text));
 }
 
 json_t *flow_json(const struct flow_key *k) {
-    const char *proto = k->proto == PROTO_TCP ? "tcp" : k->proto == PROTO_UDP ? "udp" : k->proto == PROTO_ICMP ? "icmp" : NULL;
+    const char *proto = k->proto == PROTO_TCP    ? "tcp"
+                        : k->proto == PROTO_UDP  ? "udp"
+                        : k->proto == PROTO_ICMP ? "icmp"
+                                                 : NULL;
     char number[8];
     snprintf(number, sizeof number, "%u", k->proto);
     json_t *o = json_object();
     json_object_set_new(o, "proto", json_string(proto ? proto : number));
-    json_object_set_new(o, "src", ip_json(k->src, k->family));
+    json_object_set_new(o, "src", ip_json(flow_key_src(k)));
     json_object_set_new(o, "sport", json_integer(ntohs(k->sport)));
-    json_object_set_new(o, "dst", ip_json(k->dst, k->family));
+    json_object_set_new(o, "dst", ip_json(flow_key_dst(k)));
     json_object_set_new(o, "dport", json_integer(ntohs(k->dport)));
     return o;
 }
@@ -144,14 +142,16 @@ static json_t *finding_json(const struct analysis *a, uint32_t index) {
     char text[700];
     json_t *o = json_object();
     json_object_set_new(o, "source", json_string(g->observed ? "observed" : "model"));
-    json_object_set_new(o, "verdict", json_string(g->observed ? observed_name(g->verdict) : model_verdict_name(g->verdict)));
-    set_count(o, "count", g->count);
+    json_object_set_new(o, "verdict",
+                        json_string(g->observed ? observed_name(g->verdict) : model_verdict_name(g->verdict)));
+    document_count(o, "count", g->count);
     json_object_set_new(o, "benign", json_boolean(g->benign));
     json_object_set_new(o, "text", json_string(finding_text(a, g, text, sizeof text)));
     json_object_set_new(o, "reason", j && j->reason ? json_string(drop_name(j->reason)) : json_null());
     json_object_set_new(o, "flow", flow_json(&a->flows.v[g->example].key));
     json_object_set_new(o, "frames", frames(a, g, index));
-    json_object_set_new(o, "probability", j && j->verdict == MODEL_ASYM_POSSIBLE ? json_real(j->probability) : json_null());
+    json_object_set_new(o, "probability",
+                        j && j->verdict == MODEL_ASYM_POSSIBLE ? json_real(j->probability) : json_null());
     if (j && j->cause_node != INDEX_NONE) {
         const struct control_node *n = &fabric_control(a->fabric)->nodes[j->cause_node];
         bool route = j->cause_route.prefix.addr.family != FAMILY_NONE;
@@ -188,11 +188,11 @@ static json_t *endpoint(be32 addr, be16 port) {
 
 static json_t *nat(const struct analysis *a) {
     json_t *o = json_object(), *pairs = json_array();
-    set_count(o, "sessions_peak", a->nat.peak);
-    set_count(o, "ports_peak", a->nat.ports_peak);
-    set_count(o, "ports_available", a->nat.ports_available);
-    set_count(o, "exhausted", a->nat.refused_port);
-    set_count(o, "created", a->nat.created);
+    document_count(o, "sessions_peak", a->nat.peak);
+    document_count(o, "ports_peak", a->nat.ports_peak);
+    document_count(o, "ports_available", a->nat.ports_available);
+    document_count(o, "exhausted", a->nat.refused_port);
+    document_count(o, "created", a->nat.created);
     for (uint32_t i = 0; i < a->flows.n; i++) {
         const struct flow *f = &a->flows.v[i];
         const struct nat_session *s = &f->session;
@@ -215,12 +215,13 @@ static json_t *tcp(const struct analysis *a) {
     json_t *o = json_object(), *rtt = json_object();
     static const struct { const char *name; double q; } at[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1}};
     for (size_t i = 0; i < sizeof at / sizeof *at; i++)
-        json_object_set_new(rtt, at[i].name, a->rtt_ns.n ? json_integer((json_int_t)stats_quantile(a->rtt_ns.v, a->rtt_ns.n, at[i].q))
-                                                         : json_null());
-    set_count(o, "handshakes", a->handshakes);
+        json_object_set_new(rtt, at[i].name,
+                            a->rtt_ns.n ? json_integer((json_int_t)stats_quantile(a->rtt_ns.v, a->rtt_ns.n, at[i].q))
+                                        : json_null());
+    document_count(o, "handshakes", a->handshakes);
     json_object_set_new(o, "rtt_ns", rtt);
-    set_count(o, "retransmissions", a->retransmissions);
-    set_count(o, "out_of_order", a->out_of_order);
+    document_count(o, "retransmissions", a->retransmissions);
+    document_count(o, "out_of_order", a->out_of_order);
     return o;
 }
 

@@ -78,7 +78,10 @@ uint32_t flow_get(struct analysis *a, const struct flow_key *key, bool answer, u
     struct flow_key k = table_key(key);
     uint32_t *head = &a->heads[hash_key(&k) & a->mask];
     i = (uint32_t)a->flows.n;
-    vec_push(&a->flows, (struct flow){.key = answer ? reverse_key(key) : *key, .first = now, .last = now, .finding = FLOW_NONE, .next = *head});
+    vec_push(
+        &a->flows,
+        (struct flow){
+            .key = answer ? reverse_key(key) : *key, .first = now, .last = now, .finding = FLOW_NONE, .next = *head});
     *head = i;
     *way = answer;
     return i;

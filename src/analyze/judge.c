@@ -7,7 +7,8 @@
 static bool contradict(const struct flow *f, const struct judgement *j) {
     switch ((enum observed)f->observed) {
     case OBSERVED_SYMMETRIC:
-        return j->verdict == MODEL_ASYM_BENIGN || j->verdict == MODEL_ASYM_BREAKS || j->verdict == MODEL_NO_RETURN_ROUTE;
+        return j->verdict == MODEL_ASYM_BENIGN || j->verdict == MODEL_ASYM_BREAKS ||
+               j->verdict == MODEL_NO_RETURN_ROUTE;
     case OBSERVED_IFACE_ASYM:
     case OBSERVED_NEXTHOP_ASYM:
         return j->verdict == MODEL_SYMMETRIC || j->verdict == MODEL_NO_RETURN_ROUTE;
@@ -36,8 +37,7 @@ static bool same_cause(const struct analysis *a, const struct finding *g, const 
 
 /* Nothing is broken: it works, it cannot be judged, or nobody is there to answer. */
 static bool flow_is_benign(const struct analysis *a, const struct flow_key *key, const struct judgement *j) {
-    struct ip dst = {.family = key->family};
-    memcpy(dst.v6, key->dst, 16);
+    struct ip dst = flow_key_dst(key);
     bool nobody = (j->reason == DROP_NO_HOST || j->reason == DROP_NO_NEIGHBOUR) &&
                   fabric_owner(a->fabric, &dst) == INDEX_NONE;
     return j->verdict == MODEL_ASYM_BENIGN || j->verdict == MODEL_UNMODELLED || (j->verdict == MODEL_DROPPED && nobody);

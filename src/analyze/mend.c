@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The change that mends a finding, proved on the whole trace: with it every flow of the finding is symmetric and no flow that
- * worked is lost. A change that would send flows into NAT which now pass untranslated is refused.
+ * The change that mends a finding, proved on the whole trace: with it every flow of the finding is symmetric and no
+ * flow that worked is lost. A change that would send flows into NAT which now pass untranslated is refused.
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,10 +12,8 @@
 #define PROBE_PORT 33434 /* of made-up flows towards the far end: no trace holds every flow that will ever come */
 
 static void flow_text(const struct flow_key *k, char *buf, size_t size) {
-    struct ip src = {.family = k->family}, dst = {.family = k->family};
+    struct ip src = flow_key_src(k), dst = flow_key_dst(k);
     char a[IP_TEXT], b[IP_TEXT];
-    memcpy(src.v6, k->src, 16);
-    memcpy(dst.v6, k->dst, 16);
     snprintf(buf, size, "%s → %s", ip_format(&src, a), ip_format(&dst, b));
 }
 
@@ -35,8 +33,7 @@ struct harm {
 
 /* What the mended node sends itself may be translated: its addresses are all its own. */
 static bool sent_by(const struct analysis *a, uint32_t node, const struct flow_key *key) {
-    struct ip src = {.family = key->family};
-    memcpy(src.v6, key->src, 16);
+    struct ip src = flow_key_src(key);
     return fabric_owner(a->fabric, &src) == node;
 }
 
@@ -55,7 +52,8 @@ static unsigned probes(const struct analysis *a, const struct judgement *j, stru
     for (uint32_t i = 0; i < s->nics.n && n < cap; i++) {
         if (s->nics.v[i].addr.family != FAMILY_IPV4 || ip_equal(&s->nics.v[i].addr, &j->far))
             continue;
-        out[n] = (struct flow_key){.family = FAMILY_IPV4, .proto = PROTO_TCP, .sport = htons(PROBE_PORT), .dport = htons(PROBE_PORT)};
+        out[n] = (struct flow_key){
+            .family = FAMILY_IPV4, .proto = PROTO_TCP, .sport = htons(PROBE_PORT), .dport = htons(PROBE_PORT)};
         memcpy(out[n].src, &s->nics.v[i].addr.v4, 4);
         memcpy(out[n].dst, &j->far.v4, 4);
         n++;
@@ -75,7 +73,8 @@ static void weigh(struct analysis *a, const struct change *c, const struct judge
         fabric_judge(a->fabric, &probe[i], &before[i], NULL, NULL);
     fabric_apply(a->fabric, c);
     for (uint32_t i = 0; i < a->flows.n; i++)
-        compare(a, c->node, h, &a->flows.v[i].key, &a->judgements[i], fabric_judge_cached(a->fabric, &a->flows.v[i].key));
+        compare(a, c->node, h, &a->flows.v[i].key, &a->judgements[i],
+                fabric_judge_cached(a->fabric, &a->flows.v[i].key));
     for (unsigned i = 0; i < n; i++) {
         struct judgement after;
         fabric_judge(a->fabric, &probe[i], &after, NULL, NULL);
@@ -83,7 +82,8 @@ static void weigh(struct analysis *a, const struct change *c, const struct judge
     }
 }
 
-/* Tries one change for a finding: true when it is the mend. The first one that mends at a price is kept with its refusal. */
+/* Tries one change for a finding: true when it is the mend. The first one that mends at a
+ * price is kept with its refusal. */
 static bool try_change(struct analysis *a, uint32_t finding, const struct change *c) {
     struct finding *g = &a->findings.v[finding];
     struct harm h = {0};

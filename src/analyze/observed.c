@@ -4,8 +4,9 @@
 #include "analyze.h"
 
 const char *observed_name(enum observed v) {
-    static const char *const name[OBSERVED_COUNT] = {"symmetric",  "iface_asym",      "nexthop_asym", "reverse_elsewhere",
-                                                     "unanswered", "one_way_capture", "unobservable"};
+    static const char *const name[OBSERVED_COUNT] = {"symmetric",         "iface_asym", "nexthop_asym",
+                                                     "reverse_elsewhere", "unanswered", "one_way_capture",
+                                                     "unobservable"};
     return name[v];
 }
 
@@ -114,8 +115,13 @@ void file_observed(struct analysis *a) {
         const struct flow *f = &a->flows.v[i];
         if (f->observed == OBSERVED_SYMMETRIC)
             continue;
-        struct finding g = {.observed = true, .verdict = f->observed, .example = i, .in = f->way[0].in, .out = f->way[0].out,
-                            .back = f->way[1].out, .errors = unanswered_but_errors(f),
+        struct finding g = {.observed = true,
+                            .verdict = f->observed,
+                            .example = i,
+                            .in = f->way[0].in,
+                            .out = f->way[0].out,
+                            .back = f->way[1].out,
+                            .errors = unanswered_but_errors(f),
                             .benign = f->observed != OBSERVED_REVERSE_ELSEWHERE};
         size_t k = 0;
         while (k < a->findings.n && !observed_like(f, &a->findings.v[k]))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who reaches whom by his own address: the model asked about every pair of machines, whether or not the trace has such a
- * flow. A capture at the host cannot show what never gets there.
+ * Who reaches whom by his own address: the model asked about every pair of machines, whether or not the trace has such
+ * a flow. A capture at the host cannot show what never gets there.
  */
 #include <string.h>
 #include "analyze.h"
@@ -18,7 +18,8 @@ json_t *reachability_json(struct fabric *f) {
             const struct scenario_machine *a = &s->machines.v[from], *b = &s->machines.v[to];
             if (from == to || !a->n_nics || !b->n_nics || a->router || b->router)
                 continue;
-            struct flow_key key = {.family = FAMILY_IPV4, .proto = PROTO_TCP, .sport = htons(40000), .dport = htons(80)};
+            struct flow_key key = {
+                .family = FAMILY_IPV4, .proto = PROTO_TCP, .sport = htons(40000), .dport = htons(80)};
             struct judgement j;
             memcpy(key.src, &s->nics.v[a->first_nic].addr.v4, 4);
             memcpy(key.dst, &s->nics.v[b->first_nic].addr.v4, 4);
@@ -26,8 +27,9 @@ json_t *reachability_json(struct fabric *f) {
             json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:b}", "from", a->name, "to", b->name, "verdict",
                                   model_verdict_name(j.verdict), "works", j.works, "translated", j.translated);
             json_object_set_new(o, "reason", j.works || !j.reason ? json_null() : json_string(drop_name(j.reason)));
-            json_object_set_new(o, "at", j.works || j.cause_node == INDEX_NONE ? json_null()
-                                                                               : json_string(c->nodes[j.cause_node].name));
+            json_object_set_new(o, "at",
+                                j.works || j.cause_node == INDEX_NONE ? json_null()
+                                                                      : json_string(c->nodes[j.cause_node].name));
             json_array_append_new(list, o);
         }
     return list;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* TCP of a flow: handshake and its round trip, retransmissions, segments out of order. Each packet is looked at once. */
+/* TCP of a flow: handshake and its round trip, retransmissions, segments out of order.
+ * Each packet is looked at once. */
 #include <string.h>
 #include <fwdlab/base/clock.h>
 #include "analyze.h"
@@ -43,7 +44,8 @@ void tcp_see(struct analysis *a, uint32_t packet, struct flow *f, unsigned way) 
     const uint8_t *tcp = p->raw->data + p->l4;
     uint8_t flags = tcp[13];
     uint32_t header = (unsigned)(p->l4 - p->l3) + (tcp[12] >> 4) * 4u, total = ntohs(ip->total_length);
-    uint32_t seq = get32(tcp + 4), len = (total > header ? total - header : 0) + !!(flags & TCP_SYN) + !!(flags & TCP_FIN);
+    uint32_t seq = get32(tcp + 4),
+             len = (total > header ? total - header : 0) + !!(flags & TCP_SYN) + !!(flags & TCP_FIN);
     uint64_t now = inject_time(a->in, packet);
     struct direction *d = &f->way[way];
     see_handshake(a, f, way, flags, seq, now);

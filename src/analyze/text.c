@@ -49,7 +49,8 @@ static void model_text(const struct analysis *a, const struct finding *g, char *
     const struct control *c = fabric_control(a->fabric);
     const struct judgement *j = &a->judgements[g->example];
     if (g->verdict == MODEL_UNMODELLED) {
-        snprintf(buf, size, "The scenario does not say who sends or receives this (broadcasts, multicast, unknown addresses)");
+        snprintf(buf, size,
+                 "The scenario does not say who sends or receives this (broadcasts, multicast, unknown addresses)");
         return;
     }
     const struct control_node *n = &c->nodes[j->cause_node];
@@ -73,8 +74,9 @@ static void model_text(const struct analysis *a, const struct finding *g, char *
         snprintf(buf, size, "The packet arrives, but its answer to %s ends at %s by %s%s", far_text(g, j, far), n->name,
                  route, lost);
     else
-        snprintf(buf, size, "At %s the answer to %s takes another way back: the packet came by %s, the answer goes by %s%s%s", n->name,
-                 far_text(g, j, far), n->ports[j->mend_port].name, route, lost,
+        snprintf(buf, size,
+                 "At %s the answer to %s takes another way back: the packet came by %s, the answer goes by %s%s%s",
+                 n->name, far_text(g, j, far), n->ports[j->mend_port].name, route, lost,
                  g->benign ? "; it works as long as nothing stateful stands on one of the two ways only" : "");
 }
 
@@ -123,7 +125,8 @@ const char *mend_text(const struct analysis *a, const struct finding *g, char *b
     if (m->kind == CHANGE_REPLACE)
         control_route_format(n, &m->old, old, sizeof old);
     if (m->kind == CHANGE_ASSOCIATE)
-        snprintf(buf, size, "associate the route table %s with %s", c->scenario->route_tables.v[m->table].name, n->name);
+        snprintf(buf, size, "associate the route table %s with %s", c->scenario->route_tables.v[m->table].name,
+                 n->name);
     else
         snprintf(buf, size, "%s %s%s%s on %s", change_kind_name(m->kind), m->kind == CHANGE_REPLACE ? old : route,
                  m->kind == CHANGE_REPLACE ? " by " : "", m->kind == CHANGE_REPLACE ? route : "", n->name);

@@ -27,8 +27,9 @@ json_t *hidden_routes_json(const struct control *c) {
         for (uint32_t r = 0; r < count; r++) {
             uint32_t by = route_hidden_by(n->node.routes, r);
             if (by != ROUTE_NONE && n->kind == CONTROL_MACHINE)
-                json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "node", n->name, "route", route_json(n, &routes[r]),
-                                                      "hidden_by", route_json(n, &routes[by])));
+                json_array_append_new(list,
+                                      json_pack("{s:s, s:o, s:o}", "node", n->name, "route", route_json(n, &routes[r]),
+                                                "hidden_by", route_json(n, &routes[by])));
         }
     }
     return list;

@@ -62,9 +62,11 @@ static bool unknown_word(const json_t *doc, const char *word) {
 }
 
 static int parse_options(int argc, char **argv, struct request *r) {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"output", required_argument, NULL, 'o'},
-        {"node", required_argument, NULL, 'n'}, {"no-scenario", no_argument, NULL, 'x'}, {"hash", no_argument, NULL, 'h'},
-        {"packets", required_argument, NULL, 'p'}, {"fail-on", required_argument, NULL, 'f'}, {0}};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},          {"output", required_argument, NULL, 'o'},
+        {"node", required_argument, NULL, 'n'},    {"no-scenario", no_argument, NULL, 'x'},
+        {"hash", no_argument, NULL, 'h'},          {"packets", required_argument, NULL, 'p'},
+        {"fail-on", required_argument, NULL, 'f'}, {0}};
     *r = (struct request){0};
     for (int c; (c = cli_option(argc, argv, options)) != -1;) {
         switch (c) {
@@ -175,7 +177,8 @@ static int run(int argc, char **argv) {
 
 const struct command command_analyze = {
     "analyze", "SCENARIO TRACE", "Every flow's way there and back, drops by reason, NAT, asymmetry with cause and mend",
-    "TRACE is pcap or pcapng, plain or compressed (gz, zst, lz4, xz), `-` for stdin; left out, it is the scenario's own.\n\n"
+    "TRACE is pcap or pcapng, plain or compressed (gz, zst, lz4, xz), `-` for stdin; left out, it is the scenario's "
+    "own.\n\n"
     "  --node NAME        the machine under test (default: as the scenario says)\n"
     "  --no-scenario      TRACE alone: what the capture can show by itself\n"
     "  --fail-on LIST     exit 1 if one occurs: asymmetry, drops, drift, or verdicts (asym_breaks, unanswered, ...)\n"

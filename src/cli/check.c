@@ -60,7 +60,8 @@ static int check_document(const char *path, const struct control *c, const struc
 }
 
 static int run(int argc, char **argv) {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"output", required_argument, NULL, 'o'}, {0}};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'}, {"output", required_argument, NULL, 'o'}, {0}};
     bool json = false;
     const char *out = NULL;
     for (int c; (c = cli_option(argc, argv, options)) != -1;) {
@@ -95,9 +96,10 @@ static int run(int argc, char **argv) {
 }
 
 const struct command command_check = {
-    "check", "SCENARIO", "Is the scenario sound? Prints the effective routes of every node", 
-    "Routes in use are listed with where they come from (connected, static, user, bgp, system); one that another hides\n"
-    "is marked with `-` and followed by what hides it, and why. Complaints name file and line and what would be right.\n\n"
+    "check", "SCENARIO", "Is the scenario sound? Prints the effective routes of every node",
+    "Routes in use are listed with where they come from (connected, static, user, bgp, system); one that another\n"
+    "hides is marked with `-` and followed by what hides it, and why. Complaints name file and line and what would\n"
+    "be right.\n\n"
     "  --json          one JSON document on stdout\n"
     "  -o FILE         the same into a file\n\n"
     "Exit status: 0 sound (perhaps with warnings), 2 not.\n",

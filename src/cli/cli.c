@@ -48,8 +48,9 @@ json_t *cli_complaints_json(const struct complaints *c) {
     json_t *list = json_array();
     for (size_t i = 0; i < c->list.n; i++) {
         const struct complaint *k = &c->list.v[i];
-        json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:s, s:s}", "file", k->at.file, "line", (int)k->at.line,
-                                              "severity", severity_name(k->severity), "what", k->what, "hint", k->hint));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:i, s:s, s:s, s:s}", "file", k->at.file, "line", (int)k->at.line,
+                                        "severity", severity_name(k->severity), "what", k->what, "hint", k->hint));
     }
     return list;
 }
@@ -74,7 +75,8 @@ static int pick_node(struct setup *s, const char *name, struct err *e) {
     s->node = name ? scenario_machine_find(s->scenario, name) : s->scenario->node;
     if (s->node != INDEX_NONE)
         return 0;
-    err_set(e, -ENOENT, name ? "no machine is called `%s`" : "the scenario does not say which machine is under test", name);
+    err_set(e, -ENOENT, name ? "no machine is called `%s`" : "the scenario does not say which machine is under test",
+            name);
     err_where(e, "%s", s->scenario->file);
     err_hint(e, "use --node NAME, or `node:` in the scenario");
     return -ENOENT;
@@ -133,9 +135,7 @@ int cli_packets_save(const char *path, const struct inject_verdict *v, size_t n,
     fputs("frame,verdict,reason,in,out,proto,src,sport,dst,dport\n", f);
     for (size_t i = 0; i < n; i++) {
         const struct flow_key *k = &v[i].key;
-        struct ip a = {.family = k->family}, b = {.family = k->family};
-        memcpy(a.v6, k->src, 16);
-        memcpy(b.v6, k->dst, 16);
+        struct ip a = flow_key_src(k), b = flow_key_dst(k);
         fprintf(f, "%llu,%s,%s,%s,%s,%u,%s,%u,%s,%u\n", (unsigned long long)v[i].frame, verdict[v[i].verdict],
                 v[i].verdict == VERDICT_DROP ? drop_name(v[i].reason) : "", port_name(node, v[i].in_port),
                 port_name(node, v[i].out_port), k->proto, ip_format(&a, src), ntohs(k->sport), ip_format(&b, dst),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the subcommands share: loading, complaining, exit codes. Only src/cli prints, exits and wires modules together. */
+/* What the subcommands share: loading, complaining, exit codes. Only src/cli prints, exits
+ * and wires modules together. */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 

@@ -24,7 +24,9 @@ static int endpoint(const struct scenario *s, const char *text, uint8_t *bytes, 
         snprintf(machine, sizeof machine, "%.*s", slash ? (int)(slash - text) : 127, text);
         uint32_t m = scenario_machine_find(s, machine), nic = INDEX_NONE;
         if (m != INDEX_NONE)
-            nic = slash ? scenario_nic_find(s, m, slash + 1) : s->machines.v[m].n_nics ? s->machines.v[m].first_nic : INDEX_NONE;
+            nic = slash                     ? scenario_nic_find(s, m, slash + 1)
+                  : s->machines.v[m].n_nics ? s->machines.v[m].first_nic
+                                            : INDEX_NONE;
         if (nic == INDEX_NONE) {
             err_set(e, -ENOENT, "`%s` is neither an address nor a machine of %s", text, s->file);
             err_hint(e, "name a machine, machine/NIC or an address");
@@ -53,10 +55,8 @@ static const struct route *route_of(const struct control_node *n, const struct h
 }
 
 static void key_text(const struct flow_key *k, char *buf, size_t size) {
-    struct ip a = {.family = k->family}, b = {.family = k->family};
+    struct ip a = flow_key_src(k), b = flow_key_dst(k);
     char src[IP_TEXT], dst[IP_TEXT];
-    memcpy(a.v6, k->src, 16);
-    memcpy(b.v6, k->dst, 16);
     if (k->proto == PROTO_ICMP)
         snprintf(buf, size, "%s → %s icmp type %u", ip_format(&a, src), ip_format(&b, dst), ntohs(k->dport));
     else
@@ -73,8 +73,9 @@ static void print_walk(const struct control *c, const char *title, const struct 
         if (r && r->kind == ROUTE_UNICAST)
             control_route_format(n, r, route, sizeof route);
         key_text(&h->key, key, sizeof key);
-        printf("  %u. %-26s %-9s %s%s%s   %s\n", i + 1, n->name, action(h), h->in == PORT_NONE ? "" : n->ports[h->in].name,
-               h->in != PORT_NONE && h->out != PORT_NONE ? " → " : "", h->out == PORT_NONE ? "" : n->ports[h->out].name, key);
+        printf("  %u. %-26s %-9s %s%s%s   %s\n", i + 1, n->name, action(h),
+               h->in == PORT_NONE ? "" : n->ports[h->in].name, h->in != PORT_NONE && h->out != PORT_NONE ? " → " : "",
+               h->out == PORT_NONE ? "" : n->ports[h->out].name, key);
         if (*route && h->verdict != VERDICT_DELIVER)
             printf("       by %s\n", route);
         if (h->verdict == VERDICT_DROP)
@@ -150,10 +151,13 @@ static int parse_port(const char *text, be16 *out) {
 }
 
 static int parse_options(int argc, char **argv, struct question *q) {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"output", required_argument, NULL, 'o'},
-        {"from", required_argument, NULL, 'f'}, {"to", required_argument, NULL, 't'}, {"proto", required_argument, NULL, 'p'},
-        {"sport", required_argument, NULL, 's'}, {"dport", required_argument, NULL, 'd'}, {0}};
-    *q = (struct question){.flow = {.family = FAMILY_IPV4, .proto = PROTO_TCP, .sport = htons(40000), .dport = htons(80)}};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},        {"output", required_argument, NULL, 'o'},
+        {"from", required_argument, NULL, 'f'},  {"to", required_argument, NULL, 't'},
+        {"proto", required_argument, NULL, 'p'}, {"sport", required_argument, NULL, 's'},
+        {"dport", required_argument, NULL, 'd'}, {0}};
+    *q = (struct question){
+        .flow = {.family = FAMILY_IPV4, .proto = PROTO_TCP, .sport = htons(40000), .dport = htons(80)}};
     bool ports = false;
     for (int c; (c = cli_option(argc, argv, options)) != -1;) {
         switch (c) {
@@ -208,7 +212,8 @@ static int run(int argc, char **argv) {
 }
 
 const struct command command_explain = {
-    "explain", "SCENARIO --from A --to B", "Walks a packet hop by hop and its answer back, with the route that wins at each hop",
+    "explain", "SCENARIO --from A --to B",
+    "Walks a packet hop by hop and its answer back, with the route that wins at each hop",
     "  --from A, --to B   a machine, machine/NIC or an address\n"
     "  --proto P          tcp (default), udp or icmp (echo)\n"
     "  --sport N          source port (40000); ICMP: identifier\n"

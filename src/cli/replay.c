@@ -37,12 +37,15 @@ static int number(const char *text, unsigned low, unsigned high, unsigned *out) 
 }
 
 static int parse_options(int argc, char **argv, struct request *r) {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"output", required_argument, NULL, 'o'},
-        {"trace", required_argument, NULL, 't'}, {"node", required_argument, NULL, 'n'}, {"hash", no_argument, NULL, 'h'},
-        {"split", required_argument, NULL, 'd'}, {"packets", required_argument, NULL, 'p'},
-        {"verdicts", required_argument, NULL, 'v'}, {"laps", required_argument, NULL, 'l'},
-        {"seconds", required_argument, NULL, 's'}, {"burst", required_argument, NULL, 'b'}, {"cpu", required_argument, NULL, 'c'},
-        {"no-huge", no_argument, NULL, 'H'}, {"lookup", required_argument, NULL, 'L'}, {"pace", required_argument, NULL, 'P'}, {0}};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},          {"output", required_argument, NULL, 'o'},
+        {"trace", required_argument, NULL, 't'},   {"node", required_argument, NULL, 'n'},
+        {"hash", no_argument, NULL, 'h'},          {"split", required_argument, NULL, 'd'},
+        {"packets", required_argument, NULL, 'p'}, {"verdicts", required_argument, NULL, 'v'},
+        {"laps", required_argument, NULL, 'l'},    {"seconds", required_argument, NULL, 's'},
+        {"burst", required_argument, NULL, 'b'},   {"cpu", required_argument, NULL, 'c'},
+        {"no-huge", no_argument, NULL, 'H'},       {"lookup", required_argument, NULL, 'L'},
+        {"pace", required_argument, NULL, 'P'},    {0}};
     unsigned seconds = 0;
     int code = 0;
     *r = (struct request){.verdicts = "trace", .backend = "dir24-8"};
@@ -106,7 +109,8 @@ static void unload(struct subject *s) {
 
 static json_t *new_document(const struct subject *s, const struct request *r, const struct replay_result *result,
                             struct err *e) {
-    struct document_input inputs[] = {{s->setup.scenario->file, "scenario"}, {s->cost_path, "trace"}, {s->own_path, "trace"}};
+    struct document_input inputs[] = {
+        {s->setup.scenario->file, "scenario"}, {s->cost_path, "trace"}, {s->own_path, "trace"}};
     struct document_options o = {.command = "replay", .inputs = inputs, .n_inputs = s->own == s->cost ? 2 : 3,
                                  .full_hash = r->hash, .dpdk = dpdk_version(), .hugepages = dpdk_hugepages(),
                                  .noise = &result->noise,
@@ -117,7 +121,8 @@ static json_t *new_document(const struct subject *s, const struct request *r, co
     return doc;
 }
 
-/* One document for all configurations (the first one's, with the others under `configurations`), or one each in a folder. */
+/* One document for all configurations (the first one's, with the others under
+ * `configurations`), or one each in a folder. */
 static int finish(struct subject *s, struct replay_configuration *c, unsigned n, const struct request *r,
                   const struct replay_result *result, struct err *e) {
     json_t *comparison = replay_comparison(c, n), *first = NULL, *list = json_array();
@@ -163,7 +168,8 @@ static int replay(struct subject *s, unsigned n, const struct request *r, struct
     int code = replay_run(c, n, &r->options, &result, e);
     progress_done();
     if (!code && r->packets)
-        code = cli_packets_save(r->packets, c[0].verdicts, c[0].n_verdicts, &s[0].setup.control->nodes[s[0].setup.node], e);
+        code = cli_packets_save(r->packets, c[0].verdicts, c[0].n_verdicts, &s[0].setup.control->nodes[s[0].setup.node],
+                                e);
     code = code ? cli_fail(e) : finish(s, c, n, r, &result, e);
     for (unsigned i = 0; i < n; i++)
         replay_configuration_fini(&c[i]);
@@ -193,9 +199,12 @@ static int run(int argc, char **argv) {
 }
 
 const struct command command_replay = {
-    "replay", "SCENARIO... --trace TRACE", "A trace through the core at full speed: cost of each stage, verdicts, comparison",
-    "Several scenarios run interleaved in one process over the same trace; the first one is what the others are compared\n"
-    "with. Needs no privileges and no hugepages (without them big tables cost more: the result says which were used).\n\n"
+    "replay", "SCENARIO... --trace TRACE",
+    "A trace through the core at full speed: cost of each stage, verdicts, comparison",
+    "Several scenarios run interleaved in one process over the same trace; the first one is what the others are "
+    "compared\n"
+    "with. Needs no privileges and no hugepages (without them big tables cost more: the result says which were "
+    "used).\n\n"
     "  --trace TRACE      what is timed (default: each scenario's own capture)\n"
     "  --verdicts WHOSE   trace (default): verdicts are those of TRACE; own: of each scenario's own capture\n"
     "  --node NAME        the machine under test\n"

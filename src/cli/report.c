@@ -22,7 +22,8 @@ static int run(int argc, char **argv) {
     int code = EXIT_DONE;
     unsigned loaded = 0;
     for (; loaded < n; loaded++) {
-        docs[loaded] = (struct report_document){argv[optind + (int)loaded], document_load(argv[optind + (int)loaded], NULL, &e)};
+        docs[loaded] =
+            (struct report_document){argv[optind + (int)loaded], document_load(argv[optind + (int)loaded], NULL, &e)};
         if (!docs[loaded].doc)
             break;
     }

@@ -36,12 +36,6 @@ static void answer_key(const struct flow_key *key, struct flow_key *answer) {
     }
 }
 
-static struct ip key_ip(const struct flow_key *key, const uint8_t *bytes) {
-    struct ip a = {.family = key->family};
-    memcpy(a.v6, bytes, key->family == FAMILY_IPV4 ? 4 : 16);
-    return a;
-}
-
 /* How many hops of the answer's walk mirror the way there; equal to both lengths when it is its mirror. */
 static unsigned mirrored(const struct walk *there, const struct walk *back) {
     unsigned n = there->n < back->n ? there->n : back->n, i = 0;
@@ -83,7 +77,7 @@ static void direct(const struct fabric *f, const struct walk *there, const struc
                    struct judgement *j) {
     const struct hop *q = &back->hops[i];
     unsigned k = there->n - 1 - i; /* the same node on the way there */
-    j->far = key_ip(&q->key, q->key.dst);
+    j->far = flow_key_dst(&q->key);
     if (i >= there->n || there->hops[k].node != q->node || k == 0)
         return;
     const struct control_node *n = &f->control->nodes[q->node];
@@ -211,7 +205,7 @@ static bool is_query(const struct flow_key *flow) {
 void fabric_judge(struct fabric *f, const struct flow_key *flow, struct judgement *out, struct walk *there,
                   struct walk *back) {
     struct walk p = {0}, q = {0};
-    struct ip src = key_ip(flow, flow->src), dst = key_ip(flow, flow->dst);
+    struct ip src = flow_key_src(flow), dst = flow_key_dst(flow);
     uint32_t origin = fabric_owner(f, &src);
     *out = (struct judgement){.verdict = MODEL_UNMODELLED, .cause_node = INDEX_NONE, .cause_nic = INDEX_NONE,
                               .mend_port = PORT_NONE};

@@ -84,7 +84,8 @@ static const char *declared_name(const struct fabric *f, const struct ip_prefix 
     return "";
 }
 
-static void route_to(const struct fabric *f, const struct judgement *j, const struct ip_prefix *prefix, struct route *r) {
+static void route_to(const struct fabric *f, const struct judgement *j, const struct ip_prefix *prefix,
+                     struct route *r) {
     bool gateway = f->control->nodes[j->cause_node].kind == CONTROL_GATEWAY;
     *r = (struct route){.prefix = *prefix, .via = j->mend_via, .port = j->mend_port, .kind = ROUTE_UNICAST,
                         .origin = gateway ? ORIGIN_USER : ORIGIN_STATIC,

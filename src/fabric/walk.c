@@ -178,8 +178,8 @@ static bool enter_nic(const struct fabric *f, uint32_t nic, struct step *next) {
 }
 
 /* Into the platform: its edge refuses a source that is not the NIC's own, unless the NIC may forward. */
-static bool cross_into_gateway(struct fabric *f, struct walk *w, const struct packet *p, const struct control_port *from,
-                               struct step *next) {
+static bool cross_into_gateway(struct fabric *f, struct walk *w, const struct packet *p,
+                               const struct control_port *from, struct step *next) {
     const struct scenario_nic *nic = &fabric_scenario(f)->nics.v[from->nic];
     *next = (struct step){from->target, port_linked(&f->control->nodes[from->target], LINK_SUBNET, INDEX_NONE)};
     if (nic->ip_forwarding || p->src == nic->addr.v4)
@@ -191,7 +191,8 @@ static bool cross_into_gateway(struct fabric *f, struct walk *w, const struct pa
 }
 
 /* Out of the platform, at the gateway of the NIC's subnet: the same for its destination. */
-static bool cross_to_nic(struct fabric *f, struct walk *w, const struct packet *p, uint32_t nic_index, struct step *next) {
+static bool cross_to_nic(struct fabric *f, struct walk *w, const struct packet *p, uint32_t nic_index,
+                         struct step *next) {
     const struct scenario_nic *nic = &fabric_scenario(f)->nics.v[nic_index];
     uint32_t gateway = control_gateway_node(f->control, nic->on_index);
     const struct control_node *g = &f->control->nodes[gateway];
@@ -211,7 +212,8 @@ static bool cross_to_nic(struct fabric *f, struct walk *w, const struct packet *
     return enter_nic(f, nic_index, next);
 }
 
-static bool cross_network(struct fabric *f, struct walk *w, const struct packet *p, uint32_t network, struct step *next) {
+static bool cross_network(struct fabric *f, struct walk *w, const struct packet *p, uint32_t network,
+                          struct step *next) {
     const struct owned *o = in_network(f, p->next_hop, network);
     struct hop *h = &w->hops[w->n - 1];
     if (!o)
@@ -271,7 +273,8 @@ static void build(uint8_t *data, const struct flow_key *key, bool answer, struct
     struct ipv4_header *ip = (struct ipv4_header *)data;
     uint8_t *l4 = data + sizeof *ip;
     unsigned len = sizeof *ip + (key->proto == PROTO_TCP ? 20 : 8);
-    *ip = (struct ipv4_header){.version_ihl = 0x45, .total_length = htons((uint16_t)len), .ttl = 64, .proto = key->proto};
+    *ip = (struct ipv4_header){
+        .version_ihl = 0x45, .total_length = htons((uint16_t)len), .ttl = 64, .proto = key->proto};
     memcpy(&ip->src, key->src, 4);
     memcpy(&ip->dst, key->dst, 4);
     ip->checksum = checksum_fold(checksum_sum(ip, sizeof *ip, 0));
@@ -330,7 +333,8 @@ void walk_run(struct fabric *f, uint32_t node, uint16_t in_port, const struct fl
         if (path && path->n > 1 && forks->n < FORKS_MAX && choices(forks) * path->n <= CHOICES_MAX)
             forks->of[forks->n++] = path->n;
         struct ip dst = ip_v4(p.dst);
-        if (p.verdict == VERDICT_DROP && p.reason == DROP_NO_ROUTE && is_internet(f, at.node) && may_be_internet(f, &dst))
+        if (p.verdict == VERDICT_DROP && p.reason == DROP_NO_ROUTE && is_internet(f, at.node) &&
+            may_be_internet(f, &dst))
             arrived(h);
         if (h->verdict != VERDICT_FORWARD || !cross(f, w, &p, &at))
             break;

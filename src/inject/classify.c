@@ -6,7 +6,8 @@
 #include <string.h>
 #include "inject.h"
 
-/* The port whose NIC is this interface of the capture: by its name, else (a nameless one) by the MAC seen most on it. */
+/* The port whose NIC is this interface of the capture: by its name, else (a nameless one)
+ * by the MAC seen most on it. */
 static uint16_t port_by_name(const struct control *c, const struct control_node *n, const struct trace_interface *i) {
     for (uint16_t p = 0; p < n->node.n_ports; p++) {
         const char *name = c->scenario->nics.v[n->ports[p].nic].capture;
@@ -24,7 +25,8 @@ static uint16_t port_by_mac(const struct control_node *n, const struct trace_mem
         for (size_t i = 0; i < t->n && n->node.ports[p].has_mac; i++) {
             const struct trace_packet *raw = &t->packets[i];
             if (raw->interface == interface && raw->len >= 14)
-                seen += !memcmp(raw->data, &n->node.ports[p].mac, 6) || !memcmp(raw->data + 6, &n->node.ports[p].mac, 6);
+                seen += !memcmp(raw->data, &n->node.ports[p].mac, 6) ||
+                        !memcmp(raw->data + 6, &n->node.ports[p].mac, 6);
         }
         if (seen > most) {
             most = seen;
@@ -57,7 +59,8 @@ static int map_interfaces(const struct inject *in, const struct control *c, uint
                  name ? name : "none");
     }
     err_set(e, -EINVAL, "no interface of the capture (%s) is a NIC of %s", have, n->name);
-    err_hint(e, "name them in the scenario with `capture:` (now %s), or the NICs' `mac:` for captures without names", want);
+    err_hint(e, "name them in the scenario with `capture:` (now %s), or the NICs' `mac:` for captures without names",
+             want);
     return -EINVAL;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Joins the two sights of a forwarded packet: as it arrived, and as it left. They agree in everything that routing and NAT
- * leave alone (length, IP id, fragment, sequence numbers, payload), differ by one in TTL, and keep at least one address.
- * Identical packets are joined in their order.
+ * Joins the two sights of a forwarded packet: as it arrived, and as it left. They agree in everything that routing and
+ * NAT leave alone (length, IP id, fragment, sequence numbers, payload), differ by one in TTL, and keep at least one
+ * address. Identical packets are joined in their order.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,8 @@ static uint64_t fingerprint_l4(uint64_t h, const struct inject_packet *p, const 
 static uint64_t fingerprint(const struct inject_packet *p) {
     const struct ipv4_header *ip = inject_ipv4(p);
     uint32_t length = ntohs(ip->total_length), end = p->l3 + length < p->raw->len ? p->l3 + length : p->raw->len;
-    uint64_t h = mix(0, (uint64_t)ip->total_length << 48 | (uint64_t)ip->id << 32 | (uint64_t)ip->fragment << 16 | ip->proto);
+    uint64_t h =
+        mix(0, (uint64_t)ip->total_length << 48 | (uint64_t)ip->id << 32 | (uint64_t)ip->fragment << 16 | ip->proto);
     return fingerprint_l4(h, p, p->raw->data + p->l4, p->raw->data + end);
 }
 
@@ -70,7 +71,8 @@ static void unchain(struct waiting *w, size_t b, uint32_t *at, uint32_t before) 
     *at = w->next[*at];
 }
 
-/* Takes the packet out of its chain whose copy packet i is; packets too old to be anybody's are taken out on the way. */
+/* Takes the packet out of its chain whose copy packet i is; packets too old to be
+ * anybody's are taken out on the way. */
 static uint32_t take(struct inject *in, struct waiting *w, uint32_t i) {
     const struct inject_packet *out = &in->packets[i];
     size_t b = w->print[i] & w->mask;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which arrived packets belong together: translations of the captured NAT, answers to them, first packets and the rest. */
+/* Which arrived packets belong together: translations of the captured NAT, answers to
+ * them, first packets and the rest. */
 #include <stdlib.h>
 #include <string.h>
 #include "inject.h"

@@ -6,8 +6,7 @@
 #include <string.h>
 #include <fwdlab/measure/histogram.h>
 
-int histogram_init(struct histogram *h, uint64_t max)
-{
+int histogram_init(struct histogram *h, uint64_t max) {
     *h = (struct histogram){0};
     if (!max)
         return -EINVAL;
@@ -20,22 +19,19 @@ int histogram_init(struct histogram *h, uint64_t max)
     return 0;
 }
 
-void histogram_fini(struct histogram *h)
-{
+void histogram_fini(struct histogram *h) {
     free(h->bucket);
     *h = (struct histogram){0};
 }
 
-void histogram_reset(struct histogram *h)
-{
+void histogram_reset(struct histogram *h) {
     memset(h->bucket, 0, h->n * sizeof *h->bucket);
     h->count = h->max = 0;
     h->min = UINT64_MAX;
     h->sum = 0;
 }
 
-int histogram_merge(struct histogram *into, const struct histogram *from)
-{
+int histogram_merge(struct histogram *into, const struct histogram *from) {
     if (into->limit != from->limit)
         return -EINVAL;
     for (uint32_t i = 0; i < from->n; i++)
@@ -47,23 +43,20 @@ int histogram_merge(struct histogram *into, const struct histogram *from)
     return 0;
 }
 
-uint64_t histogram_bucket_low(const struct histogram *h, uint32_t i)
-{
+uint64_t histogram_bucket_low(const struct histogram *h, uint32_t i) {
     const uint32_t half = 1u << (HISTOGRAM_SUB_BITS - 1);
     uint32_t shift = i < 2 * half ? 0 : i / half - 1;
     return (uint64_t)(i - shift * half) << shift;
 }
 
 /* Highest value that falls into bucket i. */
-static uint64_t bucket_high(const struct histogram *h, uint32_t i)
-{
+static uint64_t bucket_high(const struct histogram *h, uint32_t i) {
     const uint32_t half = 1u << (HISTOGRAM_SUB_BITS - 1);
     uint32_t shift = i < 2 * half ? 0 : i / half - 1;
     return histogram_bucket_low(h, i) + (((uint64_t)1 << shift) - 1);
 }
 
-uint64_t histogram_quantile(const struct histogram *h, double q)
-{
+uint64_t histogram_quantile(const struct histogram *h, double q) {
     if (!h->count)
         return 0;
     if (q >= 1)

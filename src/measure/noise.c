@@ -4,13 +4,11 @@
 #include <fwdlab/measure/histogram.h>
 #include <fwdlab/measure/noise.h>
 
-static uint64_t to_ns(uint64_t ticks, double ns_per_tick)
-{
+static uint64_t to_ns(uint64_t ticks, double ns_per_tick) {
     return (uint64_t)((double)ticks * ns_per_tick + 0.5);
 }
 
-void noise_measure(struct noise *out, uint64_t window_ns)
-{
+void noise_measure(struct noise *out, uint64_t window_ns) {
     const uint64_t hz = clock_tsc_hz();
     const double ns_per_tick = (double)SECOND_NS / (double)hz;
     const uint64_t window = (uint64_t)((double)window_ns / ns_per_tick);

@@ -2,41 +2,39 @@
 #include <math.h>
 #include <fwdlab/base/clock.h>
 #include <fwdlab/replay/document.h>
+#include <fwdlab/result/document.h>
 
 #define BOOTSTRAP_SEED 1
-
-static void set_count(json_t *o, const char *key, uint64_t n) {
-    json_object_set_new(o, key, json_integer((json_int_t)n));
-}
 
 static json_t *reasons(const uint64_t *counts, enum drop_class class, uint64_t more) {
     json_t *o = json_object();
     uint64_t total = more;
-    set_count(o, "total", 0);
+    document_count(o, "total", 0);
     for (unsigned r = 1; r < DROP_COUNT; r++)
         if (counts && counts[r] && (class == DROP_CLASS_NONE || drop_class(r) == class)) {
             total += counts[r];
-            set_count(o, drop_name(r), counts[r]);
+            document_count(o, drop_name(r), counts[r]);
         }
     if (more)
-        set_count(o, "elsewhere", more);
-    set_count(o, "total", total);
+        document_count(o, "elsewhere", more);
+    document_count(o, "total", total);
     return o;
 }
 
 static json_t *packets(const struct replay_configuration *c) {
     const struct inject *in = c->own;
     json_t *o = json_object();
-    set_count(o, "read", in->n);
-    set_count(o, "injected", in->arrived);
-    set_count(o, "delivered", c->delivered);
-    set_count(o, "forwarded", c->forwarded);
+    document_count(o, "read", in->n);
+    document_count(o, "injected", in->arrived);
+    document_count(o, "delivered", c->delivered);
+    document_count(o, "forwarded", c->forwarded);
     json_object_set_new(o, "dropped", reasons(c->drops, DROP_CLASS_NONE, 0));
-    set_count(o, "copies", in->copies + in->own);
-    set_count(o, "own", in->own);
-    set_count(o, "malformed", in->malformed);
+    document_count(o, "copies", in->copies + in->own);
+    document_count(o, "own", in->own);
+    document_count(o, "malformed", in->malformed);
     json_object_set_new(o, "ignored", reasons(in->by_reason, DROP_CLASS_IGNORED, in->elsewhere));
-    json_object_set_new(o, "dropped_elsewhere", reasons(NULL, DROP_CLASS_NONE, 0)); /* one node is run: no other drops */
+    json_object_set_new(o, "dropped_elsewhere",
+                        reasons(NULL, DROP_CLASS_NONE, 0)); /* one node is run: no other drops */
     return o;
 }
 
@@ -53,8 +51,8 @@ static json_t *cost(const struct replay_configuration *c, const char *pair) {
         json_t *s = json_object();
         json_object_set_new(s, "name", json_string(c->stages[i].name));
         json_object_set_new(s, "tsc_cycles", json_real(c->stages[i].cycles));
-        set_count(s, "packets", c->stages[i].packets);
-        set_count(s, "drops", c->stages[i].drops);
+        document_count(s, "packets", c->stages[i].packets);
+        document_count(s, "drops", c->stages[i].drops);
         json_array_append_new(stages, s);
     }
     double bytes = c->injected ? (double)c->bytes / (double)c->injected : 0;
@@ -66,18 +64,22 @@ static json_t *cost(const struct replay_configuration *c, const char *pair) {
     return o;
 }
 
-void replay_document(const struct replay_configuration *c, const struct replay_result *r, const char *pair, json_t *doc) {
+void replay_document(const struct replay_configuration *c, const struct replay_result *r, const char *pair,
+                     json_t *doc) {
     json_object_set_new(doc, "packets", packets(c));
     json_object_set_new(doc, "cost", cost(c, pair));
     json_object_set_new(doc, "latency_ns", json_null()); /* at pace max latency has no meaning */
-    json_object_set_new(doc, "generator", json_pack("{s:s, s:n, s:n, s:n, s:b}", "pace", "max", "offered_pps", "sent_pps",
-                                                    "slip_ns", "valid", 1));
+    json_object_set_new(
+        doc, "generator",
+        json_pack("{s:s, s:n, s:n, s:n, s:b}", "pace", "max", "offered_pps", "sent_pps", "slip_ns", "valid", 1));
     json_object_set_new(doc, "fidelity", json_null());
-    json_object_set_new(doc, "answers", json_pack("{s:I, s:I}", "rewritten", (json_int_t)c->answers_rewritten, "unmatched",
-                                                  (json_int_t)c->answers_unmatched));
-    set_count(doc, "laps", r->laps);
-    json_object_set_new(doc, "timing", json_pack("{s:I, s:I, s:I}", "run_ns", (json_int_t)r->run_ns, "lost_ns",
-                                                 (json_int_t)r->lost_ns, "overhead_tsc_cycles", (json_int_t)r->overhead_cycles));
+    json_object_set_new(doc, "answers",
+                        json_pack("{s:I, s:I}", "rewritten", (json_int_t)c->answers_rewritten, "unmatched",
+                                  (json_int_t)c->answers_unmatched));
+    document_count(doc, "laps", r->laps);
+    json_object_set_new(doc, "timing",
+                        json_pack("{s:I, s:I, s:I}", "run_ns", (json_int_t)r->run_ns, "lost_ns", (json_int_t)r->lost_ns,
+                                  "overhead_tsc_cycles", (json_int_t)r->overhead_cycles));
 }
 
 json_t *replay_comparison(const struct replay_configuration *c, unsigned n) {
@@ -86,8 +88,8 @@ json_t *replay_comparison(const struct replay_configuration *c, unsigned n) {
         size_t pairs = c[i].n_cycles < c[0].n_cycles ? c[i].n_cycles : c[0].n_cycles;
         struct stats_ratio r = stats_paired_ratio(c[0].cycles, c[i].cycles, pairs, BOOTSTRAP_SEED);
         json_t *high = isfinite(r.high) ? json_real(r.high) : json_null();
-        json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:[f,o], s:s, s:I}", "name", c[i].name, "base", c[0].name,
-                                              "ratio", r.ratio, "interval", r.low, high, "verdict",
+        json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:[f,o], s:s, s:I}", "name", c[i].name, "base",
+                                              c[0].name, "ratio", r.ratio, "interval", r.low, high, "verdict",
                                               stats_verdict_name(stats_verdict(&r, REPLAY_TOLERANCE)), "pairs",
                                               (json_int_t)r.pairs));
     }

@@ -43,8 +43,8 @@ static bool answers(const struct source *s, const struct source_burst *b, uint32
 }
 
 /*
- * May this packet join the burst? All packets of a burst have the same time on the core's clock, which is the time that each
- * of them has in a burst of its own: verdicts cannot depend on how packets fall into bursts.
+ * May this packet join the burst? All packets of a burst have the same time on the core's clock, which is the time that
+ * each of them has in a burst of its own: verdicts cannot depend on how packets fall into bursts.
  */
 static bool joins(const struct source *s, const struct source_burst *b, uint32_t i, unsigned burst, bool strict) {
     uint32_t after = s->in->packets[i].after;

@@ -30,8 +30,7 @@ struct chart {
 };
 
 /* What gnuplot may read in a label: nothing that it or XML takes for more than a letter. */
-static const char *label_of(struct arena *a, const char *text)
-{
+static const char *label_of(struct arena *a, const char *text) {
     char *out = arena_strdup(a, text);
     for (char *c = out; *c; c++)
         if (!(*c & 0x80) && !isalnum((unsigned char)*c) && !strchr(" .-_/:()+,", *c))
@@ -39,8 +38,7 @@ static const char *label_of(struct arena *a, const char *text)
     return out;
 }
 
-static double sum_of(const struct chart *c, size_t row)
-{
+static double sum_of(const struct chart *c, size_t row) {
     double sum = 0;
     for (unsigned s = 0; s < c->n_series; s++)
         sum += c->values[row * SERIES_MAX + s];
@@ -48,8 +46,7 @@ static double sum_of(const struct chart *c, size_t row)
 }
 
 /* The distance of tics, 1, 2 or 5 times a power of ten, that puts TICS_MAX at most on an axis of this length. */
-static double tic_step(double length)
-{
+static double tic_step(double length) {
     static const double steps[] = {1, 2, 5, 10};
     double unit = length > 0 ? pow(10, floor(log10(length / TICS_MAX))) : 1;
     size_t i = 0;
@@ -59,8 +56,7 @@ static double tic_step(double length)
 }
 
 /* Names stand above their bars, so that long ones take no room from them; bar i lies at y = i. */
-static void script_head(const struct view *v, const struct chart *c, double from, double to, FILE *f)
-{
+static void script_head(const struct view *v, const struct chart *c, double from, double to, FILE *f) {
     unsigned key_rows = (c->n_series + 1) / 2;
     size_t rows = v->list.n;
     double below = 3.4 + 1.3 * key_rows; /* lines: tics, axis, legend */
@@ -90,8 +86,7 @@ static void script_head(const struct view *v, const struct chart *c, double from
                 label_of(v->arena, v->list.v[i].name), (double)i - 0.5);
 }
 
-static char *stacked_script(const struct view *v, const struct chart *c)
-{
+static char *stacked_script(const struct view *v, const struct chart *c) {
     char *out = NULL;
     size_t size;
     FILE *f = open_memstream(&out, &size);
@@ -109,8 +104,7 @@ static char *stacked_script(const struct view *v, const struct chart *c)
 }
 
 /* One block a series: bar, from, to. The last block: bar, end, its text. */
-static char *stacked_data(const struct view *v, const struct chart *c)
-{
+static char *stacked_data(const struct view *v, const struct chart *c) {
     char *out = NULL;
     size_t size, rows = v->list.n;
     FILE *f = open_memstream(&out, &size);
@@ -131,8 +125,7 @@ static char *stacked_data(const struct view *v, const struct chart *c)
     return out;
 }
 
-static void add(struct view *v, struct pictures *out, const struct chart *c, char *script, char *data)
-{
+static void add(struct view *v, struct pictures *out, const struct chart *c, char *script, char *data) {
     const char *why = NULL;
     char *svg = out->missing ? NULL : gnuplot_run(v->arena, c->name, c->title, script, data, &why);
     if (svg)
@@ -143,8 +136,7 @@ static void add(struct view *v, struct pictures *out, const struct chart *c, cha
     free(data);
 }
 
-static void draw_stacked(struct view *v, struct pictures *out, struct chart *c)
-{
+static void draw_stacked(struct view *v, struct pictures *out, struct chart *c) {
     double total = 0;
     for (size_t i = 0; i < v->list.n; i++)
         total += sum_of(c, i);
@@ -154,8 +146,7 @@ static void draw_stacked(struct view *v, struct pictures *out, struct chart *c)
 }
 
 /* Index of the series of this name, made when there is room; -1 else. */
-static int series_of(struct chart *c, const char *name)
-{
+static int series_of(struct chart *c, const char *name) {
     for (unsigned s = 0; s < c->n_series; s++)
         if (!strcmp(c->series[s].name, name))
             return (int)s;
@@ -165,8 +156,7 @@ static int series_of(struct chart *c, const char *name)
     return (int)c->n_series++;
 }
 
-static void draw_stages(struct view *v, struct pictures *out)
-{
+static void draw_stages(struct view *v, struct pictures *out) {
     struct chart c = {.name = "cost-stages", .title = "Cost of a packet by stage", .unit = "TSC cycles a packet",
                       .caption = "What a packet costs in each stage of the core, by configuration. The figure at the "
                                  "end of a bar is the sum.",
@@ -185,8 +175,7 @@ static void draw_stages(struct view *v, struct pictures *out)
 }
 
 static void draw_verdicts(struct view *v, struct pictures *out, const char *group, const char *name, const char *title,
-                          const char *caption)
-{
+                          const char *caption) {
     /* in the order of verdict_names: blue works, orange to red does not, grey cannot be told */
     static const char *const model[] = {"#0072B2", "#56B4E9", "#F0E442", "#D55E00", "#E69F00", "#CC79A7", "#5D3A1A",
                                         "#999999"};
@@ -209,8 +198,7 @@ static void draw_verdicts(struct view *v, struct pictures *out, const char *grou
 }
 
 /* Ratios to the base with their intervals: what may be compared is compared. */
-static void draw_ratios(struct view *v, struct pictures *out)
-{
+static void draw_ratios(struct view *v, struct pictures *out) {
     struct chart c = {.name = "cost-ratio", .title = "Cost against the base, with 95 % interval",
                       .unit = "ratio of cycles a packet; under 1 is cheaper",
                       .caption = "The ratio of each configuration's cost to the base's, from pairs of interleaved "
@@ -244,8 +232,7 @@ static void draw_ratios(struct view *v, struct pictures *out)
     }
 }
 
-void charts_draw(struct view *v, struct pictures *out)
-{
+void charts_draw(struct view *v, struct pictures *out) {
     draw_verdicts(v, out, "model", "verdicts-model", "Flows by verdict of the model",
                   "What the route tables and NAT do with each flow there and back. The figure at the end of a bar "
                   "counts the flows.");
@@ -255,8 +242,7 @@ void charts_draw(struct view *v, struct pictures *out)
     draw_ratios(v, out);
 }
 
-void pictures_fini(struct pictures *p)
-{
+void pictures_fini(struct pictures *p) {
     for (size_t i = 0; i < p->list.n; i++)
         free(p->list.v[i].svg);
     vec_free(&p->list);

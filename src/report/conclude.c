@@ -10,14 +10,12 @@ struct reason {
     long long count;
 };
 
-static int compare_reasons(const void *a, const void *b)
-{
+static int compare_reasons(const void *a, const void *b) {
     const struct reason *x = a, *y = b;
     return x->count != y->count ? (x->count < y->count) - (x->count > y->count) : strcmp(x->name, y->name);
 }
 
-const char *reasons_text(struct arena *a, const json_t *counts)
-{
+const char *reasons_text(struct arena *a, const json_t *counts) {
     VEC(struct reason) list = {0};
     const char *name, *out = "";
     json_t *count;
@@ -32,22 +30,19 @@ const char *reasons_text(struct arena *a, const json_t *counts)
     return out;
 }
 
-static void say(struct conclusion *out, const char *label, enum tone tone, const char *text)
-{
+static void say(struct conclusion *out, const char *label, enum tone tone, const char *text) {
     if (*text)
         vec_push(&out->lines, (struct line){label, text, tone, false});
 }
 
 /* What was said from line `first` on is a matter of its own. */
-static void apart(struct conclusion *out, size_t first)
-{
+static void apart(struct conclusion *out, size_t first) {
     if (first && first < out->lines.n)
         out->lines.v[first].apart = true;
 }
 
 /* Without a scenario nothing is judged, and what the capture alone accuses is all that can be told. */
-static bool is_judged(const struct configuration *c)
-{
+static bool is_judged(const struct configuration *c) {
     return json_is_object(value_at(c->analyze, "scenario"));
 }
 
@@ -55,8 +50,7 @@ static const struct { const char *label; enum tone tone; } kinds[] = {
     [FINDING_FAULT] = {"Fault", TONE_BAD}, [FINDING_SEEN] = {"Seen", TONE_WARN},
     [FINDING_ASYMMETRY] = {"Asymmetric", TONE_INFO}};
 
-static void say_findings(struct arena *a, const struct configuration *c, unsigned limit, struct conclusion *out)
-{
+static void say_findings(struct arena *a, const struct configuration *c, unsigned limit, struct conclusion *out) {
     struct faults list;
     size_t told = 0, left = 0;
     faults_collect(c->analyze, &list);
@@ -87,16 +81,14 @@ static void say_findings(struct arena *a, const struct configuration *c, unsigne
     vec_free(&list);
 }
 
-static void say_reach(const struct view *v, const struct configuration *c, struct conclusion *out)
-{
+static void say_reach(const struct view *v, const struct configuration *c, struct conclusion *out) {
     say(out, "Lost", TONE_WARN, reach_changes(v, c, REACH_LOST));
     say(out, "NAT", TONE_INFO, reach_changes(v, c, REACH_TRANSLATED));
     say(out, "No NAT", TONE_INFO, reach_changes(v, c, REACH_UNTRANSLATED));
     say(out, "Gained", TONE_INFO, reach_changes(v, c, REACH_GAINED));
 }
 
-static void say_complaints(struct arena *a, const json_t *analyze, struct conclusion *out)
-{
+static void say_complaints(struct arena *a, const json_t *analyze, struct conclusion *out) {
     size_t i;
     json_t *c;
     json_array_foreach(value_at(analyze, "complaints"), i, c) {
@@ -108,8 +100,7 @@ static void say_complaints(struct arena *a, const json_t *analyze, struct conclu
     }
 }
 
-static void say_drops(struct arena *a, const json_t *packets, struct conclusion *out)
-{
+static void say_drops(struct arena *a, const json_t *packets, struct conclusion *out) {
     long long total = count_at(packets, "dropped.total"), elsewhere = count_at(packets, "dropped_elsewhere.total");
     if (total)
         say(out, "Drops", TONE_NONE,
@@ -121,8 +112,7 @@ static void say_drops(struct arena *a, const json_t *packets, struct conclusion 
                          reasons_text(a, value_at(packets, "dropped_elsewhere"))));
 }
 
-static void say_hidden(struct arena *a, const json_t *analyze, struct conclusion *out)
-{
+static void say_hidden(struct arena *a, const json_t *analyze, struct conclusion *out) {
     size_t i;
     json_t *h;
     json_array_foreach(value_at(analyze, "hidden_routes"), i, h)
@@ -131,8 +121,7 @@ static void say_hidden(struct arena *a, const json_t *analyze, struct conclusion
                          route_text(a, value_at(h, "route")), route_text(a, value_at(h, "hidden_by"))));
 }
 
-static void say_cost(struct arena *a, const struct configuration *c, struct conclusion *out)
-{
+static void say_cost(struct arena *a, const struct configuration *c, struct conclusion *out) {
     const json_t *cycles = value_at(c->replay, "cost.tsc_cycles"), *compared = comparison_of(c);
     const char *ratio = "";
     if (!json_is_object(cycles))
@@ -145,8 +134,7 @@ static void say_cost(struct arena *a, const struct configuration *c, struct conc
 }
 
 static void say_flows(struct arena *a, const struct configuration *c, long long fault, long long bent,
-                      struct conclusion *out)
-{
+                      struct conclusion *out) {
     const json_t *flows = value_at(c->analyze, "flows");
     const char *total = count_text(a, count_at(flows, "total"));
     const char *asymmetric = bent ? arena_printf(a, "; %s work, asymmetrically", count_text(a, bent)) : "";
@@ -162,8 +150,7 @@ static void say_flows(struct arena *a, const struct configuration *c, long long 
 }
 
 /* The state is the worst thing that is known. */
-static void judge(const struct view *v, const struct configuration *c, struct conclusion *out)
-{
+static void judge(const struct view *v, const struct configuration *c, struct conclusion *out) {
     long long fault = findings_count(c->analyze, FINDING_FAULT, "model", NULL);
     long long bent = findings_count(c->analyze, FINDING_ASYMMETRY, NULL, NULL);
     out->state = "Sound";
@@ -185,8 +172,7 @@ static void judge(const struct view *v, const struct configuration *c, struct co
         say_flows(v->arena, c, fault, bent, out);
 }
 
-void conclude(const struct view *v, const struct configuration *c, unsigned limit, struct conclusion *out)
-{
+void conclude(const struct view *v, const struct configuration *c, unsigned limit, struct conclusion *out) {
     struct arena *a = v->arena;
     *out = (struct conclusion){0};
     judge(v, c, out);
@@ -206,7 +192,6 @@ void conclude(const struct view *v, const struct configuration *c, unsigned limi
     apart(out, first);
 }
 
-void conclusion_fini(struct conclusion *c)
-{
+void conclusion_fini(struct conclusion *c) {
     vec_free(&c->lines);
 }

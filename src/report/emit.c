@@ -6,16 +6,14 @@
 #include <string.h>
 #include "emit.h"
 
-size_t text_width(const char *text)
-{
+size_t text_width(const char *text) {
     size_t n = 0;
     for (; *text; text++)
         n += ((unsigned char)*text & 0xc0) != 0x80;
     return n;
 }
 
-static const char *html_entity(char c)
-{
+static const char *html_entity(char c) {
     switch (c) {
     case '<': return "&lt;";
     case '>': return "&gt;";
@@ -27,8 +25,7 @@ static const char *html_entity(char c)
 }
 
 /* Control characters would move a terminal's cursor or break a page: each becomes one visible character. */
-static void emit_char(struct out *o, char c)
-{
+static void emit_char(struct out *o, char c) {
     const char *entity = o->markup == MARKUP_TERMINAL ? NULL : html_entity(c);
     if ((unsigned char)c < 0x20 || c == 0x7f)
         fputs("\xef\xbf\xbd", o->f);
@@ -40,8 +37,7 @@ static void emit_char(struct out *o, char c)
         fputc(c, o->f);
 }
 
-void emit_text(struct out *o, const char *text)
-{
+void emit_text(struct out *o, const char *text) {
     for (; text && *text; text++) {
         const unsigned char *u = (const unsigned char *)text;
         if (u[0] == 0xc2 && u[1] >= 0x80 && u[1] < 0xa0) { /* C1 controls, as UTF-8 */
@@ -57,8 +53,7 @@ void emit_text(struct out *o, const char *text)
 #define EMIT_NUMBER(f, spec, ap, type) fprintf(f, spec, va_arg(ap, type))
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-static void emit_number(FILE *f, const char *spec, size_t len, va_list *ap)
-{
+static void emit_number(FILE *f, const char *spec, size_t len, va_list *ap) {
     char letter = spec[len - 1];
     if (strchr("fgeG", letter))
         EMIT_NUMBER(f, spec, *ap, double);
@@ -73,8 +68,7 @@ static void emit_number(FILE *f, const char *spec, size_t len, va_list *ap)
 }
 #pragma GCC diagnostic pop
 
-void emit(struct out *o, const char *fmt, ...)
-{
+void emit(struct out *o, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     while (*fmt) {

@@ -7,8 +7,7 @@
 #define ARROW "\xe2\x86\x92"
 #define BOTH_WAYS "\xe2\x86\x94"
 
-enum finding_kind finding_kind(const json_t *finding)
-{
+enum finding_kind finding_kind(const json_t *finding) {
     const char *verdict = text_at(finding, "verdict"), *source = text_at(finding, "source");
     const json_t *benign = value_at(finding, "benign");
     if (json_is_boolean(benign) ? json_is_false(benign) : !verdict_harmless(verdict))
@@ -16,8 +15,7 @@ enum finding_kind finding_kind(const json_t *finding)
     return !strcmp(source, "model") && !strcmp(verdict, "asym_benign") ? FINDING_ASYMMETRY : FINDING_HARMLESS;
 }
 
-long long findings_count(const json_t *analyze, enum finding_kind kind, const char *source, const char *verdict)
-{
+long long findings_count(const json_t *analyze, enum finding_kind kind, const char *source, const char *verdict) {
     long long n = 0;
     size_t i;
     json_t *f;
@@ -28,14 +26,12 @@ long long findings_count(const json_t *analyze, enum finding_kind kind, const ch
     return n;
 }
 
-static bool equal_at(const json_t *a, const json_t *b, const char *path)
-{
+static bool equal_at(const json_t *a, const json_t *b, const char *path) {
     return json_equal((json_t *)value_at(a, path), (json_t *)value_at(b, path));
 }
 
 /* Without a mend, or without a route to blame, the reason has to be the same, too. */
-bool same_cause(const json_t *a, const json_t *b)
-{
+bool same_cause(const json_t *a, const json_t *b) {
     if (!json_is_object(value_at(a, "cause")) || !equal_at(a, b, "cause"))
         return false;
     if (!json_is_object(value_at(a, "mend")) || !json_is_object(value_at(a, "cause.route")))
@@ -44,14 +40,12 @@ bool same_cause(const json_t *a, const json_t *b)
     return equal_at(a, b, "mend.node") && equal_at(a, b, "mend.change") && equal_at(a, b, "mend.route");
 }
 
-static int compare_faults(const void *a, const void *b)
-{
+static int compare_faults(const void *a, const void *b) {
     const struct fault *x = a, *y = b;
     return x->kind != y->kind ? (int)x->kind - (int)y->kind : (x->count < y->count) - (x->count > y->count);
 }
 
-void faults_collect(const json_t *analyze, struct faults *out)
-{
+void faults_collect(const json_t *analyze, struct faults *out) {
     size_t i;
     json_t *f;
     *out = (struct faults){0};
@@ -70,20 +64,17 @@ void faults_collect(const json_t *analyze, struct faults *out)
         qsort(out->v, out->n, sizeof *out->v, compare_faults);
 }
 
-const char *sentence(struct arena *a, const char *text)
-{
+const char *sentence(struct arena *a, const char *text) {
     size_t n = strlen(text);
     return !n || strchr(".!?", text[n - 1]) ? text : arena_printf(a, "%s.", text);
 }
 
-const char *finding_what(struct arena *a, const json_t *finding)
-{
+const char *finding_what(struct arena *a, const json_t *finding) {
     const char *text = text_at(finding, "text");
     return sentence(a, *text ? text : verdict_label(text_at(finding, "verdict")));
 }
 
-const char *finding_cause(struct arena *a, const json_t *finding)
-{
+const char *finding_cause(struct arena *a, const json_t *finding) {
     const char *node = text_at(finding, "cause.node"), *route = route_text(a, value_at(finding, "cause.route"));
     const char *reason = text_at(finding, "reason");
     if (*node && *route)
@@ -93,16 +84,14 @@ const char *finding_cause(struct arena *a, const json_t *finding)
     return *node ? arena_printf(a, *reason ? "At %s: %s." : "At %s%s.", node, reason) : sentence(a, reason);
 }
 
-const char *mend_state(const json_t *finding, enum tone *tone)
-{
+const char *mend_state(const json_t *finding, enum tone *tone) {
     const json_t *mend = value_at(finding, "mend");
     bool proven = true_at(mend, "proven"), refused = *text_at(mend, "refused");
     *tone = !json_is_object(mend) ? TONE_NONE : proven && !refused ? TONE_GOOD : TONE_WARN;
     return *tone == TONE_NONE ? "" : refused ? "refused" : proven ? "proved" : "not proved";
 }
 
-const char *finding_mend(struct arena *a, const json_t *finding)
-{
+const char *finding_mend(struct arena *a, const json_t *finding) {
     const json_t *mend = value_at(finding, "mend");
     const char *refused = text_at(mend, "refused"), *text = text_at(mend, "text");
     if (!json_is_object(mend))
@@ -119,8 +108,7 @@ const char *finding_mend(struct arena *a, const json_t *finding)
 }
 
 /* The node with this address; the address itself when nobody has it. */
-static const char *name_of(const json_t *analyze, const char *address)
-{
+static const char *name_of(const json_t *analyze, const char *address) {
     size_t i, k;
     json_t *node, *have;
     json_array_foreach(value_at(analyze, "topology.nodes"), i, node)
@@ -130,8 +118,7 @@ static const char *name_of(const json_t *analyze, const char *address)
     return address;
 }
 
-const char *finding_flows(struct arena *a, const json_t *analyze, const json_t *finding, long long count)
-{
+const char *finding_flows(struct arena *a, const json_t *analyze, const json_t *finding, long long count) {
     const char *flow = flow_text(a, value_at(finding, "flow"));
     const char *src = text_at(finding, "flow.src"), *dst = text_at(finding, "flow.dst");
     const char *from = name_of(analyze, src), *to = name_of(analyze, dst);
@@ -144,8 +131,7 @@ const char *finding_flows(struct arena *a, const json_t *analyze, const json_t *
     return arena_printf(a, count == 1 ? "%s, %s" : "%s such as %s", n, flow);
 }
 
-const char *finding_frames(struct arena *a, const json_t *finding, size_t limit)
-{
+const char *finding_frames(struct arena *a, const json_t *finding, size_t limit) {
     const json_t *list = value_at(finding, "frames");
     const char *text = "";
     size_t i, n = json_array_size(list);

@@ -14,8 +14,7 @@
 extern char **environ;
 
 /* Exit status of `gnuplot -d script` in dir; -1 with *why when it could not be started or waited for. */
-static int spawn(struct arena *a, const char *dir, const char **why)
-{
+static int spawn(struct arena *a, const char *dir, const char **why) {
     char *argv[] = {"gnuplot", "-d", "script", NULL};
     posix_spawn_file_actions_t actions;
     pid_t pid;
@@ -41,8 +40,7 @@ static int spawn(struct arena *a, const char *dir, const char **why)
 }
 
 /* Ids are one name space in a page with several pictures: every id and every reference to one gets a prefix. */
-static char *with_prefix(const char *svg, const char *name, const char *label)
-{
+static char *with_prefix(const char *svg, const char *name, const char *label) {
     static const char *const marks[] = {"id='", "id=\"", "href='#", "href=\"#", "url(#"};
     char *out = NULL;
     size_t size;
@@ -70,8 +68,7 @@ static char *with_prefix(const char *svg, const char *name, const char *label)
 }
 
 char *gnuplot_run(struct arena *a, const char *name, const char *label, const char *script, const char *data,
-                  const char **why)
-{
+                  const char **why) {
     const char *tmp = getenv("TMPDIR");
     char *dir = arena_printf(a, "%s/fwdlab-report-XXXXXX", tmp && *tmp ? tmp : "/tmp"), *svg = NULL, *out = NULL;
     struct err e = {0};

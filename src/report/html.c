@@ -12,31 +12,26 @@
 #define PAIRS_MAX 20
 #define FAULTS_MAX 4  /* told in the conclusion */
 
-static void section(struct out *o, const char *id, const char *title)
-{
+static void section(struct out *o, const char *id, const char *title) {
     emit(o, "</section>\n<section aria-labelledby=\"%s\"><h2 id=\"%s\">%s</h2>\n", id, id, title);
 }
 
-static void badge(struct out *o, enum tone tone, const char *text)
-{
+static void badge(struct out *o, enum tone tone, const char *text) {
     if (*text)
         emit(o, "<span class=\"badge %s\">%s</span>", tone_class[tone], text);
 }
 
-static void term(struct out *o, const char *css, const char *label, const char *text)
-{
+static void term(struct out *o, const char *css, const char *label, const char *text) {
     if (*text)
         emit(o, "<dt class=\"%s\">%s</dt><dd>%s</dd>\n", css, label, text);
 }
 
-static const char *listed(struct arena *a, const char *list, const char *name)
-{
+static const char *listed(struct arena *a, const char *list, const char *name) {
     return arena_printf(a, *list ? "%s, %s" : "%s%s", list, name);
 }
 
 /* The configurations by state, and those whose faults or asymmetries have a proved mend. */
-static void overall(const struct view *v, struct out *o)
-{
+static void overall(const struct view *v, struct out *o) {
     json_t *states = json_object(), *names;
     const char *mended = "", *state;
     for (size_t i = 0; i < v->list.n; i++) {
@@ -59,8 +54,7 @@ static void overall(const struct view *v, struct out *o)
     json_decref(states);
 }
 
-static void conclusions(const struct view *v, struct out *o)
-{
+static void conclusions(const struct view *v, struct out *o) {
     emit(o, "<div class=\"cards\">\n");
     for (size_t i = 0; i < v->list.n; i++) {
         struct conclusion c;
@@ -80,23 +74,20 @@ static void conclusions(const struct view *v, struct out *o)
     emit(o, "</div>\n");
 }
 
-static void figure(struct out *o, const char *css, const struct picture *p)
-{
+static void figure(struct out *o, const char *css, const struct picture *p) {
     emit(o, "<figure class=\"%s\"><div class=\"picture\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">", css,
          p->caption);
     fputs(p->svg, o->f);
     emit(o, "</div><figcaption>%s</figcaption></figure>\n", p->caption);
 }
 
-static const char *source_text(const json_t *f)
-{
+static const char *source_text(const json_t *f) {
     const char *source = text_at(f, "source");
     return !strcmp(source, "model") ? "by the model" : !strcmp(source, "nat") ? "between the capture points"
                                                                               : "as captured";
 }
 
-static void finding_card(struct arena *a, const json_t *analyze, const json_t *f, struct out *o)
-{
+static void finding_card(struct arena *a, const json_t *analyze, const json_t *f, struct out *o) {
     static const struct { enum tone tone; const char *text; } kinds[] = {
         [FINDING_FAULT] = {TONE_BAD, "fault"}, [FINDING_SEEN] = {TONE_WARN, "seen"},
         [FINDING_ASYMMETRY] = {TONE_INFO, "works"}, [FINDING_HARMLESS] = {TONE_NONE, "harmless"}};
@@ -119,16 +110,14 @@ static void finding_card(struct arena *a, const json_t *analyze, const json_t *f
     emit(o, "</dl></article>\n");
 }
 
-static void fold(struct out *o, bool open, const char *summary)
-{
+static void fold(struct out *o, bool open, const char *summary) {
     emit(o, open ? "<details open><summary>" : "<details><summary>");
     emit(o, "%s</summary>\n", summary);
 }
 
 /* What accuses nobody, in a table. */
 static void harmless(const struct view *v, const struct configuration *c, const json_t *const *list, size_t n,
-                     struct out *o)
-{
+                     struct out *o) {
     static const char *const heads[] = {"Verdict", "Flows", "What", "For example", "First frames"};
     struct table t = {.arena = v->arena, .caption = arena_printf(v->arena, "Harmless findings of %s", c->name)};
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
@@ -147,15 +136,13 @@ static void harmless(const struct view *v, const struct configuration *c, const 
     emit(o, "</details>\n");
 }
 
-static int source_rank(const json_t *f)
-{
+static int source_rank(const json_t *f) {
     const char *source = text_at(f, "source");
     return !strcmp(source, "model") ? 0 : !strcmp(source, "nat") ? 1 : 2;
 }
 
 /* What breaks flows first, the model's before the capture's, then the largest. */
-static int compare_findings(const void *x, const void *y)
-{
+static int compare_findings(const void *x, const void *y) {
     const json_t *a = *(const json_t *const *)x, *b = *(const json_t *const *)y;
     long long n = count_at(a, "count"), m = count_at(b, "count");
     if (finding_kind(a) != finding_kind(b))
@@ -165,8 +152,7 @@ static int compare_findings(const void *x, const void *y)
     return n != m ? (n < m ? 1 : -1) : strcmp(text_at(a, "verdict"), text_at(b, "verdict"));
 }
 
-static void findings_of(const struct view *v, const struct configuration *c, struct out *o)
-{
+static void findings_of(const struct view *v, const struct configuration *c, struct out *o) {
     const json_t *list = value_at(c->analyze, "findings");
     size_t n = json_array_size(list), i, cards = 0;
     json_t *f;
@@ -189,8 +175,7 @@ static void findings_of(const struct view *v, const struct configuration *c, str
     free(sorted);
 }
 
-static void findings(const struct view *v, struct out *o)
-{
+static void findings(const struct view *v, struct out *o) {
     bool any = false;
     for (size_t i = 0; i < v->list.n; i++) {
         any |= json_array_size(value_at(v->list.v[i].analyze, "findings")) > 0;
@@ -200,8 +185,7 @@ static void findings(const struct view *v, struct out *o)
         emit(o, "<p>There are none.</p>\n");
 }
 
-static void reach(const struct view *v, struct out *o)
-{
+static void reach(const struct view *v, struct out *o) {
     bool any = false;
     emit(o, "<p>What the model says about a TCP connection from each machine (row) to each other’s own address "
          "(column): ✓ it works, NAT it works translated, ✗ it does not, and why. Marked is what differs from the "
@@ -219,8 +203,7 @@ static void reach(const struct view *v, struct out *o)
         emit(o, "<p>No document tells it.</p>\n");
 }
 
-static void glossary(struct out *o)
-{
+static void glossary(struct out *o) {
     static const char *const groups[] = {"model", "observed", "nat"};
     static const char *const titles[] = {"Verdicts of the model", "Verdicts of the capture",
                                          "Verdicts from two capture points with NAT between"};
@@ -247,8 +230,7 @@ static void glossary(struct out *o)
     }
 }
 
-static void head(const struct view *v, struct out *o)
-{
+static void head(const struct view *v, struct out *o) {
     static const char *const nav[][2] = {
         {"comparison", "Comparison"}, {"pictures", "Pictures"}, {"findings", "Findings"},
         {"reach", "Who reaches whom"}, {"topology", "Topology"},
@@ -268,8 +250,7 @@ static void head(const struct view *v, struct out *o)
          "<h2 id=\"conclusions\">What this shows</h2>\n");
 }
 
-static void mappings(const struct view *v, const struct configuration *c, struct out *o)
-{
+static void mappings(const struct view *v, const struct configuration *c, struct out *o) {
     if (!json_array_size(value_at(c->analyze, "nat.pairs")))
         return;
     emit(o, "<details class=\"screen\"><summary>NAT mappings of %s</summary>\n", c->name);
@@ -277,8 +258,7 @@ static void mappings(const struct view *v, const struct configuration *c, struct
     emit(o, "</details>\n");
 }
 
-static void evidence(const struct view *v, struct out *o)
-{
+static void evidence(const struct view *v, struct out *o) {
     section(o, "routes", "Routes and scenarios");
     bool any = table_hidden(v, o);
     if (!table_complaints(v, o) && !any)
@@ -302,8 +282,7 @@ static void evidence(const struct view *v, struct out *o)
     table_inputs(v, o);
 }
 
-void page_html(const struct view *v, const struct report_pictures *p, FILE *f)
-{
+void page_html(const struct view *v, const struct report_pictures *p, FILE *f) {
     struct out o = {f, MARKUP_HTML};
     head(v, &o);
     overall(v, &o);

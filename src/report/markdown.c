@@ -4,8 +4,7 @@
 #include "page.h"
 #include "tables.h"
 
-void page_markdown(const struct view *v, const struct report_pictures *p, FILE *f)
-{
+void page_markdown(const struct view *v, const struct report_pictures *p, FILE *f) {
     struct out o = {f, MARKUP_MARKDOWN};
     const struct pictures *const sets[] = {&p->charts, &p->topologies};
     emit(&o, "# %s\n\n", page_title(v));

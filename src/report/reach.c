@@ -3,27 +3,23 @@
 #include "reach.h"
 #include "table.h"
 
-static enum reach reach_of(const json_t *pair)
-{
+static enum reach reach_of(const json_t *pair) {
     return !true_at(pair, "works") ? REACH_NONE : true_at(pair, "translated") ? REACH_NAT : REACH_DIRECT;
 }
 
-void reach_count(const struct configuration *c, long long count[REACH_KINDS])
-{
+void reach_count(const struct configuration *c, long long count[REACH_KINDS]) {
     size_t i;
     json_t *pair;
     json_array_foreach(value_at(c->analyze, "reachability"), i, pair)
         count[reach_of(pair)]++;
 }
 
-static const char *pair_key(struct arena *a, const char *from, const char *to)
-{
+static const char *pair_key(struct arena *a, const char *from, const char *to) {
     return arena_printf(a, "%s\n%s", from, to);
 }
 
 /* The pairs of a configuration by pair_key; json_decref(). */
-static json_t *pairs_of(const struct view *v, const struct configuration *c)
-{
+static json_t *pairs_of(const struct view *v, const struct configuration *c) {
     json_t *index = json_object(), *pair;
     size_t i;
     json_array_foreach(value_at(c->analyze, "reachability"), i, pair)
@@ -31,8 +27,7 @@ static json_t *pairs_of(const struct view *v, const struct configuration *c)
     return index;
 }
 
-static enum reach_change change_of(const json_t *before, const json_t *now)
-{
+static enum reach_change change_of(const json_t *before, const json_t *now) {
     enum reach was = reach_of(before), is = reach_of(now);
     if (!before || was == is)
         return REACH_SAME;
@@ -41,8 +36,7 @@ static enum reach_change change_of(const json_t *before, const json_t *now)
     return is == REACH_NAT ? REACH_TRANSLATED : REACH_UNTRANSLATED;
 }
 
-static const char *why(struct arena *a, const json_t *pair)
-{
+static const char *why(struct arena *a, const json_t *pair) {
     const char *reason = text_at(pair, "reason"), *at = text_at(pair, "at");
     if (!*reason)
         reason = verdict_label(text_at(pair, "verdict"));
@@ -50,8 +44,7 @@ static const char *why(struct arena *a, const json_t *pair)
 }
 
 /* "a, b and c": the keys of an object. */
-static const char *keys_text(struct arena *a, const json_t *object)
-{
+static const char *keys_text(struct arena *a, const json_t *object) {
     const char *out = "", *key;
     size_t i = 0, n = json_object_size(object);
     json_t *value;
@@ -63,16 +56,14 @@ static const char *keys_text(struct arena *a, const json_t *object)
 }
 
 /* The object at a key, made when it is not there. */
-static json_t *object_of(json_t *object, const char *key)
-{
+static json_t *object_of(json_t *object, const char *key) {
     if (!json_object_get(object, key))
         json_object_set_new(object, key, json_object());
     return json_object_get(object, key);
 }
 
 /* { from: { to: pair } } of the pairs that changed so; json_decref(). */
-static json_t *changed(const struct view *v, const struct configuration *c, enum reach_change change)
-{
+static json_t *changed(const struct view *v, const struct configuration *c, enum reach_change change) {
     json_t *before = pairs_of(v, &v->list.v[0]), *out = json_object(), *pair;
     size_t i;
     json_array_foreach(value_at(c->analyze, "reachability"), i, pair) {
@@ -84,8 +75,7 @@ static json_t *changed(const struct view *v, const struct configuration *c, enum
     return out;
 }
 
-static const char *group_text(struct arena *a, enum reach_change change, const json_t *group, const char *whom)
-{
+static const char *group_text(struct arena *a, enum reach_change change, const json_t *group, const char *whom) {
     json_t *whys = json_object(), *pairs, *pair;
     const char *from, *to, *who = keys_text(a, group), *out;
     bool one_from = json_object_size(group) == 1, one_to = true;
@@ -106,8 +96,7 @@ static const char *group_text(struct arena *a, enum reach_change change, const j
     return out;
 }
 
-const char *reach_changes(const struct view *v, const struct configuration *c, enum reach_change change)
-{
+const char *reach_changes(const struct view *v, const struct configuration *c, enum reach_change change) {
     json_t *by_from = changed(v, c, change), *groups = json_object(), *pairs, *group; /* { "c and d": { a:, b: } } */
     const char *from, *whom, *out = "";
     json_object_foreach(by_from, from, pairs)
@@ -119,8 +108,7 @@ const char *reach_changes(const struct view *v, const struct configuration *c, e
     return *out ? arena_printf(v->arena, "Unlike in %s, %s.", v->list.v[0].name, out) : "";
 }
 
-const char *reach_sharers(const struct view *v, size_t i)
-{
+const char *reach_sharers(const struct view *v, size_t i) {
     const json_t *mine = value_at(v->list.v[i].analyze, "reachability");
     const char *names = json_array_size(mine) ? v->list.v[i].name : "";
     for (size_t k = 0; k < v->list.n && *names; k++)
@@ -129,8 +117,7 @@ const char *reach_sharers(const struct view *v, size_t i)
     return names;
 }
 
-static void cell_reach(struct table *t, const json_t *before, const json_t *pair)
-{
+static void cell_reach(struct table *t, const json_t *before, const json_t *pair) {
     static const enum tone tones[] = {TONE_NONE, TONE_BAD, TONE_GOOD, TONE_WARN, TONE_INFO};
     enum tone tone = tones[change_of(before, pair)];
     const char *from = text_at(pair, "from"), *to = text_at(pair, "to"), *reason = text_at(pair, "reason");
@@ -148,8 +135,7 @@ static void cell_reach(struct table *t, const json_t *before, const json_t *pair
     }
 }
 
-void table_reach(const struct view *v, const struct configuration *c, struct out *o)
-{
+void table_reach(const struct view *v, const struct configuration *c, struct out *o) {
     struct table t = {.arena = v->arena, .caption = arena_printf(v->arena, "Who reaches whom: %s", c->name)};
     json_t *before = pairs_of(v, &v->list.v[0]), *now = pairs_of(v, c), *names = json_object(), *value;
     const char *from, *to;

@@ -6,16 +6,14 @@
 #include <fwdlab/base/file.h>
 #include "page.h"
 
-const char *page_title(const struct view *v)
-{
+const char *page_title(const struct view *v) {
     const char *first = v->list.n ? v->list.v[0].name : "nothing";
     return v->list.n < 2 ? arena_printf(v->arena, "Forwarding report: %s", first)
                          : arena_printf(v->arena, "Forwarding report: %zu configurations, compared with %s",
                                         v->list.n, first);
 }
 
-static int save_pictures(const struct view *v, const struct pictures *p, const char *dir, struct err *e)
-{
+static int save_pictures(const struct view *v, const struct pictures *p, const char *dir, struct err *e) {
     int rc = 0;
     for (size_t i = 0; i < p->list.n && !rc; i++) {
         const char *svg = p->list.v[i].svg;
@@ -25,8 +23,7 @@ static int save_pictures(const struct view *v, const struct pictures *p, const c
 }
 
 static int save_page(const struct view *v, const struct report_pictures *p, const char *dir, const char *name,
-                     void (*page)(const struct view *, const struct report_pictures *, FILE *), struct err *e)
-{
+                     void (*page)(const struct view *, const struct report_pictures *, FILE *), struct err *e) {
     char *text = NULL;
     size_t len;
     FILE *f = open_memstream(&text, &len);
@@ -42,8 +39,7 @@ static int save_page(const struct view *v, const struct report_pictures *p, cons
     return rc;
 }
 
-int report_html(const struct report_document *docs, unsigned n, const char *dir, struct err *e)
-{
+int report_html(const struct report_document *docs, unsigned n, const char *dir, struct err *e) {
     struct report_pictures pictures = {0};
     struct view v;
     int rc = view_init(&v, docs, n, e);

@@ -10,13 +10,11 @@
 
 const char *const tone_class[] = {"plain", "good", "info", "warn", "bad"};
 
-void table_column(struct table *t, bool number, const char *title)
-{
+void table_column(struct table *t, bool number, const char *title) {
     vec_push(&t->columns, (struct column){title, number});
 }
 
-static const char *format(struct arena *a, const char *fmt, va_list ap)
-{
+static const char *format(struct arena *a, const char *fmt, va_list ap) {
     char *text;
     if (vasprintf(&text, fmt, ap) < 0)
         return "";
@@ -25,32 +23,28 @@ static const char *format(struct arena *a, const char *fmt, va_list ap)
     return out;
 }
 
-void table_cell(struct table *t, enum tone tone, const char *fmt, ...)
-{
+void table_cell(struct table *t, enum tone tone, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     vec_push(&t->cells, (struct cell){format(t->arena, fmt, ap), tone, NULL});
     va_end(ap);
 }
 
-void table_title(struct table *t, const char *fmt, ...)
-{
+void table_title(struct table *t, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     t->cells.v[t->cells.n - 1].title = format(t->arena, fmt, ap);
     va_end(ap);
 }
 
-void table_count(struct table *t, enum tone tone, long long count)
-{
+void table_count(struct table *t, enum tone tone, long long count) {
     if (count)
         table_cell(t, tone, "%s", count_text(t->arena, count));
     else
         table_cell(t, TONE_NONE, "\xe2\x80\x93");
 }
 
-void table_transpose(struct table *t, const char *first)
-{
+void table_transpose(struct table *t, const char *first) {
     struct table out = {.arena = t->arena, .caption = t->caption};
     size_t columns = t->columns.n, rows = t->cells.n / columns;
     table_column(&out, false, first);
@@ -66,8 +60,7 @@ void table_transpose(struct table *t, const char *first)
     *t = out;
 }
 
-static void emit_html(const struct table *t, struct out *o)
-{
+static void emit_html(const struct table *t, struct out *o) {
     size_t columns = t->columns.n;
     emit(o, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"%s\"><table>\n<caption>%s</caption>\n"
          "<thead><tr>", t->caption, t->caption);
@@ -93,8 +86,7 @@ static void emit_html(const struct table *t, struct out *o)
     emit(o, "</tbody></table></div>\n");
 }
 
-static void emit_markdown(const struct table *t, struct out *o)
-{
+static void emit_markdown(const struct table *t, struct out *o) {
     size_t columns = t->columns.n;
     emit(o, "**%s**\n\n|", t->caption);
     for (size_t i = 0; i < columns; i++)
@@ -111,8 +103,7 @@ static void emit_markdown(const struct table *t, struct out *o)
 }
 
 /* Widths that fit the terminal: while they do not, the widest column loses a character. */
-static void fit(const struct table *t, size_t *width)
-{
+static void fit(const struct table *t, size_t *width) {
     size_t columns = t->columns.n, total = 2 * (columns - 1);
     for (size_t i = 0; i < columns; i++)
         width[i] = text_width(t->columns.v[i].title);
@@ -132,8 +123,7 @@ static void fit(const struct table *t, size_t *width)
     }
 }
 
-static void emit_padded(struct out *o, const char *text, size_t width, bool right, bool last)
-{
+static void emit_padded(struct out *o, const char *text, size_t width, bool right, bool last) {
     size_t have = text_width(text);
     char *cut = NULL;
     if (have > width) { /* keep width - 1 characters and say that it goes on */
@@ -156,8 +146,7 @@ static void emit_padded(struct out *o, const char *text, size_t width, bool righ
     free(cut);
 }
 
-static void emit_terminal(const struct table *t, struct out *o)
-{
+static void emit_terminal(const struct table *t, struct out *o) {
     size_t columns = t->columns.n;
     size_t *width = xzalloc(columns, sizeof *width);
     fit(t, width);
@@ -176,8 +165,7 @@ static void emit_terminal(const struct table *t, struct out *o)
     free(width);
 }
 
-bool table_emit(struct table *t, struct out *o)
-{
+bool table_emit(struct table *t, struct out *o) {
     bool any = t->cells.n > 0;
     if (any) {
         if (o->markup == MARKUP_HTML)

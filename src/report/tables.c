@@ -8,23 +8,19 @@
 
 #define DASH "\xe2\x80\x93"
 
-static const json_t *packets_of(const struct configuration *c)
-{
+static const json_t *packets_of(const struct configuration *c) {
     return value_at(c->analyze ? c->analyze : c->replay, "packets");
 }
 
-static const char *or_dash(const char *text)
-{
+static const char *or_dash(const char *text) {
     return *text ? text : DASH;
 }
 
-static enum tone ratio_tone(const char *verdict)
-{
+static enum tone ratio_tone(const char *verdict) {
     return !strcmp(verdict, "worse") ? TONE_BAD : !strcmp(verdict, "better") ? TONE_GOOD : TONE_NONE;
 }
 
-static void table_judged(const struct view *v, struct out *o)
-{
+static void table_judged(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Flows at fault or asymmetric by the model; pairs of machines by "
                       "reach; packets dropped here, later"};
     static const char *const heads[] = {"State", "Flows", "Fault", "Asym.", "Direct", "NAT", "Not", "Drops", "Later"};
@@ -56,8 +52,7 @@ static void table_judged(const struct view *v, struct out *o)
     table_emit(&t, o);
 }
 
-static void table_costs(const struct view *v, struct out *o)
-{
+static void table_costs(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Cost of a packet: TSC cycles (median), and their ratio to the "
                       "base's"};
     static const char *const heads[] = {"Configuration", "Cycles", "Ratio [95 %]", "Cost"};
@@ -78,15 +73,13 @@ static void table_costs(const struct view *v, struct out *o)
     table_emit(&t, o);
 }
 
-void table_comparison(const struct view *v, struct out *o)
-{
+void table_comparison(const struct view *v, struct out *o) {
     table_judged(v, o);
     table_costs(v, o);
 }
 
 /* One row a figure; many configurations are turned into rows by emit_by_configuration. */
-static struct table by_configuration(const struct view *v, const char *caption, const char *first)
-{
+static struct table by_configuration(const struct view *v, const char *caption, const char *first) {
     struct table t = {.arena = v->arena, .caption = caption};
     table_column(&t, false, first);
     for (size_t i = 0; i < v->list.n; i++)
@@ -94,15 +87,13 @@ static struct table by_configuration(const struct view *v, const char *caption, 
     return t;
 }
 
-static void emit_by_configuration(const struct view *v, struct table *t, struct out *o)
-{
+static void emit_by_configuration(const struct view *v, struct table *t, struct out *o) {
     if (v->list.n > 1)
         table_transpose(t, "Configuration");
     table_emit(t, o);
 }
 
-void table_verdicts(const struct view *v, const char *group, const char *caption, struct out *o)
-{
+void table_verdicts(const struct view *v, const char *group, const char *caption, struct out *o) {
     struct table t = by_configuration(v, caption, "Verdict");
     const char *path = arena_printf(v->arena, "flows.%s", group);
     for (const char *const *name = verdict_names(group); *name; name++) {
@@ -119,8 +110,7 @@ void table_verdicts(const struct view *v, const char *group, const char *caption
     emit_by_configuration(v, &t, o);
 }
 
-void table_drops(const struct view *v, const char *where, const char *caption, struct out *o)
-{
+void table_drops(const struct view *v, const char *where, const char *caption, struct out *o) {
     struct table t = by_configuration(v, caption, "Reason");
     json_t *seen = json_object(); /* the union of all reasons, in the order of their turning up */
     const char *name;
@@ -140,8 +130,7 @@ void table_drops(const struct view *v, const char *where, const char *caption, s
     emit_by_configuration(v, &t, o);
 }
 
-void table_packets(const struct view *v, struct out *o)
-{
+void table_packets(const struct view *v, struct out *o) {
     static const struct { const char *label, *path; } rows[] = {
         {"read", "read"}, {"injected", "injected"}, {"delivered", "delivered"}, {"forwarded", "forwarded"},
         {"dropped", "dropped.total"}, {"own output seen again", "copies"}, {"malformed", "malformed"},
@@ -155,8 +144,7 @@ void table_packets(const struct view *v, struct out *o)
     emit_by_configuration(v, &t, o);
 }
 
-void table_nat(const struct view *v, struct out *o)
-{
+void table_nat(const struct view *v, struct out *o) {
     static const struct { const char *label, *path; } rows[] = {
         {"sessions at once, peak", "nat.sessions_peak"}, {"outside ports in use, peak", "nat.ports_peak"},
         {"outside ports available", "nat.ports_available"}, {"refused: no port or no room", "nat.exhausted"}};
@@ -172,8 +160,7 @@ void table_nat(const struct view *v, struct out *o)
     emit_by_configuration(v, &t, o);
 }
 
-void table_pairs(const struct view *v, const struct configuration *c, size_t limit, struct out *o)
-{
+void table_pairs(const struct view *v, const struct configuration *c, size_t limit, struct out *o) {
     const json_t *pairs = value_at(c->analyze, "nat.pairs");
     size_t n = json_array_size(pairs), shown = limit && n > limit ? limit : n;
     struct table t = {.arena = v->arena, .caption = shown < n
@@ -193,8 +180,7 @@ void table_pairs(const struct view *v, const struct configuration *c, size_t lim
     table_emit(&t, o);
 }
 
-void table_tcp(const struct view *v, struct out *o)
-{
+void table_tcp(const struct view *v, struct out *o) {
     static const struct { const char *label, *path; bool time; } rows[] = {
         {"handshakes", "tcp.handshakes", false}, {"round trip, median", "tcp.rtt_ns.p50", true},
         {"round trip, 99 %", "tcp.rtt_ns.p99", true}, {"retransmissions", "tcp.retransmissions", false},
@@ -213,8 +199,7 @@ void table_tcp(const struct view *v, struct out *o)
     emit_by_configuration(v, &t, o);
 }
 
-bool table_hidden(const struct view *v, struct out *o)
-{
+bool table_hidden(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Routes that never take effect"};
     static const char *const heads[] = {"Configuration", "Node", "Hidden", "By"};
     for (size_t i = 0; i < 4; i++)
@@ -232,8 +217,7 @@ bool table_hidden(const struct view *v, struct out *o)
     return table_emit(&t, o);
 }
 
-bool table_complaints(const struct view *v, struct out *o)
-{
+bool table_complaints(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "What was said about the scenarios when they were loaded"};
     static const char *const heads[] = {"Where", "Severity", "What", "What would be right"};
     for (size_t i = 0; i < 4; i++)

@@ -6,30 +6,26 @@
 
 #define DASH "\xe2\x80\x93"
 
-static void heads(struct table *t, const char *const *titles, size_t n, size_t first_number)
-{
+static void heads(struct table *t, const char *const *titles, size_t n, size_t first_number) {
     for (size_t i = 0; i < n; i++)
         table_column(t, i >= first_number, titles[i]);
 }
 
-static void cell_number(struct table *t, const json_t *value, const char *fmt)
-{
+static void cell_number(struct table *t, const json_t *value, const char *fmt) {
     if (json_is_number(value))
         table_cell(t, TONE_NONE, "%s", arena_printf(t->arena, fmt, json_number_value(value)));
     else
         table_cell(t, TONE_NONE, DASH);
 }
 
-static void cell_duration(struct table *t, const json_t *value)
-{
+static void cell_duration(struct table *t, const json_t *value) {
     if (json_is_number(value))
         table_cell(t, TONE_NONE, "%s", duration_text(t->arena, json_number_value(value)));
     else
         table_cell(t, TONE_NONE, DASH);
 }
 
-bool table_cost(const struct view *v, struct out *o)
-{
+bool table_cost(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Cost of a packet, in TSC cycles"};
     static const char *const titles[] = {"Configuration", "Median", "5 %", "95 %", "Samples", "Mpps", "Gbps"};
     heads(&t, titles, 7, 1);
@@ -49,8 +45,7 @@ bool table_cost(const struct view *v, struct out *o)
 }
 
 /* The stage of this name in a replay; NULL. */
-static const json_t *stage_find(const json_t *replay, const char *name)
-{
+static const json_t *stage_find(const json_t *replay, const char *name) {
     size_t i;
     json_t *stage;
     json_array_foreach(value_at(replay, "cost.stages"), i, stage)
@@ -59,8 +54,7 @@ static const json_t *stage_find(const json_t *replay, const char *name)
     return NULL;
 }
 
-void table_stages(const struct view *v, struct out *o)
-{
+void table_stages(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Cost by stage, in TSC cycles a packet"};
     json_t *seen = json_object(), *stage;
     const char *name;
@@ -82,8 +76,7 @@ void table_stages(const struct view *v, struct out *o)
     table_emit(&t, o);
 }
 
-void table_sending(const struct view *v, struct out *o)
-{
+void table_sending(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Latency and sending"};
     static const char *const titles[] = {"Configuration", "Pace", "Laps", "Median", "99 %", "99.9 %", "Max",
                                          "Slip 99 %", "Gap error 99 %"};
@@ -108,8 +101,7 @@ void table_sending(const struct view *v, struct out *o)
     table_emit(&t, o);
 }
 
-void table_ratios(const struct view *v, struct out *o)
-{
+void table_ratios(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Cost compared, pair by pair"};
     static const char *const titles[] = {"Configuration", "Base", "Cost", "Ratio [95 %]", "Pairs"};
     const json_t *entries = v->list.n ? value_at(v->list.v[0].replay, "comparison") : NULL;
@@ -129,8 +121,7 @@ void table_ratios(const struct view *v, struct out *o)
 }
 
 /* Has an earlier document the same value at this path? What many documents share is told once. */
-static bool told(const struct view *v, unsigned i, const char *path)
-{
+static bool told(const struct view *v, unsigned i, const char *path) {
     const json_t *value = value_at(v->docs[i].doc, path);
     for (unsigned k = 0; k < i; k++)
         if (json_equal((json_t *)value, (json_t *)value_at(v->docs[k].doc, path)))
@@ -138,8 +129,7 @@ static bool told(const struct view *v, unsigned i, const char *path)
     return !value;
 }
 
-void table_machines(const struct view *v, struct out *o)
-{
+void table_machines(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "What it ran on"};
     static const char *const titles[] = {"CPU", "Flags", "Kernel", "DPDK", "Hugepages", "Commit"};
     heads(&t, titles, 6, 6);
@@ -172,8 +162,7 @@ void table_machines(const struct view *v, struct out *o)
     table_emit(&t, o);
 }
 
-void table_noise(const struct view *v, struct out *o)
-{
+void table_noise(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Noise floor: gaps that a busy loop saw"};
     static const char *const titles[] = {"Document", "Quiet", "Time lost", "Share", "Gap median", "99.99 %", "Max",
                                          "Window"};
@@ -195,8 +184,7 @@ void table_noise(const struct view *v, struct out *o)
     table_emit(&t, o);
 }
 
-void table_inputs(const struct view *v, struct out *o)
-{
+void table_inputs(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Inputs"};
     json_t *seen = json_object();
     table_column(&t, false, "File");

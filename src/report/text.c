@@ -6,8 +6,7 @@
 #include "tables.h"
 
 /* "label  text", wrapped at words, further lines indented under the text. */
-static void wrapped(struct out *o, const char *label, const char *text)
-{
+static void wrapped(struct out *o, const char *label, const char *text) {
     const size_t indent = 14; /* "Asymmetric" fits in front of it */
     size_t at = indent;
     char *copy = xstrdup(text), *rest = NULL;
@@ -32,8 +31,7 @@ static void wrapped(struct out *o, const char *label, const char *text)
     free(copy);
 }
 
-static void conclusion_text(const struct view *v, unsigned limit, struct out *o)
-{
+static void conclusion_text(const struct view *v, unsigned limit, struct out *o) {
     for (size_t i = 0; i < v->list.n; i++) {
         struct conclusion c;
         conclude(v, &v->list.v[i], limit, &c);
@@ -46,14 +44,12 @@ static void conclusion_text(const struct view *v, unsigned limit, struct out *o)
 }
 
 /* A document that is no document of ours shows nothing; who calls has loaded it through document_load. */
-static bool view_one(struct view *v, struct report_document *d, const json_t *doc)
-{
+static bool view_one(struct view *v, struct report_document *d, const json_t *doc) {
     *d = (struct report_document){"this document", (json_t *)doc};
     return view_init(v, d, 1, NULL) == 0;
 }
 
-void report_analyze_text(const json_t *doc, FILE *f)
-{
+void report_analyze_text(const json_t *doc, FILE *f) {
     struct out o = {f, MARKUP_TERMINAL};
     struct report_document d;
     struct view v;
@@ -71,8 +67,7 @@ void report_analyze_text(const json_t *doc, FILE *f)
     view_fini(&v);
 }
 
-void report_replay_text(const json_t *doc, FILE *f)
-{
+void report_replay_text(const json_t *doc, FILE *f) {
     struct out o = {f, MARKUP_TERMINAL};
     struct report_document d;
     struct view v;
@@ -85,11 +80,11 @@ void report_replay_text(const json_t *doc, FILE *f)
     table_sending(&v, &o);
     table_ratios(&v, &o);
     table_noise(&v, &o);
+    emit(&o, "Hugepages: %s\n", text_at(value_at(doc, "environment"), "hugepages"));
     view_fini(&v);
 }
 
-void report_comparison_text(const struct report_document *docs, unsigned n, FILE *f)
-{
+void report_comparison_text(const struct report_document *docs, unsigned n, FILE *f) {
     struct out o = {f, MARKUP_TERMINAL};
     struct view v;
     if (view_init(&v, docs, n, NULL) < 0)

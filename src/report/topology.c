@@ -27,19 +27,16 @@ struct drawing {
     int width, height;
 };
 
-static bool is_gateway(const struct spot *s)
-{
+static bool is_gateway(const struct spot *s) {
     return !strcmp(s->kind, "gateway") && strchr(s->name, '/');
 }
 
-static bool same_network(const struct spot *a, const struct spot *b)
-{
+static bool same_network(const struct spot *a, const struct spot *b) {
     size_t n = strcspn(a->name, "/");
     return is_gateway(a) && is_gateway(b) && n == strcspn(b->name, "/") && !strncmp(a->name, b->name, n);
 }
 
-static struct spot *spot_find(const struct drawing *d, const char *name)
-{
+static struct spot *spot_find(const struct drawing *d, const char *name) {
     for (size_t i = 0; i < d->n; i++)
         if (!strcmp(d->spots[i].name, name))
             return &d->spots[i];
@@ -47,16 +44,14 @@ static struct spot *spot_find(const struct drawing *d, const char *name)
 }
 
 /* Both ends of a link; false when one of them is no node, or when a frame stands for it. */
-static bool link_ends(const struct drawing *d, const json_t *link, struct spot **a, struct spot **b)
-{
+static bool link_ends(const struct drawing *d, const json_t *link, struct spot **a, struct spot **b) {
     *a = spot_find(d, text_at(link, "a"));
     *b = spot_find(d, text_at(link, "b"));
     return *a && *b && *a != *b && !same_network(*a, *b);
 }
 
 /* Widens the placed part by one round; false when nothing was left to place. */
-static bool spread(struct drawing *d)
-{
+static bool spread(struct drawing *d) {
     bool placed = false;
     size_t i;
     json_t *link;
@@ -81,8 +76,7 @@ static bool spread(struct drawing *d)
     return placed;
 }
 
-static void place_columns(struct drawing *d)
-{
+static void place_columns(struct drawing *d) {
     struct spot *start = NULL;
     for (size_t i = 0; i < d->n; i++)
         if (true_at(d->spots[i].json, "under_test"))
@@ -102,8 +96,7 @@ static void place_columns(struct drawing *d)
         d->spots[i].column = (d->spots[i].column == UNPLACED ? right + 1 : d->spots[i].column) - left;
 }
 
-static int compare_spots(const void *a, const void *b)
-{
+static int compare_spots(const void *a, const void *b) {
     const struct spot *x = a, *y = b;
     if (x->column != y->column)
         return x->column - y->column;
@@ -111,8 +104,7 @@ static int compare_spots(const void *a, const void *b)
 }
 
 /* Each node moves towards the middle of its neighbours in other columns; a few rounds untangle most crossings. */
-static void place_rows(struct drawing *d)
-{
+static void place_rows(struct drawing *d) {
     for (size_t i = 0; i < d->n; i++)
         d->spots[i].order = (double)i / (double)d->n;
     for (int round = 0; round < 8; round++) {
@@ -147,8 +139,7 @@ static void place_rows(struct drawing *d)
     qsort(d->spots, d->n, sizeof *d->spots, compare_spots);
 }
 
-static void place(struct drawing *d)
-{
+static void place(struct drawing *d) {
     int *heights = xzalloc(d->n + 1, sizeof *heights), columns = 0; /* a column more for what hangs on nothing */
     place_columns(d);
     place_rows(d);
@@ -169,8 +160,7 @@ static void place(struct drawing *d)
     free(heights);
 }
 
-static void draw_frames(const struct drawing *d, struct out *o)
-{
+static void draw_frames(const struct drawing *d, struct out *o) {
     for (size_t i = 0; i < d->n; i++) {
         const struct spot *s = &d->spots[i];
         int top = s->y, bottom = s->y + s->h;
@@ -195,8 +185,7 @@ static void draw_frames(const struct drawing *d, struct out *o)
 }
 
 /* A port's name beside the end of its link. */
-static void draw_port(struct out *o, const char *name, int x, int y, bool right)
-{
+static void draw_port(struct out *o, const char *name, int x, int y, bool right) {
     if (*name)
         emit(o, "<text x=\"%d\" y=\"%d\" font-size=\"12\" fill=\"#3e4c59\" stroke=\"#ffffff\" stroke-width=\"3\" "
              "paint-order=\"stroke\" text-anchor=\"%s\">%s</text>\n", right ? x + 5 : x - 5, y - 5,
@@ -204,8 +193,7 @@ static void draw_port(struct out *o, const char *name, int x, int y, bool right)
 }
 
 /* How many links leave `s` on this side, and which of them this one is, by the height of the far end. */
-static int link_y(const struct drawing *d, const struct spot *s, const struct spot *far, size_t self)
-{
+static int link_y(const struct drawing *d, const struct spot *s, const struct spot *far, size_t self) {
     unsigned n = 0, rank = 0;
     size_t i;
     json_t *link;
@@ -222,8 +210,7 @@ static int link_y(const struct drawing *d, const struct spot *s, const struct sp
     return s->y + (int)((double)s->h * (rank + 1) / (n + 1));
 }
 
-static void draw_links(const struct drawing *d, struct out *o)
-{
+static void draw_links(const struct drawing *d, struct out *o) {
     size_t i;
     json_t *link;
     struct spot *a, *b;
@@ -251,8 +238,7 @@ static void draw_links(const struct drawing *d, struct out *o)
     }
 }
 
-static void draw_line(struct out *o, const struct spot *s, int line, const char *style, const char *text)
-{
+static void draw_line(struct out *o, const struct spot *s, int line, const char *style, const char *text) {
     char *cut = NULL; /* 22 characters fit */
     if (text_width(text) > 22) {
         size_t n = 0, bytes = 0;
@@ -269,8 +255,7 @@ static void draw_line(struct out *o, const struct spot *s, int line, const char 
     free(cut);
 }
 
-static void draw_spot(const struct drawing *d, const struct spot *s, struct out *o)
-{
+static void draw_spot(const struct drawing *d, const struct spot *s, struct out *o) {
     static const struct { const char *kind, *fill; } fills[] = {
         {"machine", "#ffffff"}, {"gateway", "#e3eefa"}, {"site", "#e5f4ec"}, {"switch", "#f1ecdc"}};
     const char *fill = "#ffffff", *address;
@@ -301,8 +286,7 @@ static void draw_spot(const struct drawing *d, const struct spot *s, struct out 
     emit(o, "</g>\n");
 }
 
-static char *topology_svg(struct arena *a, const json_t *topology, const char *label)
-{
+static char *topology_svg(struct arena *a, const json_t *topology, const char *label) {
     const json_t *nodes = value_at(topology, "nodes");
     struct drawing d = {.arena = a, .links = value_at(topology, "links")};
     char *text = NULL;
@@ -328,8 +312,7 @@ static char *topology_svg(struct arena *a, const json_t *topology, const char *l
     return text;
 }
 
-void topologies_draw(struct view *v, struct pictures *out)
-{
+void topologies_draw(struct view *v, struct pictures *out) {
     for (size_t i = 0; i < v->list.n; i++) {
         const json_t *mine = value_at(v->list.v[i].analyze, "topology");
         const char *names = v->list.v[i].name;

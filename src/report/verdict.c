@@ -30,34 +30,29 @@ static const struct verdict_text {
     {"port_exhausted", "no port left", "no outside port was free", false},
 };
 
-static const struct verdict_text *find(const char *name)
-{
+static const struct verdict_text *find(const char *name) {
     for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++)
         if (!strcmp(verdicts[i].name, name))
             return &verdicts[i];
     return NULL;
 }
 
-const char *verdict_label(const char *name)
-{
+const char *verdict_label(const char *name) {
     const struct verdict_text *v = find(name);
     return v ? v->label : name;
 }
 
-const char *verdict_meaning(const char *name)
-{
+const char *verdict_meaning(const char *name) {
     const struct verdict_text *v = find(name);
     return v ? v->meaning : "";
 }
 
-bool verdict_harmless(const char *name)
-{
+bool verdict_harmless(const char *name) {
     const struct verdict_text *v = find(name);
     return v && v->harmless;
 }
 
-const char *const *verdict_names(const char *group)
-{
+const char *const *verdict_names(const char *group) {
     static const char *const model[] = {"symmetric", "asym_benign", "asym_possible", "asym_breaks", "no_return_route",
                                         "rpf_drop", "dropped", "unmodelled", NULL};
     static const char *const observed[] = {"symmetric", "iface_asym", "nexthop_asym", "reverse_elsewhere", "unanswered",

@@ -6,8 +6,7 @@
 #include <string.h>
 #include "view.h"
 
-const json_t *value_at(const json_t *object, const char *path)
-{
+const json_t *value_at(const json_t *object, const char *path) {
     while (object && *path) {
         size_t n = strcspn(path, ".");
         object = json_object_getn(object, path, n);
@@ -16,29 +15,24 @@ const json_t *value_at(const json_t *object, const char *path)
     return object;
 }
 
-const char *text_at(const json_t *object, const char *path)
-{
+const char *text_at(const json_t *object, const char *path) {
     const char *text = json_string_value(value_at(object, path));
     return text ? text : "";
 }
 
-double number_at(const json_t *object, const char *path)
-{
+double number_at(const json_t *object, const char *path) {
     return json_number_value(value_at(object, path));
 }
 
-long long count_at(const json_t *object, const char *path)
-{
+long long count_at(const json_t *object, const char *path) {
     return json_integer_value(value_at(object, path));
 }
 
-bool true_at(const json_t *object, const char *path)
-{
+bool true_at(const json_t *object, const char *path) {
     return json_is_true(value_at(object, path));
 }
 
-const char *count_text(struct arena *a, long long count)
-{
+const char *count_text(struct arena *a, long long count) {
     char digits[32], out[48], *to = out;
     int n = snprintf(digits, sizeof digits, "%lld", count);
     for (int i = 0; i < n; i++) {
@@ -51,8 +45,7 @@ const char *count_text(struct arena *a, long long count)
     return arena_strdup(a, out);
 }
 
-const char *duration_text(struct arena *a, double ns)
-{
+const char *duration_text(struct arena *a, double ns) {
     static const struct { double ns; const char *unit; } units[] = {{1e9, "s"}, {1e6, "ms"}, {1e3, "\xc2\xb5s"}};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (fabs(ns) >= units[i].ns)
@@ -60,8 +53,7 @@ const char *duration_text(struct arena *a, double ns)
     return arena_printf(a, "%.0f ns", ns);
 }
 
-const char *route_text(struct arena *a, const json_t *route)
-{
+const char *route_text(struct arena *a, const json_t *route) {
     if (!json_is_object(route))
         return "";
     const char *via = text_at(route, "via"), *dev = text_at(route, "dev"), *name = text_at(route, "name");
@@ -76,8 +68,7 @@ const char *route_text(struct arena *a, const json_t *route)
     return out;
 }
 
-static const char *endpoint_text(struct arena *a, const json_t *flow, const char *addr, const char *port)
-{
+static const char *endpoint_text(struct arena *a, const json_t *flow, const char *addr, const char *port) {
     const json_t *number = value_at(flow, port);
     const char *text = text_at(flow, addr);
     if (!json_is_integer(number))
@@ -85,8 +76,7 @@ static const char *endpoint_text(struct arena *a, const json_t *flow, const char
     return arena_printf(a, strchr(text, ':') ? "[%s]:%lld" : "%s:%lld", text, json_integer_value(number));
 }
 
-const char *flow_text(struct arena *a, const json_t *flow)
-{
+const char *flow_text(struct arena *a, const json_t *flow) {
     const json_t *proto = value_at(flow, "proto");
     if (!json_is_object(flow))
         return "";
@@ -99,8 +89,7 @@ const char *flow_text(struct arena *a, const json_t *flow)
                         count_at(flow, "sport"), count_at(flow, "dport"));
 }
 
-const json_t *comparison_of(const struct configuration *c)
-{
+const json_t *comparison_of(const struct configuration *c) {
     size_t i;
     json_t *entry;
     json_array_foreach(value_at(c->replay, "comparison"), i, entry)
@@ -109,8 +98,7 @@ const json_t *comparison_of(const struct configuration *c)
     return NULL;
 }
 
-bool is_base(const struct configuration *c)
-{
+bool is_base(const struct configuration *c) {
     size_t i;
     json_t *entry;
     json_array_foreach(value_at(c->replay, "comparison"), i, entry)
@@ -119,8 +107,7 @@ bool is_base(const struct configuration *c)
     return false;
 }
 
-const char *ratio_text(struct arena *a, const json_t *comparison)
-{
+const char *ratio_text(struct arena *a, const json_t *comparison) {
     const json_t *interval = value_at(comparison, "interval");
     const json_t *low = json_array_get(interval, 0), *high = json_array_get(interval, 1);
     if (!json_is_number(value_at(comparison, "ratio")))
@@ -131,8 +118,7 @@ const char *ratio_text(struct arena *a, const json_t *comparison)
     return arena_printf(a, "%.3f [%.3f, %.3f]", ratio, json_number_value(low), json_number_value(high));
 }
 
-static struct configuration *view_configuration(struct view *v, const json_t *doc, const char *path)
-{
+static struct configuration *view_configuration(struct view *v, const json_t *doc, const char *path) {
     const char *name = text_at(doc, "scenario.name"), *title = text_at(doc, "scenario.title");
     if (!*name)
         name = path; /* analysed without a scenario: the file tells it from others */
@@ -143,8 +129,7 @@ static struct configuration *view_configuration(struct view *v, const json_t *do
     return &v->list.v[v->list.n - 1];
 }
 
-static void view_add_replay(struct view *v, const json_t *doc, const char *path)
-{
+static void view_add_replay(struct view *v, const json_t *doc, const char *path) {
     const json_t *many = value_at(doc, "configurations");
     size_t i;
     json_t *one;
@@ -160,8 +145,7 @@ static void view_add_replay(struct view *v, const json_t *doc, const char *path)
     }
 }
 
-int view_init(struct view *v, const struct report_document *docs, unsigned n, struct err *e)
-{
+int view_init(struct view *v, const struct report_document *docs, unsigned n, struct err *e) {
     *v = (struct view){.arena = arena_create(), .docs = docs, .n_docs = n};
     for (unsigned i = 0; i < n; i++) {
         const char *schema = text_at(docs[i].doc, "schema");
@@ -180,8 +164,7 @@ int view_init(struct view *v, const struct report_document *docs, unsigned n, st
     return 0;
 }
 
-void view_fini(struct view *v)
-{
+void view_fini(struct view *v) {
     for (size_t i = 0; i < v->owned.n; i++)
         json_decref(v->owned.v[i]);
     vec_free(&v->owned);

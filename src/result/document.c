@@ -19,8 +19,7 @@
 #define HEX_SIZE 65
 
 /* Feeds bytes [from, to) of fd. 0 or -errno. */
-static int digest_range(EVP_MD_CTX *ctx, int fd, off_t from, off_t to)
-{
+static int digest_range(EVP_MD_CTX *ctx, int fd, off_t from, off_t to) {
     char buf[1 << 16];
     while (from < to) {
         size_t want = to - from < (off_t)sizeof buf ? (size_t)(to - from) : sizeof buf;
@@ -35,8 +34,7 @@ static int digest_range(EVP_MD_CTX *ctx, int fd, off_t from, off_t to)
     return 0;
 }
 
-static int digest_fd(int fd, off_t size, bool full, char *hex)
-{
+static int digest_fd(int fd, off_t size, bool full, char *hex) {
     uint8_t le[8], md[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     int rc;
@@ -62,8 +60,7 @@ static int digest_fd(int fd, off_t size, bool full, char *hex)
     return rc;
 }
 
-int document_digest(const char *path, bool full, char *hex, unsigned long long *size, struct err *e)
-{
+int document_digest(const char *path, bool full, char *hex, unsigned long long *size, struct err *e) {
     struct stat st;
     int rc, fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -84,8 +81,11 @@ int document_digest(const char *path, bool full, char *hex, unsigned long long *
     return 0;
 }
 
-json_t *document_string(const char *text)
-{
+void document_count(json_t *object, const char *key, unsigned long long n) {
+    json_object_set_new(object, key, json_integer((json_int_t)n));
+}
+
+json_t *document_string(const char *text) {
     json_t *out = json_string(text);
     if (out)
         return out;
@@ -107,16 +107,14 @@ json_t *document_string(const char *text)
 }
 
 /* What can be read only once (stdin, a pipe) is named, not read. */
-static bool once_only(const char *path)
-{
+static bool once_only(const char *path) {
     struct stat st;
     if (!strcmp(path, "-"))
         return true;
     return !stat(path, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || S_ISCHR(st.st_mode));
 }
 
-static json_t *input_json(const struct document_input *in, bool full_hash, struct err *e)
-{
+static json_t *input_json(const struct document_input *in, bool full_hash, struct err *e) {
     char hex[HEX_SIZE];
     unsigned long long size;
     json_t *out = json_object();
@@ -143,8 +141,7 @@ fail:
     return NULL;
 }
 
-json_t *document_new(const struct document_options *o, struct err *e)
-{
+json_t *document_new(const struct document_options *o, struct err *e) {
     json_t *doc = json_object(), *inputs = json_array();
 
     json_object_set_new(doc, "schema", json_sprintf(SCHEMA_PREFIX "%s" SCHEMA_VERSION, o->command));
@@ -163,8 +160,7 @@ json_t *document_new(const struct document_options *o, struct err *e)
     return doc;
 }
 
-char *document_text(const json_t *doc)
-{
+char *document_text(const json_t *doc) {
     char *body = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     if (!body)
         return NULL;
@@ -174,8 +170,7 @@ char *document_text(const json_t *doc)
     return body;
 }
 
-int document_save(const json_t *doc, const char *path, struct err *e)
-{
+int document_save(const json_t *doc, const char *path, struct err *e) {
     char *text = document_text(doc);
     int rc = 0;
 
@@ -195,8 +190,7 @@ int document_save(const json_t *doc, const char *path, struct err *e)
 }
 
 /* 0 when the schema is the wanted one. */
-static int schema_check(const json_t *doc, const char *path, const char *command, struct err *e)
-{
+static int schema_check(const json_t *doc, const char *path, const char *command, struct err *e) {
     const char *schema = json_string_value(json_object_get(doc, "schema"));
     const char *slash = schema ? strchr(schema, '/') : NULL;
 
@@ -217,8 +211,7 @@ static int schema_check(const json_t *doc, const char *path, const char *command
     return -EINVAL;
 }
 
-json_t *document_load(const char *path, const char *command, struct err *e)
-{
+json_t *document_load(const char *path, const char *command, struct err *e) {
     char *text;
     size_t len;
     json_error_t fault;

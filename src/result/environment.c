@@ -7,8 +7,7 @@
 #include "environment.h"
 
 /* The value of the first line of /proc/cpuinfo that begins with one of two keys (x86, Arm); "" without one. malloc. */
-static char *cpuinfo(const char *key, const char *other)
-{
+static char *cpuinfo(const char *key, const char *other) {
     FILE *f = fopen("/proc/cpuinfo", "re");
     char *line = NULL, *value = NULL;
     size_t size = 0;
@@ -28,8 +27,7 @@ static char *cpuinfo(const char *key, const char *other)
 }
 
 /* Extensions that code paths here or in DPDK choose by. */
-static json_t *flags_json(void)
-{
+static json_t *flags_json(void) {
     static const char *const relevant[] = {"sse4_2", "avx2", "avx512f", "avx512bw", "avx512vl", "aes", "vaes",
                                            "pclmulqdq", "vpclmulqdq", "constant_tsc", "nonstop_tsc", "hypervisor",
                                            "asimd", "sve"};
@@ -43,8 +41,7 @@ static json_t *flags_json(void)
     return out;
 }
 
-static json_t *noise_json(const struct noise *n)
-{
+static json_t *noise_json(const struct noise *n) {
     if (!n)
         return json_null();
     return json_pack("{s:I, s:I, s:f, s:I, s:I, s:I, s:b}", "window_ns", (json_int_t)n->window_ns, "lost_ns",
@@ -53,8 +50,7 @@ static json_t *noise_json(const struct noise *n)
                      (int)n->quiet);
 }
 
-json_t *environment_json(const struct document_options *options)
-{
+json_t *environment_json(const struct document_options *options) {
     struct utsname system = {0};
     json_t *out = json_object();
     char *cpu = cpuinfo("model name", "CPU part");

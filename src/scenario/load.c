@@ -14,7 +14,7 @@ static void load_user_route(const struct reader *r, const struct tree_member *m,
     const struct tree *hop = read_text(r, t, "next_hop", REQUIRED, right);
     if (!hop)
         return;
-    for (uint8_t i = 0; i < sizeof words / sizeof *words; i++)
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(hop->text, words[i]) == 0)
             route.kind = (uint8_t)(NEXT_HOP_NETWORK + i);
     if (route.kind == NEXT_HOP_APPLIANCE &&

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Captures that nobody here made, through the whole of `analyze --no-scenario`: each ends with a document whose sums hold,
-or with a message that names the offset or what is not read. Skipped, and said so, without FWDLAB_SHARED."""
+"""Captures that nobody here made, through the whole of `analyze --no-scenario`: each ends with a document whose sums
+hold, or with a message that names the offset or what is not read. Skipped, and said so, without FWDLAB_SHARED."""
 import json
 import os
 import pathlib

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What happened, and what would happen: every flow of a capture with the model's verdict and the capture's own, drops by
- * reason, NAT in use, and for every flow that is not symmetric the route to blame and the change that mends it.
+ * What happened, and what would happen: every flow of a capture with the model's verdict and the capture's own, drops
+ * by reason, NAT in use, and for every flow that is not symmetric the route to blame and the change that mends it.
  */
 #ifndef FWDLAB_ANALYZE_ANALYZE_H
 #define FWDLAB_ANALYZE_ANALYZE_H
@@ -12,8 +12,8 @@
 struct analysis;
 
 /*
- * `in`: the trace as it meets the node. `node`: the node under test with its own NAT, in tables of its own; `f`: the model. Both
- * NULL without a scenario. All borrowed; `f` is unchanged afterwards.
+ * `in`: the trace as it meets the node. `node`: the node under test with its own NAT, in tables of its own; `f`: the
+ * model. Both NULL without a scenario. All borrowed; `f` is unchanged afterwards.
  */
 struct analysis *analyze(const struct inject *in, struct control_node *node, struct fabric *f);
 void analysis_destroy(struct analysis *a);

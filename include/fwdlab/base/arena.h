@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Memory that is given back all at once: what belongs to one document, scenario or analysis. Never fails (see vec.h). */
+/* Memory that is given back all at once: what belongs to one document, scenario or
+ * analysis. Never fails (see vec.h). */
 #ifndef FWDLAB_BASE_ARENA_H
 #define FWDLAB_BASE_ARENA_H
 

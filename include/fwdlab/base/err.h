@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What went wrong, where, and what would be right. Cold paths return 0 or -errno and fill a struct err; only the command
- * line prints it. A NULL struct err is allowed everywhere: the code alone is then returned.
+ * What went wrong, where, and what would be right. Cold paths return 0 or -errno and fill a struct err; only the
+ * command line prints it. A NULL struct err is allowed everywhere: the code alone is then returned.
  */
 #ifndef FWDLAB_BASE_ERR_H
 #define FWDLAB_BASE_ERR_H

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <fwdlab/base/err.h>
 
-/* Writes to a temporary file beside `path`, syncs and renames: an interrupted run never replaces a good file by half a one. */
+/* Writes to a temporary file beside `path`, syncs and renames: an interrupted run never
+ * replaces a good file by half a one. */
 int file_save(const char *path, const void *data, size_t len, struct err *e);
 /* Reads all of `path` ("-": stdin) into *data (malloc, one NUL beyond the end). */
 int file_load(const char *path, char **data, size_t *len, struct err *e);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A small seeded generator (xoshiro256**) for tests, bootstraps and made-up traffic; same seed, same numbers, everywhere. */
+/* A small seeded generator (xoshiro256**) for tests, bootstraps and made-up traffic; same
+ * seed, same numbers, everywhere. */
 #ifndef FWDLAB_BASE_RANDOM_H
 #define FWDLAB_BASE_RANDOM_H
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * From a scenario to the tables of its nodes. Each machine, each subnet's gateway (named network/subnet) and each site
- * becomes a node of the core with its effective routes. On a platform gateway the order of precedence is longest prefix,
- * then user before BGP before system; it is expressed by metrics (0, 1, 2), so that the core knows nothing of it.
+ * becomes a node of the core with its effective routes. On a platform gateway the order of precedence is longest
+ * prefix, then user before BGP before system; it is expressed by metrics (0, 1, 2), so that the core knows nothing of
+ * it.
  */
 #ifndef FWDLAB_CONTROL_CONTROL_H
 #define FWDLAB_CONTROL_CONTROL_H
@@ -17,7 +18,7 @@ enum link_kind {
     LINK_SWITCH,  /* shared segment; the neighbour is who has the next hop's address. target: switch */
     LINK_GATEWAY, /* a machine's NIC in a subnet: everything goes to the gateway. target: node of the gateway */
     LINK_SUBNET,  /* a gateway's side towards the NICs of its subnet. target: subnet */
-    LINK_NETWORK, /* between gateways: the next hop's address is looked up among all NICs and gateways. target: network */
+    LINK_NETWORK, /* between gateways: the next hop's address is looked up among NICs and gateways. target: network */
     LINK_NODE,    /* straight to one other node. target: node */
     LINK_LAN,     /* the machines of a site, and a machine's NIC there. target: site */
 };
@@ -62,7 +63,9 @@ uint32_t control_site_node(const struct control *c, uint32_t site);
 /* "10.0.0.0/24 via 10.0.0.1 dev NIC1 metric 256 (static, Route 1)". */
 const char *control_route_format(const struct control_node *n, const struct route *r, char *buf, size_t size);
 
-/* The routes that a route table brings to a subnet's gateway: what associating it would add. Returns how many, cap at most. */
-unsigned control_table_routes(const struct control *c, uint32_t subnet, uint32_t table, struct route *out, unsigned cap);
+/* The routes that a route table brings to a subnet's gateway: what associating it would
+ * add. Returns how many, cap at most. */
+unsigned control_table_routes(const struct control *c, uint32_t subnet, uint32_t table, struct route *out,
+                              unsigned cap);
 
 #endif

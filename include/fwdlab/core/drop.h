@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Why a packet goes no further. One list gives the enum, the name (in JSON, terminal, report alike) and the sentence.
- * MALFORMED reasons come from parse and are counted as `malformed`; IGNORED ones are not the router's business (ARP, ...);
- * DROP reasons are decisions of a node or of a network's platform.
+ * MALFORMED reasons come from parse and are counted as `malformed`; IGNORED ones are not the router's business (ARP,
+ * ...); DROP reasons are decisions of a node or of a network's platform.
  */
 #ifndef FWDLAB_CORE_DROP_H
 #define FWDLAB_CORE_DROP_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One node: its ports and tables, and the ordered table of stages that a burst of packets passes. Batch in, verdicts out.
+ * One node: its ports and tables, and the ordered table of stages that a burst of packets passes. Batch in, verdicts
+ * out.
  *
  *     parse → guard → nat-in → route → nat-out → rewrite
  *
@@ -40,8 +41,8 @@ struct stage {
 
 struct node {
     uint16_t n_ports;
-    bool router; /* forwards what is not its own; false: such packets are dropped as not-a-router */
-    bool hash_fixed;            /* ECMP takes choice `hash` modulo their number instead of the flow's hash (for walks) */
+    bool router;                /* forwards what is not its own; false: such packets are dropped as not-a-router */
+    bool hash_fixed;            /* ECMP takes choice `hash` modulo their number, not the flow's hash (for walks) */
     uint32_t hash;
     struct port *ports;         /* n_ports of them, malloc'ed; freed by node_fini */
     struct route_table *routes; /* the node's; destroyed by node_fini */
@@ -52,7 +53,8 @@ struct node {
     uint64_t drops[DROP_COUNT];
 };
 
-/* Sets the stage table from what the node has. Call after ports, routes and nat are set, and after any of them is replaced. */
+/* Sets the stage table from what the node has. Call after ports, routes and nat are set,
+ * and after any of them is replaced. */
 void node_prepare(struct node *node);
 void node_fini(struct node *node);
 
@@ -61,7 +63,8 @@ void node_fini(struct node *node);
  * Needs data, len, wire_len, room, flags, in_port and tag of each packet.
  */
 void forward(struct node *node, struct packet *const *pkts, unsigned n, uint64_t now);
-/* A packet of the node's own (in_port PORT_NONE): the same without guard; source and destination already in the header. */
+/* A packet of the node's own (in_port PORT_NONE): the same without guard; source and
+ * destination already in the header. */
 void forward_own(struct node *node, struct packet *p, uint64_t now);
 
 /* The stages themselves, for benchmarks and tests. */

@@ -3,18 +3,18 @@
  * NAT44 of one node (RFC 3022, 4787, 5382, 5508): sessions, port maps, timers on the caller's clock.
  *
  * Two personalities:
- *   NAT_INTERFACE   the outside port translates whatever leaves by it with a source that is not an outside address, also
- *                   packets of flows that began untranslated elsewhere. What comes in by the outside port is matched with
- *                   sessions and port maps. Nothing happens between two other ports.
- *   NAT_CONNTRACK   as Linux: every packet belongs to a connection, and a connection keeps what its first packet got. Rules
- *                   (masquerade towards the outside port, port maps from it) see first packets only; answers of a
- *                   connection that began untranslated stay untranslated, by whichever port they leave.
+ *   NAT_INTERFACE   the outside port translates whatever leaves by it with a source that is not an outside address,
+ *                   also packets of flows that began untranslated elsewhere. What comes in by the outside port is
+ *                   matched with sessions and port maps. Nothing happens between two other ports.
+ *   NAT_CONNTRACK   as Linux: every packet belongs to a connection, and a connection keeps what its first packet got.
+ *                   Rules (masquerade towards the outside port, port maps from it) see first packets only; answers
+ *                   of a connection that began untranslated stay untranslated, by whichever port they leave.
  *
  * A packet passes nat_in before the route lookup (finds its session, translates the destination) and nat_out after it
- * (translates the source, makes the session). Ports: the inside port is kept when free (RFC 4787 REQ-3), else another of
- * the same range. Ports of ICMP queries are their identifiers. Protocols without ports are translated by address alone.
- * ICMP errors are translated with the header inside them. Later fragments follow their first one; one that comes before
- * it is dropped.
+ * (translates the source, makes the session). Ports: the inside port is kept when free (RFC 4787 REQ-3), else another
+ * of the same range. Ports of ICMP queries are their identifiers. Protocols without ports are translated by address
+ * alone. ICMP errors are translated with the header inside them. Later fragments follow their first one; one that comes
+ * before it is dropped.
  *
  * With NAT_INTERFACE an inside port has one outside port towards all ends, and all ends may use it (RFC 4787 REQ-1,
  * endpoint-independent filtering of REQ-8). A port map is such a mapping that never ends.
@@ -81,7 +81,13 @@ struct nat_session {
     struct nat_tuple reply;    /* as its answer comes in: what the mapping is */
     uint64_t first, last;     /* ns, caller's clock */
 };
-enum nat_state { NAT_STATE_NEW, NAT_STATE_REPLIED, NAT_STATE_TCP_SYN, NAT_STATE_TCP_ESTABLISHED, NAT_STATE_TCP_CLOSING };
+enum nat_state {
+    NAT_STATE_NEW,
+    NAT_STATE_REPLIED,
+    NAT_STATE_TCP_SYN,
+    NAT_STATE_TCP_ESTABLISHED,
+    NAT_STATE_TCP_CLOSING
+};
 
 struct nat_stats {
     uint64_t created, expired, refused_port, refused_full;
@@ -92,7 +98,8 @@ struct nat_stats {
 
 struct nat;
 
-/* Allocates everything that will ever be needed. NULL with -EINVAL, -ENOMEM in errno: ranges, no address, zero port map. */
+/* Allocates everything that will ever be needed. NULL with -EINVAL, -ENOMEM in errno:
+ * ranges, no address, zero port map. */
 struct nat *nat_create(const struct nat_config *config);
 void nat_destroy(struct nat *n);
 /* Forgets all sessions, keeps configuration and statistics' peaks at zero: a fresh start without allocation. */
@@ -113,7 +120,8 @@ void nat_expire(struct nat *n, uint64_t now, unsigned budget);
 
 /* Session of packet.session - 1; false when there is none (any more). */
 bool nat_session_get(const struct nat *n, uint32_t session, struct nat_session *out);
-/* The session that began with this tuple, as its first packet came in; UINT32_MAX. Finds where an answer must go now. */
+/* The session that began with this tuple, as its first packet came in; UINT32_MAX. Finds
+ * where an answer must go now. */
 uint32_t nat_find(const struct nat *n, uint8_t proto, const struct nat_tuple *original);
 /* Calls back for every live session. */
 void nat_each(const struct nat *n, void (*fn)(const struct nat_session *, void *), void *arg);

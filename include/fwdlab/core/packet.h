@@ -7,6 +7,7 @@
 #define FWDLAB_CORE_PACKET_H
 
 #include <assert.h>
+#include <string.h>
 #include <fwdlab/base/addr.h>
 #include <fwdlab/core/drop.h>
 
@@ -57,12 +58,23 @@ static inline void packet_drop(struct packet *p, enum drop reason) {
     p->reason = (uint8_t)reason;
 }
 
-/* What tells flows apart. The same for both families; an IPv4 address stands in the first four bytes, the rest is zero. */
+/* What tells flows apart. The same for both families; an IPv4 address stands in the first
+ * four bytes, the rest is zero. */
 struct flow_key {
     uint8_t family, proto;
     be16 sport, dport; /* ICMP queries: identifier and 0; protocols without ports, later fragments: 0 */
     uint8_t src[16], dst[16];
 };
+static inline struct ip flow_key_src(const struct flow_key *k) {
+    struct ip a = {.family = k->family};
+    memcpy(a.v6, k->src, sizeof k->src);
+    return a;
+}
+static inline struct ip flow_key_dst(const struct flow_key *k) {
+    struct ip a = {.family = k->family};
+    memcpy(a.v6, k->dst, sizeof k->dst);
+    return a;
+}
 /* The key of a parsed packet, as its header now stands. */
 void packet_key(const struct packet *p, struct flow_key *key);
 

@@ -35,7 +35,8 @@ static inline struct ipv4_header *packet_ipv4(const struct packet *p) {
 
 /*
  * Fills l3, l4, flags, family, proto, src, dst, sport, dport. On refusal the verdict is DROP with a reason of class
- * MALFORMED or IGNORED. Needs data, len, wire_len and flags from the caller; clears the other metadata but in_port and tag.
+ * MALFORMED or IGNORED. Needs data, len, wire_len and flags from the caller; clears the other metadata but in_port and
+ * tag.
  */
 void parse(struct packet *p);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Routes of one node. The table keeps every route that was ever added and not removed (so that it can say what hides what)
- * and puts the winners into a lookup backend: longest prefix, then lowest metric; winners of equal metric form one ECMP
- * path. Backends are exchangeable tables of functions: the compact trie and the linear oracle are built in, DIR24-8 comes
- * from src/dpdk. IPv4; routes of another family are refused with -EAFNOSUPPORT.
+ * Routes of one node. The table keeps every route that was ever added and not removed (so that it can say what hides
+ * what) and puts the winners into a lookup backend: longest prefix, then lowest metric; winners of equal metric form
+ * one ECMP path. Backends are exchangeable tables of functions: the compact trie and the linear oracle are built in,
+ * DIR24-8 comes from src/dpdk. IPv4; routes of another family are refused with -EAFNOSUPPORT.
  */
 #ifndef FWDLAB_CORE_ROUTE_H
 #define FWDLAB_CORE_ROUTE_H
@@ -40,8 +40,8 @@ struct route_path {
 };
 
 /*
- * A lookup backend. `value` is a path index, or ROUTE_NONE for no route. `add` replaces the value of a prefix that exists.
- * add and remove return 0 or -errno (-ENOSPC: the backend is full). lookup never fails. Keys are network order.
+ * A lookup backend. `value` is a path index, or ROUTE_NONE for no route. `add` replaces the value of a prefix that
+ * exists. add and remove return 0 or -errno (-ENOSPC: the backend is full). lookup never fails. Keys are network order.
  */
 struct route_backend {
     const char *name;
@@ -60,7 +60,8 @@ struct route_table;
 struct route_table *route_table_create(const struct route_backend *backend, uint32_t max_routes);
 void route_table_destroy(struct route_table *t);
 
-/* -EEXIST: the very same route (prefix, via, port, kind, metric) is there; -EINVAL: host bits, lengths, port/kind clash. */
+/* -EEXIST: the very same route (prefix, via, port, kind, metric) is there; -EINVAL: host
+ * bits, lengths, port/kind clash. */
 int route_add(struct route_table *t, const struct route *r);
 /* Removes the route equal in prefix, via, port, kind and metric; -ENOENT. */
 int route_remove(struct route_table *t, const struct route *r);

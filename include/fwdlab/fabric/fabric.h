@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Nodes joined by links: the walk of a packet from its sender to where it ends, the walk of its answer, and the model's
- * verdict on the two. Every node is the core's; the fabric adds what happens between nodes: whose address a next hop is, and
- * what the platform refuses at the edge of a NIC whose IP forwarding is off.
+ * verdict on the two. Every node is the core's; the fabric adds what happens between nodes: whose address a next hop
+ * is, and what the platform refuses at the edge of a NIC whose IP forwarding is off.
  *
- * Each judgement starts with empty NAT tables: the fabric's nodes are a model, not the node that a trace is injected into.
+ * Each judgement starts with empty NAT tables: the fabric's nodes are a model, not the node that a trace is injected
+ * into.
  */
 #ifndef FWDLAB_FABRIC_FABRIC_H
 #define FWDLAB_FABRIC_FABRIC_H
@@ -40,7 +41,7 @@ struct judgement {
     bool works;              /* the initiator gets an answer that he takes for one */
     bool translated;         /* some node changed addresses or ports on the way there */
     double probability;      /* ASYM_POSSIBLE: share of ECMP choices that break the flow or bend its way back */
-    uint32_t cause_node;     /* where the answer leaves the mirror of the way there; for DROPPED where it ended; INDEX_NONE */
+    uint32_t cause_node;     /* where the answer leaves the mirror of the way there; DROPPED: where; INDEX_NONE */
     uint32_t cause_nic;      /* scenario NIC whose edge refused it (IP forwarding off); INDEX_NONE */
     struct route cause_route; /* the route that won there; prefix.addr.family FAMILY_NONE: none did */
     uint16_t mend_port;      /* port of cause_node that the answer should have left by; PORT_NONE: unknown */
@@ -66,8 +67,8 @@ void fabric_forget(struct fabric *f);
 uint32_t fabric_owner(const struct fabric *f, const struct ip *addr);
 
 /*
- * The model's verdict on a flow, named as its initiator sends it (ICMP: id as sport, type as dport). `there` and `back` may
- * be NULL; for ASYM_POSSIBLE they are those of a choice that differs.
+ * The model's verdict on a flow, named as its initiator sends it (ICMP: id as sport, type as dport). `there` and `back`
+ * may be NULL; for ASYM_POSSIBLE they are those of a choice that differs.
  */
 void fabric_judge(struct fabric *f, const struct flow_key *flow, struct judgement *out, struct walk *there,
                   struct walk *back);
@@ -83,7 +84,8 @@ struct change {
     struct route old;    /* REPLACE */
     uint32_t table;      /* ASSOCIATE: route table of the scenario; the node is a gateway */
 };
-/* Changes the model's tables; -errno when it cannot be done (then nothing changed). fabric_revert undoes the last apply. */
+/* Changes the model's tables; -errno when it cannot be done (then nothing changed).
+ * fabric_revert undoes the last apply. */
 int fabric_apply(struct fabric *f, const struct change *c);
 void fabric_revert(struct fabric *f);
 

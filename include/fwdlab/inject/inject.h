@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From a capture to a node's ports. Says of each captured packet whether it arrived at the node, is the node's own output (a
- * copy of something that arrived, or sent by the node itself), or is not the node's business; joins the copies; and learns
- * the translation that the captured NAT used, so that an answer can be rewritten to the one that the core chose in this run.
+ * From a capture to a node's ports. Says of each captured packet whether it arrived at the node, is the node's own
+ * output (a copy of something that arrived, or sent by the node itself), or is not the node's business; joins the
+ * copies; and learns the translation that the captured NAT used, so that an answer can be rewritten to the one that the
+ * core chose in this run.
  */
 #ifndef FWDLAB_INJECT_INJECT_H
 #define FWDLAB_INJECT_INJECT_H
@@ -28,8 +29,8 @@ struct inject_packet {
     uint16_t port;       /* of the node; without a scenario: the capture's interface */
     uint32_t partner;    /* ARRIVED: its copy; COPY: the packet that arrived; index in `packets`, INJECT_NONE */
     uint32_t answer;     /* ARRIVED: index in `mappings` whose translation this one answers; INJECT_NONE */
-    uint32_t after;      /* first packet of the conversation that this one answers, reports on (ICMP error) or belongs to
-                            (later fragment); a burst must end before this one if it holds that one; INJECT_NONE */
+    uint32_t after;      /* first packet of the conversation that this one answers, reports on (ICMP error) or belongs
+                            to (later fragment); a burst must end before this one if it holds that one; INJECT_NONE */
     uint16_t l3, l4;     /* offsets */
     uint16_t flags;      /* packet.flags as parsed, caller's flags included */
     struct flow_key key; /* as captured */
@@ -61,8 +62,8 @@ struct inject *inject_create(struct trace_memory *trace, const struct control *c
 void inject_destroy(struct inject *in);
 
 /*
- * Makes the core's packet of an arrived one in the caller's memory: copies min(len, room) bytes to `data` and sets all that
- * forward() wants; wire_len is the captured packet's.
+ * Makes the core's packet of an arrived one in the caller's memory: copies min(len, room) bytes to `data` and sets all
+ * that forward() wants; wire_len is the captured packet's.
  */
 void inject_fill(const struct inject *in, uint32_t i, struct packet *p, uint8_t *data, uint32_t room);
 /*

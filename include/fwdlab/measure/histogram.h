@@ -29,15 +29,13 @@ uint64_t histogram_quantile(const struct histogram *h, double q);
 uint64_t histogram_bucket_low(const struct histogram *h, uint32_t i);
 
 /* Which bucket a value falls into. */
-static inline uint32_t histogram_bucket(uint64_t value)
-{
+static inline uint32_t histogram_bucket(uint64_t value) {
     const uint64_t exact = ((uint64_t)1 << HISTOGRAM_SUB_BITS) - 1;
     unsigned shift = 64 - HISTOGRAM_SUB_BITS - (unsigned)__builtin_clzll(value | exact);
     return (shift << (HISTOGRAM_SUB_BITS - 1)) + (uint32_t)(value >> shift);
 }
 
-static inline void histogram_record_n(struct histogram *h, uint64_t value, uint64_t n)
-{
+static inline void histogram_record_n(struct histogram *h, uint64_t value, uint64_t n) {
     if (value > h->limit)
         value = h->limit;
     if (!n)
@@ -50,8 +48,7 @@ static inline void histogram_record_n(struct histogram *h, uint64_t value, uint6
     if (value > h->max)
         h->max = value;
 }
-static inline void histogram_record(struct histogram *h, uint64_t value)
-{
+static inline void histogram_record(struct histogram *h, uint64_t value) {
     histogram_record_n(h, value, 1);
 }
 

@@ -10,7 +10,8 @@
 #define REPLAY_TOLERANCE 0.02
 
 /* Adds packets, cost, latency_ns, generator, fidelity, answers, laps of one configuration to a document. */
-void replay_document(const struct replay_configuration *c, const struct replay_result *r, const char *pair, json_t *doc);
+void replay_document(const struct replay_configuration *c, const struct replay_result *r, const char *pair,
+                     json_t *doc);
 /* [ { name, base, ratio, interval, verdict, pairs } ]: every configuration against the first one. */
 json_t *replay_comparison(const struct replay_configuration *c, unsigned n);
 

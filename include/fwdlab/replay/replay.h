@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A preloaded trace through a DPDK worker into the core, at pace `max`: what each packet costs, stage by stage. Several
- * configurations run interleaved (A B B A ...) in one process, lap by lap, so that their costs can be compared in pairs.
- * Verdicts come from a lap of their own, with the core's clock at trace time (in whole milliseconds, so that they do not depend
- * on the burst): they are those of analyze, packet by packet.
+ * configurations run interleaved (A B B A ...) in one process, lap by lap, so that their costs can be compared in
+ * pairs. Verdicts come from a lap of their own, with the core's clock at trace time (in whole milliseconds, so that
+ * they do not depend on the burst): they are those of analyze, packet by packet.
  */
 #ifndef FWDLAB_REPLAY_REPLAY_H
 #define FWDLAB_REPLAY_REPLAY_H
@@ -52,9 +52,9 @@ struct replay_result {
 };
 
 /*
- * Call it on the thread that started EAL; it is moved to options.cpu meanwhile. Clears no outputs: c[] comes zeroed but for
- * its inputs. NAT sessions live on from timed lap to timed lap. -EINVAL: burst, thread, CPU; -ENODATA: nothing arrives at
- * the node (names the configuration); -ENOMEM.
+ * Call it on the thread that started EAL; it is moved to options.cpu meanwhile. Clears no outputs: c[] comes zeroed but
+ * for its inputs. NAT sessions live on from timed lap to timed lap. -EINVAL: burst, thread, CPU; -ENODATA: nothing
+ * arrives at the node (names the configuration); -ENOMEM.
  */
 int replay_run(struct replay_configuration *c, unsigned n, const struct replay_options *o, struct replay_result *out,
                struct err *e);

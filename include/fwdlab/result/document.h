@@ -39,6 +39,8 @@ json_t *document_load(const char *path, const char *command, struct err *e);
 
 /* A JSON string of any text: bytes that are not UTF-8 become U+FFFD (json_string would return NULL). */
 json_t *document_string(const char *text);
+/* Sets key to a number. */
+void document_count(json_t *object, const char *key, unsigned long long n);
 
 /* SHA-256 in hex of size (8 bytes little-endian), first and last MiB; and of everything. `hex`: 65 bytes. */
 int document_digest(const char *path, bool full, char *hex, unsigned long long *size, struct err *e);

@@ -2,9 +2,9 @@
 /*
  * A scenario: what is wired to what, as plain structs, checked. The YAML form is described in traces/README.md.
  *
- * A variant names its base (`base: FILE`, relative to itself) and holds only what differs: it is merged over the base as
- * RFC 7396 merges JSON (mappings are merged by name, null removes, anything else replaces). Every element remembers the file
- * and line that said it.
+ * A variant names its base (`base: FILE`, relative to itself) and holds only what differs: it is merged over the base
+ * as RFC 7396 merges JSON (mappings are merged by name, null removes, anything else replaces). Every element remembers
+ * the file and line that said it.
  */
 #ifndef FWDLAB_SCENARIO_SCENARIO_H
 #define FWDLAB_SCENARIO_SCENARIO_H
@@ -63,7 +63,7 @@ struct scenario_site {
     struct place at;
     const char *name;
     VEC(struct ip_prefix) prefixes;
-    uint32_t gateway_subnet; /* subnet whose gateway it is joined to; INDEX_NONE: the Internet, joined to every network */
+    uint32_t gateway_subnet; /* subnet whose gateway it is joined to; INDEX_NONE: the Internet, joined to every one */
 };
 
 enum nic_on { NIC_ON_SUBNET, NIC_ON_SWITCH, NIC_ON_SITE };
@@ -111,7 +111,9 @@ struct scenario_nat {
     VEC(struct ip) addresses; /* default: the outside NIC's */
     uint16_t port_min, port_max; /* host order */
     uint32_t max_sessions;
-    struct { uint32_t tcp_established, tcp_transitory, tcp_closing, udp, udp_stream, icmp, other; } timers; /* s; 0 default */
+    struct {
+        uint32_t tcp_established, tcp_transitory, tcp_closing, udp, udp_stream, icmp, other;
+    } timers; /* s; 0 default */
     VEC(struct scenario_port_map) port_maps;
 };
 
@@ -162,8 +164,8 @@ struct complaints {
 };
 
 /*
- * Reads a file and its bases. Goes on after a fault, to complain about all of them in one run. Returns NULL when there is
- * an error among the complaints; warnings and advice alone still give a scenario. Complaints stay the caller's.
+ * Reads a file and its bases. Goes on after a fault, to complain about all of them in one run. Returns NULL when there
+ * is an error among the complaints; warnings and advice alone still give a scenario. Complaints stay the caller's.
  */
 struct scenario *scenario_load(const char *path, struct complaints *out);
 /* The same from memory (fuzzing, tests): `path` names it; a base is looked for beside it. */

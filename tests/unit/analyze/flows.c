@@ -107,3 +107,49 @@ Test(flows, retransmissions_and_disorder) {
     cr_expect(json_is_null(json_object_get(json_object_get(json_object_get(k.doc, "tcp"), "rtt_ns"), "p50")));
     case_end(&k);
 }
+
+/* The same ports with another initial sequence number: another connection, whose numbers begin anew. */
+Test(flows, ports_used_again) {
+    struct capture c = capture_make();
+    for (uint32_t isn = 200000; isn; isn -= 100000) {
+        capture_tcp(&c, NIC2, TRACE_INBOUND, 64, "10.0.3.4", 5000, "10.0.1.4", 22, TCP_SYN, isn, 0, "");
+        capture_tcp(&c, NIC2, TRACE_OUTBOUND, 64, "10.0.1.4", 22, "10.0.3.4", 5000, TCP_SYN | TCP_ACK, isn + 50000,
+                    isn + 1, "");
+        capture_tcp(&c, NIC2, TRACE_INBOUND, 64, "10.0.3.4", 5000, "10.0.1.4", 22, TCP_ACK, isn + 1, isn + 50001, "");
+        capture_tcp(&c, NIC2, TRACE_INBOUND, 64, "10.0.3.4", 5000, "10.0.1.4", 22, TCP_ACK, isn + 1, isn + 50001,
+                    "12345");
+    }
+    struct cas k = case_make(&c);
+    cr_expect_eq(at(&k, "flows", "total", NULL), 1);
+    cr_expect_eq(at(&k, "tcp", "handshakes", NULL), 2);
+    cr_expect_eq(at(&k, "tcp", "retransmissions", NULL), 0);
+    cr_expect_eq(at(&k, "tcp", "out_of_order", NULL), 0);
+    case_end(&k);
+}
+
+/* The SYN itself is not in the capture, which begins with its answer. `own`: the answer is the node's. */
+static void begins_with_an_answer(bool own, const char *name) {
+    struct capture c = capture_make();
+    tcp_handshake(&c, NIC2, "10.0.2.2", 4000, own ? "10.0.1.4" : "10.0.3.4", 22, NIC2);
+    c.frames.v[0] = c.frames.v[1];
+    c.frames.n = 1;
+    if (!own) {
+        c.frames.v[0].direction = TRACE_INBOUND;
+        memcpy(c.frames.v[0].data, &port_mac[NIC2], 6);
+        memcpy(c.frames.v[0].data + 6, &neighbour_mac, 6);
+    }
+    struct cas k = case_make(&c);
+    char flow[100];
+    cr_expect_eq(at(&k, "flows", "total", NULL), 1);
+    cr_assert_not_null(finding(&k, "observed", NULL));
+    cr_expect_str_eq(flow_of(finding(&k, "observed", NULL), flow, sizeof flow), name);
+    case_end(&k);
+}
+
+Test(flows, named_from_an_arrived_answer) {
+    begins_with_an_answer(false, "tcp 10.0.2.2:4000 > 10.0.3.4:22");
+}
+
+Test(flows, named_from_the_nodes_own_answer) {
+    begins_with_an_answer(true, "tcp 10.0.2.2:4000 > 10.0.1.4:22");
+}

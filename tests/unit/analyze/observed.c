@@ -36,6 +36,27 @@ Test(observed, another_neighbour_back) {
     case_end(&k);
 }
 
+/* Two routers share an address: packets go to its virtual MAC, and come from the MAC of the router that serves it. */
+Test(observed, virtual_neighbours) {
+    static const uint8_t shared[][6] = {
+        {0, 0, 0x5e, 0, 1, 7},       /* VRRP, IPv4 */
+        {0, 0, 0x5e, 0, 2, 7},       /* VRRP, IPv6 */
+        {0, 0, 0x0c, 7, 0xac, 7},    /* HSRP */
+        {0, 0, 0x0c, 0x9f, 0xf0, 7}, /* HSRP version 2 */
+    };
+    struct capture c = capture_make();
+    for (int i = 0; i < 4; i++) {
+        question(&c, PROTO_UDP, (uint16_t)(1000 + i), NIC2);
+        memcpy(c.frames.v[8 * i + 1].data, shared[i], 6); /* leaves to the shared MAC; the answer from a real one */
+        question(&c, PROTO_UDP, (uint16_t)(2000 + i), NIC2);
+        memcpy(c.frames.v[8 * i + 6].data + 6, shared[i], 6);
+    }
+    struct cas k = case_make(&c);
+    expect_observed(&k, "symmetric", 8);
+    expect_observed(&k, "nexthop_asym", 0);
+    case_end(&k);
+}
+
 /* One flow answered makes the pair of interfaces two-way; only then silence says something. */
 Test(observed, unanswered) {
     struct capture c = capture_make();

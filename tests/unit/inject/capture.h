@@ -30,14 +30,18 @@ struct capture {
     VEC(struct frame) frames;
     uint64_t now; /* ns; each new frame is 10 ms later */
     const char *names[INTERFACES];
-    uint16_t id; /* the next IP id */
+    uint16_t id;       /* the next IP id */
+    uint16_t linktype; /* of all interfaces */
 };
 
 static const struct mac port_mac[INTERFACES] = {{{2, 10, 0, 0, 0, 4}}, {{2, 10, 0, 1, 0, 4}}, {{2, 10, 0, 2, 0, 1}}};
 static const struct mac neighbour_mac = {{2, 0, 0, 0, 0, 99}};
 
 static inline struct capture capture_make(void) {
-    return (struct capture){.now = 1700000000ull * 1000 * MS, .names = {"nic1", "nic2", "switch"}, .id = 1};
+    return (struct capture){.now = 1700000000ull * 1000 * MS,
+                            .names = {"nic1", "nic2", "switch"},
+                            .id = 1,
+                            .linktype = LINKTYPE_ETHERNET};
 }
 
 static inline struct ipv4_header *frame_ip(struct frame *f) {
@@ -161,7 +165,7 @@ static inline struct trace_memory *capture_trace(struct capture *c) {
     struct trace_writer *w = trace_writer_open(path, &e);
     cr_assert_not_null(w, "%s", e.what);
     for (int i = 0; i < INTERFACES; i++)
-        cr_assert_eq(trace_writer_interface(w, c->names[i], LINKTYPE_ETHERNET, 0), i);
+        cr_assert_eq(trace_writer_interface(w, c->names[i], c->linktype, 0), i);
     for (size_t i = 0; i < c->frames.n; i++) {
         struct frame *f = &c->frames.v[i];
         struct trace_packet p = {.time_ns = f->time_ns,

@@ -25,8 +25,8 @@ Test(classify, by_the_captures_own_flag) {
 
 Test(classify, by_mac_where_the_flag_is_missing) {
     struct capture c = capture_make();
-    struct frame *f = udp(&c, SWITCH, UNKNOWN); /* to hyperv */
-    f = udp(&c, NIC1, TRACE_OUTBOUND);          /* from hyperv */
+    udp(&c, SWITCH, UNKNOWN);                          /* to hyperv */
+    struct frame *f = udp(&c, NIC1, TRACE_OUTBOUND); /* from hyperv */
     f->direction = UNKNOWN;
     f = udp(&c, NIC1, UNKNOWN);
     memset(f->data, 0xff, 6); /* a broadcast arrives */
@@ -79,6 +79,18 @@ Test(classify, no_interface_at_all) {
     cr_expect_not_null(strstr(e.what, "eth7, eth8, eth9"), "%s", e.what);
     cr_expect_not_null(strstr(e.what, "hyperv"), "%s", e.what);
     cr_expect_not_null(strstr(e.hint, "NIC1: nic1"), "%s", e.hint);
+    bench_end(&b);
+}
+
+Test(classify, a_link_type_that_is_not_read) {
+    struct capture c = capture_make();
+    struct err e = {0};
+    udp(&c, SWITCH, TRACE_INBOUND);
+    c.linktype = 113; /* Linux cooked, as of tcpdump -i any */
+    struct bench b = bench_over("routed", capture_trace(&c), &e);
+    cr_assert_null(b.in);
+    cr_expect_not_null(strstr(e.what, "link type 113"), "%s", e.what);
+    cr_expect_not_null(strstr(e.hint, "Ethernet (1), raw IP (101) and IPv4 (228)"), "%s", e.hint);
     bench_end(&b);
 }
 

@@ -132,7 +132,7 @@ Test(join, fragments) {
         frame_ip(f)->id = htons(500);
         frame_ip(f)->fragment = htons(i ? 2 : IPV4_MF);
         frame_seal(f, 16);
-        f = capture_left(&c, NIC2, NULL, 0, NULL, 0);
+        capture_left(&c, NIC2, NULL, 0, NULL, 0);
     }
     struct bench b = bench_make(&c);
     expect_partner(b.in, 0, 1);

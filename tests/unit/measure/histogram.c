@@ -6,8 +6,7 @@
 #include <fwdlab/base/random.h>
 #include <fwdlab/measure/histogram.h>
 
-Test(histogram, buckets_tile_the_range)
-{
+Test(histogram, buckets_tile_the_range) {
     struct histogram h;
     cr_assert_eq(histogram_init(&h, UINT64_MAX), 0);
     for (uint32_t i = 0; i < h.n; i++) {
@@ -20,8 +19,7 @@ Test(histogram, buckets_tile_the_range)
     histogram_fini(&h);
 }
 
-Test(histogram, exact_below_2048_and_clamped_above_its_range)
-{
+Test(histogram, exact_below_2048_and_clamped_above_its_range) {
     struct histogram h;
     cr_assert_eq(histogram_init(&h, 100000), 0);
     cr_assert_eq(histogram_quantile(&h, 0.5), 0);
@@ -40,14 +38,12 @@ Test(histogram, exact_below_2048_and_clamped_above_its_range)
     cr_assert_eq(histogram_init(&h, 0), -EINVAL);
 }
 
-static int compare(const void *a, const void *b)
-{
+static int compare(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
-Test(histogram, quantiles_of_random_values_within_one_in_1024)
-{
+Test(histogram, quantiles_of_random_values_within_one_in_1024) {
     enum { N = 5000 };
     static uint64_t v[N];
     static const double qs[] = {0, 0.01, 0.25, 0.5, 0.9, 0.99, 0.999, 0.9999, 1};
@@ -77,8 +73,7 @@ Test(histogram, quantiles_of_random_values_within_one_in_1024)
     }
 }
 
-Test(histogram, refuses_to_merge_other_ranges)
-{
+Test(histogram, refuses_to_merge_other_ranges) {
     struct histogram a, b;
     cr_assert_eq(histogram_init(&a, 1000), 0);
     cr_assert_eq(histogram_init(&b, 1001), 0);

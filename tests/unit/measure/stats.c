@@ -6,8 +6,7 @@
 #include <fwdlab/measure/noise.h>
 #include <fwdlab/measure/stats.h>
 
-Test(stats, quantile_is_linear_between_neighbours_and_sorts_a_copy)
-{
+Test(stats, quantile_is_linear_between_neighbours_and_sorts_a_copy) {
     const double v[] = {4, 1, 3, 2};
     cr_assert_eq(stats_quantile(v, 0, 0.5), 0);
     cr_assert_float_eq(stats_median(v, 4), 2.5, 1e-12);
@@ -18,8 +17,7 @@ Test(stats, quantile_is_linear_between_neighbours_and_sorts_a_copy)
     cr_assert_eq(v[0], 4);
 }
 
-Test(stats, ratio_of_few_pairs_has_no_interval)
-{
+Test(stats, ratio_of_few_pairs_has_no_interval) {
     const double a[] = {1, 0, 2, 4, -1}, b[] = {2, 9, 4, 8, 9};
     struct stats_ratio r = stats_paired_ratio(a, b, 5, 1);
     cr_assert_eq(r.pairs, 3);
@@ -33,8 +31,7 @@ Test(stats, ratio_of_few_pairs_has_no_interval)
 }
 
 /* b = factor * a, both with the same drift and each with its own noise of +-5 %. */
-static void samples(struct random *r, double factor, double *a, double *b, size_t n)
-{
+static void samples(struct random *r, double factor, double *a, double *b, size_t n) {
     for (size_t i = 0; i < n; i++) {
         double drift = 100 + 50 * random_unit(r);
         a[i] = drift * (0.95 + 0.1 * random_unit(r));
@@ -42,8 +39,7 @@ static void samples(struct random *r, double factor, double *a, double *b, size_
     }
 }
 
-Test(stats, interval_covers_the_true_ratio_about_as_often_as_it_says)
-{
+Test(stats, interval_covers_the_true_ratio_about_as_often_as_it_says) {
     enum { RUNS = 300, N = 31 };
     double a[N], b[N];
     struct random r;
@@ -58,8 +54,7 @@ Test(stats, interval_covers_the_true_ratio_about_as_often_as_it_says)
     cr_assert(covered > 270 && covered < 300, "%d of %d, seed 7", covered, RUNS);
 }
 
-Test(stats, same_seed_same_interval)
-{
+Test(stats, same_seed_same_interval) {
     double a[20], b[20];
     struct random r;
     random_seed(&r, 3);
@@ -70,8 +65,7 @@ Test(stats, same_seed_same_interval)
     cr_assert(x.low != z.low || x.high != z.high);
 }
 
-Test(stats, verdict_by_interval)
-{
+Test(stats, verdict_by_interval) {
     static const struct { double low, high; enum stats_verdict want; } cases[] = {
         {1.03, 1.2, STATS_WORSE},  {0.8, 0.97, STATS_BETTER},  {0.99, 1.01, STATS_SAME},    {0.98, 1.02, STATS_SAME},
         {0.9, 1.0, STATS_UNCLEAR}, {1.0, 1.03, STATS_UNCLEAR}, {1.02, 1.05, STATS_UNCLEAR}, {0.5, 1.5, STATS_UNCLEAR},
@@ -82,8 +76,7 @@ Test(stats, verdict_by_interval)
     }
 }
 
-Test(noise, adds_up)
-{
+Test(noise, adds_up) {
     struct noise n;
     noise_measure(&n, 20000000);
     cr_assert(n.window_ns >= 19000000, "%lu", (unsigned long)n.window_ns);

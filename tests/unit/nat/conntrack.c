@@ -82,7 +82,7 @@ Test(conntrack, a_tcp_connection_begins_with_syn_or_ack) {
         {TCP_SYN, true}, {TCP_ACK, true}, {TCP_ACK | TCP_PSH, true}, {TCP_RST, false}, {TCP_RST | TCP_ACK, false},
         {TCP_SYN | TCP_ACK, false}, {TCP_FIN | TCP_ACK, false}, {TCP_FIN, false}, {0, false},
     };
-    for (uint16_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct wire *w = SEND(n, INSIDE, OUTSIDE, EPOCH, T, .src = GUEST, .dst = WEB, .sport = (uint16_t)(4000 + i),
                               .dport = 80, .tcp = cases[i].flags);
         cr_expect_eq(w->p.session != 0, cases[i].begins, "flags %u", cases[i].flags);

@@ -13,14 +13,12 @@
 static char dir[64];
 
 /* In memory where that is possible: every file is synced to its disk. */
-static void setup(void)
-{
+static void setup(void) {
     snprintf(dir, sizeof dir, "%s/fwdlab-report-test-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
     cr_assert(mkdtemp(dir));
     setenv("TMPDIR", dir, 1);
 }
-static void teardown(void)
-{
+static void teardown(void) {
     DIR *d = opendir(dir);
     char path[512];
     for (struct dirent *e; (e = readdir(d));) {
@@ -32,8 +30,7 @@ static void teardown(void)
 }
 TestSuite(report, .init = setup, .fini = teardown);
 
-static char *read_file(const char *name)
-{
+static char *read_file(const char *name) {
     char path[512], *text = NULL;
     size_t len;
     struct err e = {0};
@@ -42,8 +39,7 @@ static char *read_file(const char *name)
     return text;
 }
 
-static json_t *parse(const char *text)
-{
+static json_t *parse(const char *text) {
     json_error_t fault;
     json_t *doc = json_loads(text, 0, &fault);
     cr_assert(doc, "%s at %d", fault.text, fault.position);
@@ -100,8 +96,7 @@ static const char replay_text[] =
     "   'pairs': 9}], 'generator': {'pace': 'NAME', 'valid': false}, 'latency_ns': null}";
 
 /* The template as JSON, with `name` (as it stands in JSON) for NAME. */
-static json_t *document(const char *template, const char *name)
-{
+static json_t *document(const char *template, const char *name) {
     char *text = NULL;
     size_t size;
     FILE *f = open_memstream(&text, &size);
@@ -119,8 +114,7 @@ static json_t *document(const char *template, const char *name)
     return doc;
 }
 
-static void html_of(const char *name, const char *more)
-{
+static void html_of(const char *name, const char *more) {
     struct err e = {0};
     struct report_document docs[3] = {{"a.json", document(analyze_text, name)}, {"b.json", document(replay_text,
                                                                                                     name)}};
@@ -133,8 +127,7 @@ static void html_of(const char *name, const char *more)
 }
 
 /* Every element that is opened is closed, in order; every attribute is quoted; no '<' is anything else. */
-static void assert_balanced(const char *html)
-{
+static void assert_balanced(const char *html) {
     static const char *const empty[] = {"meta", "br", "!DOCTYPE"};
     char stack[64][24];
     int depth = 0;
@@ -162,8 +155,7 @@ static void assert_balanced(const char *html)
     cr_assert_eq(depth, 0, "%s is left open", depth ? stack[depth - 1] : "");
 }
 
-Test(report, page_says_who_is_broken_by_what_and_what_mends_it)
-{
+Test(report, page_says_who_is_broken_by_what_and_what_mends_it) {
     html_of("routed", NULL);
     char *html = read_file("report.html");
     assert_balanced(html);
@@ -209,8 +201,7 @@ Test(report, page_says_who_is_broken_by_what_and_what_mends_it)
     free(md);
 }
 
-Test(report, hostile_names_stay_text)
-{
+Test(report, hostile_names_stay_text) {
     static const char *const names[] = {
         "</style><script>alert(1)</script>", "\\\"><img src=x onerror=alert(1)>", "a|b`c`*d*_e_",
         "'; system('touch x'); '", "`touch x`", "\\u001b[31m\\u0007", "%s%n%d", "&lt;&amp;", "..\\/..\\/passwd", "-",
@@ -232,8 +223,7 @@ Test(report, hostile_names_stay_text)
     }
 }
 
-Test(report, charts_are_drawn_or_the_page_says_why_not)
-{
+Test(report, charts_are_drawn_or_the_page_says_why_not) {
     html_of("routed", NULL);
     char *html = read_file("report.html");
     if (!strstr(html, "gnuplot cannot be "
@@ -260,8 +250,7 @@ Test(report, charts_are_drawn_or_the_page_says_why_not)
 }
 
 /* Every key in turn is taken away, and in turn set to something of another type. */
-static void assert_survives(json_t *doc, json_t *root)
-{
+static void assert_survives(json_t *doc, json_t *root) {
     static const char *const wrong[] = {"null", "[]", "{}", "\"x\"", "-7", "[[1]]", "[{}, null, \"x\"]"};
     const char *key;
     json_t *value;
@@ -294,8 +283,7 @@ static void assert_survives(json_t *doc, json_t *root)
     }
 }
 
-Test(report, missing_and_wrong_keys_are_survived)
-{
+Test(report, missing_and_wrong_keys_are_survived) {
     setenv("PATH", "/nonexistent", 1); /* charts would take seconds */
     static const char *const templates[] = {analyze_text, replay_text};
     for (size_t i = 0; i < 2; i++) {
@@ -310,8 +298,7 @@ Test(report, missing_and_wrong_keys_are_survived)
     free(html);
 }
 
-Test(report, replay_of_several_configurations_in_one_document)
-{
+Test(report, replay_of_several_configurations_in_one_document) {
     setenv("PATH", "/nonexistent", 1);
     json_t *many = document(
         "{'schema': 'fwdlab.replay/1', 'configurations': ["
@@ -336,8 +323,7 @@ Test(report, replay_of_several_configurations_in_one_document)
     json_decref(d[1].doc);
 }
 
-Test(report, other_documents_are_refused_by_name)
-{
+Test(report, other_documents_are_refused_by_name) {
     struct err e = {0};
     struct report_document d = {"x.json", parse("{\"schema\": \"fwdlab.bench/1\"}")};
     cr_assert_eq(report_html(&d, 1, dir, &e), -EINVAL);
@@ -346,8 +332,7 @@ Test(report, other_documents_are_refused_by_name)
     json_decref(d.doc);
 }
 
-Test(report, directory_that_cannot_be_made_is_an_error)
-{
+Test(report, directory_that_cannot_be_made_is_an_error) {
     struct err e = {0};
     struct report_document d = {"x.json", parse("{\"schema\": \"fwdlab.analyze/1\"}")};
     char path[512];
@@ -360,8 +345,7 @@ Test(report, directory_that_cannot_be_made_is_an_error)
 }
 
 /* Configurations with one finding, or none, and one answer to whether a reaches b. */
-static json_t *small(const char *name, const char *finding, const char *reach)
-{
+static json_t *small(const char *name, const char *finding, const char *reach) {
     char text[2000];
     snprintf(text, sizeof text,
              "{\"schema\": \"fwdlab.analyze/1\", \"scenario\": {\"name\": \"%s\"}, \"flows\": {\"total\": 9, "
@@ -397,8 +381,7 @@ static const struct { const char *name, *finding, *reach, *state, *said; } state
 #define STATES (sizeof states / sizeof *states)
 
 /* The line of a text that begins with `start`. */
-static const char *line_of(const char *text, const char *start)
-{
+static const char *line_of(const char *text, const char *start) {
     static char line[400];
     const char *at = text;
     size_t n = strlen(start);
@@ -409,8 +392,7 @@ static const char *line_of(const char *text, const char *start)
     return line;
 }
 
-Test(report, states_come_from_findings_and_reach)
-{
+Test(report, states_come_from_findings_and_reach) {
     struct report_document docs[STATES];
     char *text = NULL, start[64];
     size_t size;
@@ -443,8 +425,7 @@ Test(report, states_come_from_findings_and_reach)
     free(md);
 }
 
-Test(report, a_capture_without_a_scenario_is_not_judged)
-{
+Test(report, a_capture_without_a_scenario_is_not_judged) {
     char *text = NULL;
     size_t size;
     json_t *doc = parse("{\"schema\": \"fwdlab.analyze/1\", \"flows\": {\"total\": 5, "
@@ -461,8 +442,7 @@ Test(report, a_capture_without_a_scenario_is_not_judged)
 }
 
 /* No two tics are nearer than a label is wide, whatever the figures are. */
-Test(report, tics_never_collide)
-{
+Test(report, tics_never_collide) {
     static const double highs[] = {1.0003, 1.0712, 1.37, 2.4, 17, 123456};
     for (size_t i = 0; i < sizeof highs / sizeof *highs; i++) {
         json_t *doc = document(replay_text, "routed");

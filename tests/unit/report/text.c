@@ -11,8 +11,7 @@ static const char *const names[] = {"routed",
                                     "\033[2J\a\r", "\xc3\xa4\xc3\xb6\xc3\xbc \xf0\x9f\x98\x80", "\xc2\x9b[31m"};
 #define NAMES (sizeof names / sizeof *names)
 
-static json_t *analyze(const char *name)
-{
+static json_t *analyze(const char *name) {
     json_t *finding = json_pack(
         "{s:s, s:s, s:i, s:b, s:s, s:s, s:{s:s, s:{s:s}}, s:{s:s, s:b, s:s, s:s}}", "source", "model", "verdict",
         "no_return_route", "count", 3, "benign", 0, "text", name, "reason", "no-route", "cause", "node", name, "route",
@@ -27,8 +26,7 @@ static json_t *analyze(const char *name)
     return doc;
 }
 
-static json_t *replay(const char *name)
-{
+static json_t *replay(const char *name) {
     json_t *doc = json_pack(
         "{s:s, s:{s:s}, s:{s:{s:f}, s:f, s:[{s:s, s:f}]}, s:[{s:s, s:s, s:f, s:[f, f], s:s, s:i}]}", "schema",
         "fwdlab.replay/1", "scenario", "name", name, "cost", "tsc_cycles", "median", 88.25, "mpps", 22.5, "stages",
@@ -38,8 +36,7 @@ static json_t *replay(const char *name)
     return doc;
 }
 
-static void assert_fits(const char *text)
-{
+static void assert_fits(const char *text) {
     unsigned column = 0;
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
         cr_assert(*c == '\n' || *c >= 0x20, "control character %u in %s", *c, text);
@@ -49,8 +46,7 @@ static void assert_fits(const char *text)
     }
 }
 
-Test(text, findings_come_before_the_tables)
-{
+Test(text, findings_come_before_the_tables) {
     char *text = NULL;
     size_t size;
     json_t *doc = analyze("routed");
@@ -71,8 +67,7 @@ Test(text, findings_come_before_the_tables)
     json_decref(doc);
 }
 
-Test(text, every_name_fits_and_moves_no_cursor)
-{
+Test(text, every_name_fits_and_moves_no_cursor) {
     struct report_document docs[2 * NAMES];
     char *text = NULL;
     size_t size;

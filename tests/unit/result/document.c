@@ -9,31 +9,26 @@
 
 static char dir[] = "/tmp/fwdlab-result-XXXXXX", path[64];
 
-static void setup(void)
-{
+static void setup(void) {
     cr_assert(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/doc.json", dir);
 }
-static void teardown(void)
-{
+static void teardown(void) {
     unlink(path);
     rmdir(dir);
 }
 TestSuite(document, .init = setup, .fini = teardown);
 
-static void file_write(const void *data, size_t len)
-{
+static void file_write(const void *data, size_t len) {
     FILE *f = fopen(path, "w");
     cr_assert(f && fwrite(data, 1, len, f) == len && !fclose(f));
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
+static const char *text_of(const json_t *object, const char *key) {
     return json_string_value(json_object_get(object, key));
 }
 
-Test(document, untimed_has_schema_environment_inputs_and_no_noise)
-{
+Test(document, untimed_has_schema_environment_inputs_and_no_noise) {
     struct err e;
     file_write("abc", 3);
     const struct document_input in[] = {{path, "scenario"}, {"-", "trace"}};
@@ -57,8 +52,7 @@ Test(document, untimed_has_schema_environment_inputs_and_no_noise)
     json_decref(doc);
 }
 
-Test(document, timed_has_the_noise_floor)
-{
+Test(document, timed_has_the_noise_floor) {
     const struct noise n = {.window_ns = 1000, .lost_ns = 10, .gap_max_ns = 9, .lost_share = 0.01};
     const struct document_options o = {.command = "replay", .dpdk = "22.11", .hugepages = "none", .noise = &n,
                                        .partial = true};
@@ -73,8 +67,7 @@ Test(document, timed_has_the_noise_floor)
     json_decref(doc);
 }
 
-Test(document, saved_and_loaded_is_the_same)
-{
+Test(document, saved_and_loaded_is_the_same) {
     struct err e;
     const struct document_options o = {.command = "compare"};
     json_t *doc = document_new(&o, &e);
@@ -94,8 +87,7 @@ Test(document, saved_and_loaded_is_the_same)
     json_decref(back);
 }
 
-Test(document, what_is_no_document_is_refused_with_the_place)
-{
+Test(document, what_is_no_document_is_refused_with_the_place) {
     static const struct { const char *text, *command, *what; } cases[] = {
         {"{\n \"schema\": fwdlab\n}", NULL, "not JSON"},
         {"[]", NULL, "not a result document"},
@@ -115,8 +107,7 @@ Test(document, what_is_no_document_is_refused_with_the_place)
     }
 }
 
-Test(document, unreadable_input_is_an_error_that_names_it)
-{
+Test(document, unreadable_input_is_an_error_that_names_it) {
     struct err e = {0};
     const struct document_input in[] = {{dir, "trace"}};
     struct document_options o = {.command = "analyze", .inputs = in, .n_inputs = 1};
@@ -129,8 +120,7 @@ Test(document, unreadable_input_is_an_error_that_names_it)
 }
 
 /* The digest as a shell would make it of the size, the first and the last MiB. */
-Test(document, digest_sees_size_head_and_tail)
-{
+Test(document, digest_sees_size_head_and_tail) {
     const size_t n = 3u << 20;
     char *data = calloc(1, n + 1), hex[3][65];
     unsigned long long size;
@@ -153,8 +143,7 @@ Test(document, digest_sees_size_head_and_tail)
     free(data);
 }
 
-Test(document, text_that_is_not_utf8_is_kept_legible)
-{
+Test(document, text_that_is_not_utf8_is_kept_legible) {
     static const struct { const char *in, *out; } cases[] = {
         {"plain", "plain"},
         {"", ""},
