@@ -36,11 +36,21 @@ static bool same_network(const struct spot *a, const struct spot *b) {
     return is_gateway(a) && is_gateway(b) && n == strcspn(b->name, "/") && !strncmp(a->name, b->name, n);
 }
 
+/* A node; for a network, whose gateways' frame it is, the first of these. */
 static struct spot *spot_find(const struct drawing *d, const char *name) {
+    size_t length = strlen(name);
     for (size_t i = 0; i < d->n; i++)
         if (!strcmp(d->spots[i].name, name))
             return &d->spots[i];
+    for (size_t i = 0; i < d->n; i++)
+        if (is_gateway(&d->spots[i]) && !strncmp(d->spots[i].name, name, length) && d->spots[i].name[length] == '/')
+            return &d->spots[i];
     return NULL;
+}
+
+static bool is_frame(const struct drawing *d, const char *name) {
+    const struct spot *s = spot_find(d, name);
+    return s && strcmp(s->name, name) != 0;
 }
 
 /* Both ends of a link; false when one of them is no node, or when a frame stands for it. */
@@ -160,19 +170,26 @@ static void place(struct drawing *d) {
     free(heights);
 }
 
+/* How far the frame around a gateway's network reaches; false when another of its gateways comes first. */
+static bool frame_span(const struct drawing *d, const struct spot *s, int *top, int *bottom) {
+    bool first = true;
+    *top = s->y;
+    *bottom = s->y + s->h;
+    for (const struct spot *k = d->spots; k < d->spots + d->n; k++) {
+        if (!same_network(s, k) || k->column != s->column)
+            continue;
+        first &= k >= s;
+        *top = k->y < *top ? k->y : *top;
+        *bottom = k->y + k->h > *bottom ? k->y + k->h : *bottom;
+    }
+    return first;
+}
+
 static void draw_frames(const struct drawing *d, struct out *o) {
     for (size_t i = 0; i < d->n; i++) {
         const struct spot *s = &d->spots[i];
-        int top = s->y, bottom = s->y + s->h;
-        bool first = is_gateway(s);
-        for (size_t k = 0; k < d->n; k++) {
-            if (!same_network(s, &d->spots[k]) || d->spots[k].column != s->column)
-                continue;
-            first &= k >= i;
-            top = d->spots[k].y < top ? d->spots[k].y : top;
-            bottom = d->spots[k].y + d->spots[k].h > bottom ? d->spots[k].y + d->spots[k].h : bottom;
-        }
-        if (!first)
+        int top, bottom;
+        if (!is_gateway(s) || !frame_span(d, s, &top, &bottom))
             continue;
         char *network = arena_strdup(d->arena, s->name);
         network[strcspn(network, "/")] = 0;
@@ -228,7 +245,14 @@ static void draw_links(const struct drawing *d, struct out *o) {
         }
         bool level = a->column == b->column; /* bows out to the right */
         int ya = link_y(d, a, b, i), yb = link_y(d, b, a, i);
-        int xa = a->x + BOX_W, xb = b->x + (level ? BOX_W : 0), bend = level ? GAP_X / 2 : (xb - xa) / 2;
+        int xa = a->x + BOX_W, xb = b->x + (level ? BOX_W : 0);
+        if (is_gateway(a) && (is_frame(d, text_at(link, "a")) || is_frame(d, text_at(link, "b")))) {
+            int top, bottom; /* with the network as a whole */
+            frame_span(d, a, &top, &bottom);
+            ya = (top + bottom) / 2;
+            xa += FRAME;
+        }
+        int bend = level ? GAP_X / 2 : (xb - xa) / 2;
         emit(o, "<path d=\"M%d %d C%d %d %d %d %d %d\" fill=\"none\" stroke=\"#52606d\" stroke-width=\"1.6\"/>\n", xa,
              ya, xa + bend, ya, level ? xb + bend : xb - bend, yb, xb, yb);
         if (true_at(a->json, "router") && !strcmp(a->kind, "machine"))
@@ -295,8 +319,9 @@ static char *topology_svg(struct arena *a, const json_t *topology, const char *l
 
     d.spots = xzalloc(json_array_size(nodes) + 1, sizeof *d.spots);
     json_array_foreach(nodes, i, node)
-        d.spots[d.n++] = (struct spot){.name = text_at(node, "name"), .kind = text_at(node, "kind"), .json = node,
-                                       .column = UNPLACED};
+        if (strcmp(text_at(node, "kind"), "network")) /* a frame stands for it */
+            d.spots[d.n++] = (struct spot){.name = text_at(node, "name"), .kind = text_at(node, "kind"), .json = node,
+                                           .column = UNPLACED};
     place(&d);
     struct out o = {open_memstream(&text, &size), MARKUP_HTML};
     emit(&o, "<svg role=\"img\" aria-label=\"%s\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
