@@ -4,6 +4,7 @@
  * flow that worked is lost. A change that would send flows into NAT which now pass untranslated is refused.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <fwdlab/core/parse.h>
 #include "analyze.h"
@@ -65,7 +66,7 @@ static unsigned probes(const struct analysis *a, const struct judgement *j, stru
 
 static void weigh(struct analysis *a, const struct change *c, const struct judgement *j, struct harm *h) {
     struct flow_key probe[PROBES_MAX];
-    static struct judgement before[PROBES_MAX];
+    struct judgement *before = xzalloc(PROBES_MAX, sizeof *before);
     unsigned n = probes(a, j, probe, PROBES_MAX);
     *h = (struct harm){0};
     fabric_revert(a->fabric);
@@ -80,6 +81,7 @@ static void weigh(struct analysis *a, const struct change *c, const struct judge
         fabric_judge(a->fabric, &probe[i], &after, NULL, NULL);
         compare(a, c->node, h, &probe[i], &before[i], &after);
     }
+    free(before);
 }
 
 /* Tries one change for a finding: true when it is the mend. The first one that mends at a
