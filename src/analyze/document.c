@@ -96,6 +96,28 @@ json_t *flow_json(const struct flow_key *k) {
     return o;
 }
 
+/* Where the model and the capture contradict each other: [ { model, observed, count, flow } ]. */
+static json_t *drifts(const struct analysis *a) {
+    json_t *list = json_array();
+    for (int m = 0; a->fabric && m < MODEL_COUNT; m++)
+        for (int o = 0; o < OBSERVED_COUNT; o++) {
+            const struct flow *example = NULL;
+            uint64_t count = 0;
+            for (uint32_t i = 0; i < a->flows.n; i++) {
+                const struct flow *f = &a->flows.v[i];
+                if (!f->drift || (int)a->judgements[i].verdict != m || f->observed != o)
+                    continue;
+                example = example ? example : f;
+                count++;
+            }
+            if (example)
+                json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:o}", "model", model_verdict_name(m), "observed",
+                                                      observed_name(o), "count", (json_int_t)count, "flow",
+                                                      flow_json(&example->key)));
+        }
+    return list;
+}
+
 static int by_number(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return x < y ? -1 : x > y;
@@ -231,6 +253,7 @@ void analysis_document(const struct analysis *a, json_t *doc) {
     json_object_set_new(doc, "epoch_ns", json_string(epoch));
     json_object_set_new(doc, "packets", packets(a));
     json_object_set_new(doc, "flows", flows(a));
+    json_object_set_new(doc, "drifts", drifts(a));
     json_object_set_new(doc, "findings", findings(a));
     json_object_set_new(doc, "nat", nat(a));
     json_object_set_new(doc, "tcp", tcp(a));

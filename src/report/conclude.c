@@ -100,6 +100,17 @@ static void say_complaints(struct arena *a, const json_t *analyze, struct conclu
     }
 }
 
+/* The model says one thing, the capture another: the scenario is not what was captured. */
+static void say_drift(struct arena *a, const json_t *analyze, struct conclusion *out) {
+    size_t i;
+    json_t *d;
+    json_array_foreach(value_at(analyze, "drifts"), i, d)
+        say(out, "Drift", TONE_WARN,
+            arena_printf(a, "%s flows such as %s: %s by the model, %s as captured. The scenario is not what was captured.",
+                         count_text(a, count_at(d, "count")), flow_text(a, value_at(d, "flow")),
+                         verdict_label(text_at(d, "model")), verdict_label(text_at(d, "observed"))));
+}
+
 static void say_drops(struct arena *a, const json_t *packets, struct conclusion *out) {
     long long total = count_at(packets, "dropped.total"), elsewhere = count_at(packets, "dropped_elsewhere.total");
     if (total)
@@ -161,6 +172,9 @@ static void judge(const struct view *v, const struct configuration *c, struct co
     } else if (findings_count(c->analyze, FINDING_FAULT, NULL, NULL)) {
         out->state = "Faults";
         out->tone = TONE_BAD;
+    } else if (count_at(c->analyze, "flows.drift")) {
+        out->state = "Drift";
+        out->tone = TONE_WARN;
     } else if (*reach_changes(v, c, REACH_LOST)) {
         out->state = "Reaches less";
         out->tone = TONE_WARN;
@@ -178,6 +192,7 @@ void conclude(const struct view *v, const struct configuration *c, unsigned limi
     judge(v, c, out);
     say_findings(a, c, limit, out);
     size_t first = out->lines.n;
+    say_drift(a, c->analyze, out);
     say_reach(v, c, out);
     say_complaints(a, c->analyze, out);
     say_hidden(a, c->analyze, out);

@@ -265,6 +265,19 @@ def walks(tap, fwdlab):
         tap.equal(walk['verdict'], verdict, f'{row} {variant}: explain {start} → {end}')
 
 
+def drift(tap, fwdlab):
+    """A scenario that is not what was captured: the model and the capture contradict each other, and it is said."""
+    document = golden.analyze(fwdlab, golden.scenario('routed'), trace=golden.trace('without-route-1'))
+    drifts = {(d['model'], d['observed']): d for d in document['drifts']}
+    tap.check(document['flows']['drift'] > 0 and sum(d['count'] for d in document['drifts']) ==
+              document['flows']['drift'], 'N4 drift: routed is not what without-route-1 captured', drifts)
+    answered = drifts.get(('symmetric', 'iface_asym'))
+    tap.check(answered and NAT_MACHINE in (answered['flow']['src'], answered['flow']['dst']),
+              'N4 drift: the flows with the machine in nat went another way than the model says', drifts)
+    text = golden.must(fwdlab, 'analyze', golden.scenario('routed'), golden.trace('without-route-1')).decode()
+    tap.check('not what was captured' in text, 'N4 drift: the terminal says so')
+
+
 def main(fwdlab):
     tap = golden.Tap()
     with tempfile.TemporaryDirectory() as name:
@@ -282,6 +295,7 @@ def main(fwdlab):
         forwarding_off(tap, v['forwarding-off'])
         nat_only(tap, fwdlab, v['nat-only'])
         walks(tap, fwdlab)
+        drift(tap, fwdlab)
     return tap.done()
 
 
