@@ -40,7 +40,6 @@ struct flow {
     uint8_t n_frames;
     uint64_t frames[FLOW_FRAMES];
     struct nat_session session; /* translated: its mapping */
-    const struct judgement *model; /* in the fabric's cache order: a copy owned by the analysis */
     uint32_t errors;         /* ICMP errors about it */
     uint32_t finding;        /* index of the model's finding; FLOW_NONE */
     uint32_t next;           /* chain in the table */

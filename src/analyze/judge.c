@@ -74,9 +74,8 @@ void judge_flows(struct analysis *a) {
     for (uint32_t i = 0; i < a->flows.n; i++) {
         struct flow *f = &a->flows.v[i];
         a->judgements[i] = *fabric_judge_cached(a->fabric, &f->key);
-        f->model = &a->judgements[i];
-        f->drift = contradict(f, f->model);
-        count_elsewhere(a, f, f->model);
+        f->drift = contradict(f, &a->judgements[i]);
+        count_elsewhere(a, f, &a->judgements[i]);
         file_model(a, i);
     }
 }
