@@ -203,7 +203,8 @@ static void lookups(const struct route_backend *backend, uint32_t routes, unsign
     random_seed(&r, routes);
     workload_prefixes(p, routes, &r);
     for (uint32_t i = 0; i < routes; i++)
-        if (!a || !b || route_dir24_8.add(a, p[i].addr.v4, p[i].len, i) || backend->add(b, p[i].addr.v4, p[i].len, i)) {
+        if (!a || !b || route_dir24_8.add(a, &p[i].addr.v4, p[i].len, i) ||
+            backend->add(b, &p[i].addr.v4, p[i].len, i)) {
             fprintf(stderr, "core: %s does not take %u routes\n", backend->name, routes);
             exit(2);
         }

@@ -6,13 +6,13 @@
 
 #define HEADERS_MAX 256 /* bytes of a packet that the core gets to see */
 
-static bool icmp_error(const struct inject_packet *p) {
-    return p->key.proto == PROTO_ICMP && p->flags & PACKET_ICMP_ERROR;
+static bool is_icmp_error(const struct inject_packet *p) {
+    return proto_is_icmp(p->key.proto) && p->flags & PACKET_ICMP_ERROR;
 }
 
 /* Flows name an ICMP query's type as destination port. */
 static void name_icmp(const struct inject_packet *p, struct flow_key *key) {
-    if (key->proto == PROTO_ICMP && p->l4 < p->raw->len)
+    if (proto_is_icmp(key->proto) && p->l4 < p->raw->len)
         key->dport = htons(p->raw->data[p->l4]);
 }
 
@@ -59,7 +59,7 @@ static void flow_arrived(struct analysis *a, uint32_t i, const struct packet *co
         }
         return;
     }
-    if (icmp_error(p)) {
+    if (is_icmp_error(p)) {
         see_error(a, p, core);
         return;
     }
@@ -87,14 +87,17 @@ static void run_core(struct analysis *a, uint32_t i, struct packet *p, uint8_t *
     inject_fill(a->in, i, p, data, HEADERS_MAX);
     if (inject_fit(a->in, i, p, node->nat) < 0)
         a->answers_unmatched++;
-    forward(node, &p, 1, inject_clock(a->in, i));
+    uint64_t now = inject_clock(a->in, i);
+    forward(node, &p, 1, now);
     struct inject_verdict *v = &a->verdicts[a->n_verdicts++];
-    *v = (struct inject_verdict){.frame = a->in->packets[i].raw->frame,
-                                 .verdict = p->verdict,
-                                 .reason = p->reason,
-                                 .in_port = p->in_port,
-                                 .out_port = p->verdict == VERDICT_FORWARD ? p->out_port : PORT_NONE};
-    packet_key(p, &v->key);
+    inject_settle(node, p, a->in->packets[i].raw->frame, now, v);
+    a->delivered += v->verdict == VERDICT_DELIVER;
+    a->forwarded += v->verdict == VERDICT_FORWARD;
+    a->fragmented += v->fragments > 1;
+    if (v->verdict == VERDICT_DROP)
+        a->drops[v->reason]++;
+    if (v->error)
+        a->errors[v->reason]++;
 }
 
 static void see_packet(struct analysis *a, uint32_t i) {
@@ -107,7 +110,7 @@ static void see_packet(struct analysis *a, uint32_t i) {
         flow_arrived(a, i, a->node ? &core : NULL);
     } else if (p->kind == INJECT_COPY && a->flow_of[p->partner] != FLOW_NONE) {
         flow_left(a, i, a->flow_of[p->partner], a->way_of[p->partner]);
-    } else if (p->kind == INJECT_OWN && icmp_error(p)) {
+    } else if (p->kind == INJECT_OWN && is_icmp_error(p)) {
         see_error(a, p, NULL);
     } else if (p->kind == INJECT_OWN && !(p->flags & PACKET_FRAG_LATER)) {
         struct flow_key key = p->key;
@@ -129,14 +132,10 @@ struct analysis *analyze(const struct inject *in, struct control_node *node, str
     a->verdicts = xzalloc(in->arrived, sizeof *a->verdicts);
     for (uint32_t i = 0; i < in->n; i++)
         see_packet(a, i);
-    if (node) {
-        a->delivered = node->node.delivered;
-        a->forwarded = node->node.forwarded;
-        memcpy(a->drops, node->node.drops, sizeof a->drops);
-        if (node->node.nat)
-            nat_stats_get(node->node.nat, &a->nat);
-    }
+    if (node && node->node.nat)
+        nat_stats_get(node->node.nat, &a->nat);
     observe(a);
+    dhcp_see(a);
     if (f) {
         judge_flows(a);
         mend_findings(a);
@@ -150,6 +149,9 @@ void analysis_destroy(struct analysis *a) {
         return;
     vec_free(&a->flows);
     vec_free(&a->findings);
+    vec_free(&a->notes);
+    vec_free(&a->dhcp.leases);
+    vec_free(&a->dhcp.sights);
     vec_free(&a->rtt_ns);
     free(a->heads);
     free(a->flow_of);

@@ -5,6 +5,7 @@
 
 #include <fwdlab/analyze/analyze.h>
 #include <fwdlab/core/parse.h>
+#include "dhcp.h"
 
 enum observed { OBSERVED_SYMMETRIC, OBSERVED_IFACE_ASYM, OBSERVED_NEXTHOP_ASYM, OBSERVED_REVERSE_ELSEWHERE,
                 OBSERVED_UNANSWERED, OBSERVED_ONE_WAY_CAPTURE, OBSERVED_UNOBSERVABLE, OBSERVED_COUNT };
@@ -61,6 +62,17 @@ struct finding {
     char refused[400];       /* why the mend is not offered; empty */
 };
 
+/* A finding that is about no verdict on a flow: an address that is there twice, a fault of the scenario. */
+struct note {
+    const char *source, *verdict;
+    char text[400], hint[300];
+    uint32_t count;              /* packets or flows */
+    bool benign, has_flow;
+    struct flow_key flow;
+    unsigned n_frames;
+    uint64_t frames[FLOW_FRAMES];
+};
+
 struct analysis {
     const struct inject *in;
     struct control_node *node; /* NULL without a scenario */
@@ -74,7 +86,11 @@ struct analysis {
     size_t n_verdicts;
     struct judgement *judgements; /* one a flow */
     VEC(struct finding) findings;
+    VEC(struct note) notes;
+    struct dhcp dhcp;
     uint64_t delivered, forwarded, drops[DROP_COUNT], elsewhere[DROP_COUNT];
+    uint64_t errors[DROP_COUNT]; /* ICMP errors that the core made, by what they are about */
+    uint64_t fragmented;         /* packets that left in pieces */
     uint64_t answers_unmatched;
     uint64_t handshakes, retransmissions, out_of_order;
     VEC(double) rtt_ns;
@@ -88,6 +104,8 @@ uint32_t flow_find(struct analysis *a, const struct flow_key *key, unsigned *way
 uint32_t flow_get(struct analysis *a, const struct flow_key *key, bool answer, uint64_t now, unsigned *way);
 void flow_see(struct analysis *a, uint32_t packet, uint32_t flow, unsigned way);
 void flow_left(struct analysis *a, uint32_t copy, uint32_t flow, unsigned way);
+/* notes.c: counts it, with a frame that shows it (0: none), under its verdict and text */
+void note_add(struct analysis *a, const struct note *n, uint64_t frame);
 /* observed.c */
 void observe(struct analysis *a);
 void file_observed(struct analysis *a); /* findings of the capture alone */
@@ -97,7 +115,7 @@ void judge_flows(struct analysis *a);
 /* mend.c */
 void mend_findings(struct analysis *a);
 /* reach.c: [ { from, to, verdict, works, translated, reason, at } ], by the machines' own addresses */
-json_t *reachability_json(struct fabric *f);
+json_t *reachability_json(struct fabric *f, uint8_t family);
 /* text.c: what a finding says in a sentence; buf is returned */
 const char *finding_text(const struct analysis *a, const struct finding *g, char *buf, size_t size);
 const char *mend_text(const struct analysis *a, const struct finding *g, char *buf, size_t size);

@@ -47,6 +47,8 @@ static json_t *packets(const struct analysis *a) {
     document_count(ignored, "total", in->ignored + in->elsewhere + (a->node ? 0 : in->arrived));
     json_object_set_new(o, "ignored", ignored);
     json_object_set_new(o, "dropped_elsewhere", reasons(a->elsewhere, DROP_CLASS_NONE));
+    json_object_set_new(o, "icmp_errors", reasons(a->errors, DROP_CLASS_NONE));
+    document_count(o, "fragmented", a->fragmented);
     document_count(o, "answers_unmatched", a->answers_unmatched);
     return o;
 }
@@ -84,7 +86,8 @@ json_t *flow_json(const struct flow_key *k) {
     const char *proto = k->proto == PROTO_TCP    ? "tcp"
                         : k->proto == PROTO_UDP  ? "udp"
                         : k->proto == PROTO_ICMP ? "icmp"
-                                                 : NULL;
+                        : k->proto == PROTO_ICMPV6 ? "icmpv6"
+                                                   : NULL;
     char number[8];
     snprintf(number, sizeof number, "%u", k->proto);
     json_t *o = json_object();
@@ -170,6 +173,7 @@ static json_t *finding_json(const struct analysis *a, uint32_t index) {
     json_object_set_new(o, "benign", json_boolean(g->benign));
     json_object_set_new(o, "text", json_string(finding_text(a, g, text, sizeof text)));
     json_object_set_new(o, "reason", j && j->reason ? json_string(drop_name(j->reason)) : json_null());
+    json_object_set_new(o, "told", j && j->reason ? json_boolean(j->told) : json_null());
     json_object_set_new(o, "flow", flow_json(&a->flows.v[g->example].key));
     json_object_set_new(o, "frames", frames(a, g, index));
     json_object_set_new(o, "probability",
@@ -191,12 +195,37 @@ static int weight(const struct finding *g) {
     return (g->observed ? 4 : 0) + (g->benign ? 2 : 0) + (!g->observed && g->verdict == MODEL_UNMODELLED);
 }
 
+static json_t *note_json(const struct note *n) {
+    json_t *o = json_object(), *frames = json_array();
+    for (unsigned i = 0; i < n->n_frames; i++)
+        json_array_append_new(frames, json_integer((json_int_t)n->frames[i]));
+    json_object_set_new(o, "source", json_string(n->source));
+    json_object_set_new(o, "verdict", json_string(n->verdict));
+    document_count(o, "count", n->count);
+    json_object_set_new(o, "benign", json_boolean(n->benign));
+    json_object_set_new(o, "text", json_string(n->text));
+    json_object_set_new(o, "hint", json_string(n->hint));
+    json_object_set_new(o, "reason", json_null());
+    json_object_set_new(o, "flow", n->has_flow ? flow_json(&n->flow) : json_null());
+    json_object_set_new(o, "frames", frames);
+    json_object_set_new(o, "probability", json_null());
+    json_object_set_new(o, "cause", json_null());
+    json_object_set_new(o, "mend", json_null());
+    return o;
+}
+
 static json_t *findings(const struct analysis *a) {
     json_t *o = json_array();
+    for (size_t i = 0; i < a->notes.n; i++)
+        if (!a->notes.v[i].benign)
+            json_array_append_new(o, note_json(&a->notes.v[i]));
     for (int w = 0; w < 8; w++)
         for (uint32_t i = 0; i < a->findings.n; i++)
             if (weight(&a->findings.v[i]) == w)
                 json_array_append_new(o, finding_json(a, i));
+    for (size_t i = 0; i < a->notes.n; i++)
+        if (a->notes.v[i].benign)
+            json_array_append_new(o, note_json(&a->notes.v[i]));
     return o;
 }
 
@@ -257,9 +286,11 @@ void analysis_document(const struct analysis *a, json_t *doc) {
     json_object_set_new(doc, "findings", findings(a));
     json_object_set_new(doc, "nat", nat(a));
     json_object_set_new(doc, "tcp", tcp(a));
+    json_object_set_new(doc, "dhcp", dhcp_json(a));
     if (a->fabric) {
         json_object_set_new(doc, "hidden_routes", hidden_routes_json(fabric_control(a->fabric)));
-        json_object_set_new(doc, "reachability", reachability_json(a->fabric));
+        json_object_set_new(doc, "reachability", reachability_json(a->fabric, FAMILY_IPV4));
+        json_object_set_new(doc, "reachability_ipv6", reachability_json(a->fabric, FAMILY_IPV6));
         json_object_set_new(doc, "topology", topology_json(fabric_control(a->fabric), a->node->name));
     }
     if (a->in->trace->damage)

@@ -10,7 +10,7 @@ static struct flow_key reverse_key(const struct flow_key *k) {
     struct flow_key r = *k;
     memcpy(r.src, k->dst, sizeof r.src);
     memcpy(r.dst, k->src, sizeof r.dst);
-    if (k->proto != PROTO_ICMP) {
+    if (!proto_is_icmp(k->proto)) {
         r.sport = k->dport;
         r.dport = k->sport;
     }
@@ -20,7 +20,7 @@ static struct flow_key reverse_key(const struct flow_key *k) {
 /* ICMP types differ between the directions: in the table only the identifier counts. */
 static struct flow_key table_key(const struct flow_key *k) {
     struct flow_key t = *k;
-    if (k->proto == PROTO_ICMP)
+    if (proto_is_icmp(k->proto))
         t.dport = 0;
     return t;
 }
@@ -33,7 +33,7 @@ static uint64_t hash_key(const struct flow_key *k) {
         b = (b ^ k->dst[i]) * 0x100000001b3ull;
     }
     a += k->sport * 0x9e3779b97f4a7c15ull;
-    b += (k->proto == PROTO_ICMP ? k->sport : k->dport) * 0x9e3779b97f4a7c15ull;
+    b += (proto_is_icmp(k->proto) ? k->sport : k->dport) * 0x9e3779b97f4a7c15ull;
     uint64_t h = (a ^ b) * 0x9e3779b97f4a7c15ull + (a + b) + k->proto;
     return h ^ h >> 31;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The model's verdict beside the observed one, and what is not symmetric put into findings by its cause. */
+#include <stdio.h>
 #include <string.h>
 #include "analyze.h"
 
@@ -69,6 +70,24 @@ static void count_elsewhere(struct analysis *a, const struct flow *f, const stru
     a->elsewhere[j->reason] += f->way[j->lost_on_return ? 1 : 0].forwarded;
 }
 
+/* Between two declared places, and yet translated on the way: who is reached sees the NAT's address. */
+static void note_nat(struct analysis *a, const struct flow *f, const struct judgement *j) {
+    struct ip src = flow_key_src(&f->key), dst = flow_key_dst(&f->key);
+    struct ip_prefix to = fabric_declared(a->fabric, &dst), from = fabric_declared(a->fabric, &src);
+    char prefix[PREFIX_TEXT], route[200];
+    if (!j->translated || j->nat_node == INDEX_NONE || ip_is_none(&to.addr) || ip_is_none(&from.addr) ||
+        fabric_owner(a->fabric, &src) == j->nat_node || fabric_owner(a->fabric, &dst) == j->nat_node)
+        return;
+    const struct control_node *n = &fabric_control(a->fabric)->nodes[j->nat_node];
+    struct note note = {.source = "nat", .verdict = "into_nat", .benign = j->works, .has_flow = true, .flow = f->key};
+    prefix_format(&to, prefix);
+    snprintf(note.text, sizeof note.text, "Flows to %s go into NAT at %s by %s: they arrive with its address, not their own",
+             prefix, n->name, control_route_format(n, &j->nat_route, route, sizeof route));
+    snprintf(note.hint, sizeof note.hint, "if %s is to see who sends, %s needs a route to it by a NIC without NAT", prefix,
+             n->name);
+    note_add(a, &note, f->n_frames ? f->frames[0] : 0);
+}
+
 void judge_flows(struct analysis *a) {
     a->judgements = xzalloc(a->flows.n, sizeof *a->judgements);
     for (uint32_t i = 0; i < a->flows.n; i++) {
@@ -77,5 +96,6 @@ void judge_flows(struct analysis *a) {
         f->drift = contradict(f, &a->judgements[i]);
         count_elsewhere(a, f, &a->judgements[i]);
         file_model(a, i);
+        note_nat(a, f, &a->judgements[i]);
     }
 }

@@ -46,17 +46,19 @@ static void compare(const struct analysis *a, uint32_t node, struct harm *h, con
         h->lost_example = *key;
 }
 
-/* Flows that any machine could open towards the far end. */
+/* Flows that any other machine could open towards the far end (the mended node's own take their source from the route). */
 static unsigned probes(const struct analysis *a, const struct judgement *j, struct flow_key *out, unsigned cap) {
     const struct scenario *s = fabric_control(a->fabric)->scenario;
     unsigned n = 0;
     for (uint32_t i = 0; i < s->nics.n && n < cap; i++) {
-        if (s->nics.v[i].addr.family != FAMILY_IPV4 || ip_equal(&s->nics.v[i].addr, &j->far))
+        const struct scenario_nic *nic = &s->nics.v[i];
+        const struct ip *src = control_nic_addr(nic, j->far.family);
+        if (src->family != j->far.family || ip_equal(src, &j->far) || nic->machine == j->cause_node)
             continue;
         out[n] = (struct flow_key){
-            .family = FAMILY_IPV4, .proto = PROTO_TCP, .sport = htons(PROBE_PORT), .dport = htons(PROBE_PORT)};
-        memcpy(out[n].src, &s->nics.v[i].addr.v4, 4);
-        memcpy(out[n].dst, &j->far.v4, 4);
+            .family = src->family, .proto = PROTO_TCP, .sport = htons(PROBE_PORT), .dport = htons(PROBE_PORT)};
+        memcpy(out[n].src, src->v6, src->family == FAMILY_IPV6 ? 16 : 4);
+        memcpy(out[n].dst, j->far.v6, src->family == FAMILY_IPV6 ? 16 : 4);
         n++;
     }
     return n;

@@ -29,11 +29,11 @@ static bool pairs_have(const struct pairs *p, const struct direction *d) {
 }
 
 static bool answerable(const struct flow *f) {
-    uint32_t dst;
-    memcpy(&dst, f->key.dst, 4);
-    bool group = ntohl(dst) >= 0xe0000000, nobody = !memcmp(f->key.src, "\0\0\0\0", 4);
-    return f->key.family == FAMILY_IPV4 && !group && !nobody &&
-           (f->key.proto == PROTO_TCP || f->key.proto == PROTO_UDP || f->key.proto == PROTO_ICMP);
+    static const uint8_t unspecified[16];
+    bool group = f->key.dst[0] >= (f->key.family == FAMILY_IPV6 ? 0xff : 0xe0);
+    bool nobody = !memcmp(f->key.src, unspecified, sizeof unspecified);
+    return !group && !nobody &&
+           (f->key.proto == PROTO_TCP || f->key.proto == PROTO_UDP || proto_is_icmp(f->key.proto));
 }
 
 /* Routers that share an address: VRRP (RFC 5798, 7.3), HSRP. They send from their own MAC, or from the shared one. */

@@ -8,7 +8,7 @@
 
 #define MACHINES_MAX 32 /* a picture of more pairs tells nobody anything */
 
-json_t *reachability_json(struct fabric *f) {
+json_t *reachability_json(struct fabric *f, uint8_t family) {
     const struct control *c = fabric_control(f);
     const struct scenario *s = c->scenario;
     json_t *list = json_array();
@@ -18,11 +18,14 @@ json_t *reachability_json(struct fabric *f) {
             const struct scenario_machine *a = &s->machines.v[from], *b = &s->machines.v[to];
             if (from == to || !a->n_nics || !b->n_nics || a->router || b->router)
                 continue;
-            struct flow_key key = {
-                .family = FAMILY_IPV4, .proto = PROTO_TCP, .sport = htons(40000), .dport = htons(80)};
+            const struct ip *src = control_nic_addr(&s->nics.v[a->first_nic], family);
+            const struct ip *dst = control_nic_addr(&s->nics.v[b->first_nic], family);
+            if (!src->family || !dst->family)
+                continue;
+            struct flow_key key = {.family = family, .proto = PROTO_TCP, .sport = htons(40000), .dport = htons(80)};
             struct judgement j;
-            memcpy(key.src, &s->nics.v[a->first_nic].addr.v4, 4);
-            memcpy(key.dst, &s->nics.v[b->first_nic].addr.v4, 4);
+            memcpy(key.src, src->v6, family == FAMILY_IPV6 ? 16 : 4);
+            memcpy(key.dst, dst->v6, family == FAMILY_IPV6 ? 16 : 4);
             fabric_judge(f, &key, &j, NULL, NULL);
             json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:b}", "from", a->name, "to", b->name, "verdict",
                                   model_verdict_name(j.verdict), "works", j.works, "translated", j.translated);

@@ -11,7 +11,7 @@
 
 struct request {
     const char *scenario, *trace, *node, *out, *packets, *fail_on;
-    bool json, no_scenario, hash;
+    bool json, no_scenario, hash, force;
 };
 
 /* Does one of the words of --fail-on apply to the document? */
@@ -66,7 +66,7 @@ static int parse_options(int argc, char **argv, struct request *r) {
         {"json", no_argument, NULL, 'j'},          {"output", required_argument, NULL, 'o'},
         {"node", required_argument, NULL, 'n'},    {"no-scenario", no_argument, NULL, 'x'},
         {"hash", no_argument, NULL, 'h'},          {"packets", required_argument, NULL, 'p'},
-        {"fail-on", required_argument, NULL, 'f'}, {0}};
+        {"fail-on", required_argument, NULL, 'f'}, {"force", no_argument, NULL, 'F'}, {0}};
     *r = (struct request){0};
     for (int c; (c = cli_option(argc, argv, options)) != -1;) {
         switch (c) {
@@ -77,12 +77,13 @@ static int parse_options(int argc, char **argv, struct request *r) {
         case 'h': r->hash = true; break;
         case 'p': r->packets = optarg; break;
         case 'f': r->fail_on = optarg; break;
+        case 'F': r->force = true; break;
         default: return EXIT_BAD_INPUT;
         }
     }
     int left = argc - optind, want = r->no_scenario ? 1 : 2;
-    if (r->no_scenario && (r->node || r->packets))
-        return cli_usage("--node and --packets need a scenario");
+    if (r->no_scenario && (r->node || r->packets || r->force))
+        return cli_usage("--node, --packets and --force need a scenario");
     if (left < 1 || left > want)
         return cli_usage(left < 1 ? "analyze takes a scenario and a capture"
                                   : "analyze takes one capture at a time; join several with mergecap first");
@@ -105,8 +106,8 @@ static json_t *document(const struct request *r, const char *trace, const struct
     if (s->control)
         json_object_set_new(doc, "scenario", cli_scenario_json(s));
     analysis_document(a, doc);
-    if (s->complaints)
-        json_object_set(doc, "complaints", s->complaints);
+    if (s->control)
+        json_object_set_new(doc, "complaints", cli_complaints_json(&s->complaints));
     return doc;
 }
 
@@ -121,7 +122,7 @@ static int finish(const struct request *r, json_t *doc) {
 static int with_scenario(const struct request *r) {
     struct setup s;
     struct err e = {0};
-    if (cli_setup(&s, r->scenario, r->node, NULL, &e))
+    if (cli_setup(&s, r->scenario, r->node, r->force, NULL, &e))
         return cli_fail(&e);
     const char *trace;
     struct control_options small = {.fast_node = INDEX_NONE, .nat_sessions = 64};
@@ -131,6 +132,7 @@ static int with_scenario(const struct request *r) {
     if (in) {
         struct fabric *f = fabric_create(model);
         struct analysis *a = analyze(in, &s.control->nodes[s.node], f);
+        analysis_faults(a, &s.complaints);
         size_t n;
         const struct inject_verdict *v = analysis_verdicts(a, &n);
         json_t *doc = document(r, trace, &s, a, in->trace->damage != NULL, &e);
@@ -180,6 +182,7 @@ const struct command command_analyze = {
     "TRACE is pcap or pcapng, plain or compressed (gz, zst, lz4, xz), `-` for stdin; left out, it is the scenario's "
     "own.\n\n"
     "  --node NAME        the machine under test (default: as the scenario says)\n"
+    "  --force            go on in spite of faults of the scenario's design (overlaps, duplicates): they are findings\n"
     "  --no-scenario      TRACE alone: what the capture can show by itself\n"
     "  --fail-on LIST     exit 1 if one occurs: asymmetry, drops, drift, or verdicts (asym_breaks, unanswered, ...)\n"
     "  --packets FILE     what became of every packet that arrived, as CSV\n"

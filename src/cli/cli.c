@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fwdlab/base/file.h>
+#include <fwdlab/core/icmp.h>
 #include <fwdlab/core/parse.h>
 #include <fwdlab/result/document.h>
 #include "cli.h"
@@ -49,25 +50,25 @@ json_t *cli_complaints_json(const struct complaints *c) {
     for (size_t i = 0; i < c->list.n; i++) {
         const struct complaint *k = &c->list.v[i];
         json_array_append_new(list,
-                              json_pack("{s:s, s:i, s:s, s:s, s:s}", "file", k->at.file, "line", (int)k->at.line,
-                                        "severity", severity_name(k->severity), "what", k->what, "hint", k->hint));
+                              json_pack("{s:s, s:i, s:s, s:s?, s:s, s:s}", "file", k->at.file, "line",
+                                        (int)k->at.line, "severity", severity_name(k->severity), "fault",
+                                        k->fault ? fault_name(k->fault) : NULL, "what", k->what, "hint", k->hint));
     }
     return list;
 }
 
-int cli_load(struct setup *s, const char *path, struct err *e) {
-    struct complaints c = {0};
-    *s = (struct setup){.scenario = scenario_load(path, &c)};
-    if (s->scenario)
-        s->complaints = cli_complaints_json(&c);
-    else
-        cli_complaints_print(&c, SEVERITY_ERROR);
-    complaints_fini(&c);
+int cli_load(struct setup *s, const char *path, bool force, struct err *e) {
+    *s = (struct setup){0};
+    s->scenario = force ? scenario_load_forced(path, &s->complaints) : scenario_load(path, &s->complaints);
+    cli_complaints_print(&s->complaints, SEVERITY_ERROR);
     if (s->scenario)
         return 0;
+    bool design = s->complaints.errors == s->complaints.faults;
     err_set(e, -EINVAL, "the scenario has errors");
     err_where(e, "%s", path);
-    err_hint(e, "`fwdlab check %s` tells all of them", path);
+    err_hint(e, "`fwdlab check %s` tells all of them%s", path,
+             design ? "; they are faults of the design: --force goes on in spite of them" : "");
+    complaints_fini(&s->complaints);
     return -EINVAL;
 }
 
@@ -82,8 +83,9 @@ static int pick_node(struct setup *s, const char *name, struct err *e) {
     return -ENOENT;
 }
 
-int cli_setup(struct setup *s, const char *path, const char *node, const struct route_backend *fast, struct err *e) {
-    int code = cli_load(s, path, e);
+int cli_setup(struct setup *s, const char *path, const char *node, bool force, const struct route_backend *fast,
+              struct err *e) {
+    int code = cli_load(s, path, force, e);
     if (!code)
         code = pick_node(s, node, e);
     struct control_options options = {.fast = fast, .fast_node = s->node};
@@ -91,13 +93,15 @@ int cli_setup(struct setup *s, const char *path, const char *node, const struct 
         code = -EINVAL;
     if (code)
         cli_setup_fini(s);
+    else
+        s->control->nodes[s->node].node.icmp = icmp_limiter_create(&(struct icmp_limits){.interval_ns = 1000000000});
     return code;
 }
 
 void cli_setup_fini(struct setup *s) {
     control_destroy(s->control);
     scenario_destroy(s->scenario);
-    json_decref(s->complaints);
+    complaints_fini(&s->complaints);
     *s = (struct setup){0};
 }
 
@@ -132,14 +136,17 @@ int cli_packets_save(const char *path, const struct inject_verdict *v, size_t n,
     char *text = NULL, src[IP_TEXT], dst[IP_TEXT];
     size_t len;
     FILE *f = open_memstream(&text, &len);
-    fputs("frame,verdict,reason,in,out,proto,src,sport,dst,dport\n", f);
+    fputs("frame,verdict,reason,in,out,proto,src,sport,dst,dport,fragments,error,error_out\n", f);
     for (size_t i = 0; i < n; i++) {
         const struct flow_key *k = &v[i].key;
         struct ip a = flow_key_src(k), b = flow_key_dst(k);
-        fprintf(f, "%llu,%s,%s,%s,%s,%u,%s,%u,%s,%u\n", (unsigned long long)v[i].frame, verdict[v[i].verdict],
+        char error[8] = "";
+        if (v[i].error)
+            snprintf(error, sizeof error, "%u/%u", v[i].error_type, v[i].error_code);
+        fprintf(f, "%llu,%s,%s,%s,%s,%u,%s,%u,%s,%u,%u,%s,%s\n", (unsigned long long)v[i].frame, verdict[v[i].verdict],
                 v[i].verdict == VERDICT_DROP ? drop_name(v[i].reason) : "", port_name(node, v[i].in_port),
                 port_name(node, v[i].out_port), k->proto, ip_format(&a, src), ntohs(k->sport), ip_format(&b, dst),
-                ntohs(k->dport));
+                ntohs(k->dport), v[i].fragments, error, port_name(node, v[i].error_port));
     }
     fclose(f);
     int code = file_save(path, text, len, e);

@@ -31,20 +31,22 @@ json_t *cli_complaints_json(const struct complaints *c);
 /* A scenario with tables of its own for the node under test, whose name is `node` (NULL: as the scenario says). */
 struct setup {
     struct scenario *scenario;
-    json_t *complaints; /* that did not stop it */
+    struct complaints complaints; /* that did not stop it */
     struct control *control;
     uint32_t node;
 };
-/* Loads a scenario; prints the errors that stop it. `s` is zero or loaded afterwards: cli_setup_fini frees either. */
-int cli_load(struct setup *s, const char *path, struct err *e);
-int cli_setup(struct setup *s, const char *path, const char *node, const struct route_backend *fast, struct err *e);
+/* Loads a scenario; prints the errors that stop it. `force`: faults of the design do not stop it, and are printed. `s` is zero or loaded afterwards: cli_setup_fini frees either. */
+int cli_load(struct setup *s, const char *path, bool force, struct err *e);
+int cli_setup(struct setup *s, const char *path, const char *node, bool force, const struct route_backend *fast,
+              struct err *e);
 void cli_setup_fini(struct setup *s);
 /* The capture as it meets the node; `path` NULL: the scenario's own. `used` gets the path. */
 struct inject *cli_inject(const struct setup *s, const char *path, const char **used, struct err *e);
 
 /* "scenario": { name, title, path, node } */
 json_t *cli_scenario_json(const struct setup *s);
-/* One line a packet: frame,verdict,reason,in,out,proto,src,sport,dst,dport. */
+/* One line a packet: frame,verdict,reason,in,out,proto,src,sport,dst,dport, in how many fragments it left, the ICMP
+ * error about it (type/code) and where that left. */
 int cli_packets_save(const char *path, const struct inject_verdict *v, size_t n, const struct control_node *node,
                      struct err *e);
 /* Prints a document on stdout (json) or saves it (`out`, NULL: not); returns an exit code. */

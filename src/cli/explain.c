@@ -12,11 +12,19 @@
 struct question {
     const char *scenario, *from, *to, *out;
     struct flow_key flow;
-    bool json;
+    bool json, force;
 };
 
-/* A machine's name (its first address counts), machine/NIC, or an address. */
-static int endpoint(const struct scenario *s, const char *text, uint8_t *bytes, struct err *e) {
+static uint32_t first_nic(const struct scenario *s, uint32_t machine, uint8_t family) {
+    const struct scenario_machine *m = &s->machines.v[machine];
+    for (uint32_t i = m->first_nic; i < m->first_nic + m->n_nics; i++)
+        if (control_nic_addr(&s->nics.v[i], family)->family)
+            return i;
+    return m->n_nics ? m->first_nic : INDEX_NONE;
+}
+
+/* A machine's name (its first address of the family counts), machine/NIC, or an address. */
+static int endpoint(const struct scenario *s, const char *text, uint8_t family, uint8_t *bytes, struct err *e) {
     struct ip addr;
     if (ip_parse(text, &addr)) {
         char machine[128];
@@ -24,20 +32,26 @@ static int endpoint(const struct scenario *s, const char *text, uint8_t *bytes, 
         snprintf(machine, sizeof machine, "%.*s", slash ? (int)(slash - text) : 127, text);
         uint32_t m = scenario_machine_find(s, machine), nic = INDEX_NONE;
         if (m != INDEX_NONE)
-            nic = slash                     ? scenario_nic_find(s, m, slash + 1)
-                  : s->machines.v[m].n_nics ? s->machines.v[m].first_nic
-                                            : INDEX_NONE;
+            nic = slash ? scenario_nic_find(s, m, slash + 1) : first_nic(s, m, family);
         if (nic == INDEX_NONE) {
             err_set(e, -ENOENT, "`%s` is neither an address nor a machine of %s", text, s->file);
             err_hint(e, "name a machine, machine/NIC or an address");
             return -ENOENT;
         }
-        addr = s->nics.v[nic].addr;
+        addr = *control_nic_addr(&s->nics.v[nic], family);
     }
-    if (addr.family != FAMILY_IPV4)
-        return err_set(e, -EAFNOSUPPORT, "%s: only IPv4 is walked", text);
-    memcpy(bytes, &addr.v4, 4);
+    if (addr.family != family) {
+        err_set(e, -EAFNOSUPPORT, "`%s` has no IPv%u address", text, family);
+        err_hint(e, "both ends must be of one family: --ipv6 takes the IPv6 addresses of machines");
+        return -EAFNOSUPPORT;
+    }
+    memcpy(bytes, addr.v6, family == FAMILY_IPV6 ? 16 : 4);
     return 0;
+}
+
+static bool is_ipv6(const char *text) {
+    struct ip addr;
+    return ip_parse(text, &addr) == 0 && addr.family == FAMILY_IPV6;
 }
 
 static const char *action(const struct hop *h) {
@@ -48,19 +62,15 @@ static const char *action(const struct hop *h) {
     return h->in == PORT_NONE ? "send" : h->edge ? "hand over" : "forward";
 }
 
-static const struct route *route_of(const struct control_node *n, const struct hop *h) {
-    size_t count;
-    const struct route *routes = route_table_routes(n->node.routes, &count);
-    return h->route < count ? &routes[h->route] : NULL;
-}
-
 static void key_text(const struct flow_key *k, char *buf, size_t size) {
     struct ip a = flow_key_src(k), b = flow_key_dst(k);
     char src[IP_TEXT], dst[IP_TEXT];
-    if (k->proto == PROTO_ICMP)
-        snprintf(buf, size, "%s → %s icmp type %u", ip_format(&a, src), ip_format(&b, dst), ntohs(k->dport));
+    if (proto_is_icmp(k->proto))
+        snprintf(buf, size, "%s → %s %s type %u", ip_format(&a, src), ip_format(&b, dst),
+                 k->proto == PROTO_ICMP ? "icmp" : "icmpv6", ntohs(k->dport));
     else
-        snprintf(buf, size, "%s:%u → %s:%u", ip_format(&a, src), ntohs(k->sport), ip_format(&b, dst), ntohs(k->dport));
+        snprintf(buf, size, k->family == FAMILY_IPV6 ? "[%s]:%u → [%s]:%u" : "%s:%u → %s:%u", ip_format(&a, src),
+                 ntohs(k->sport), ip_format(&b, dst), ntohs(k->dport));
 }
 
 static void print_walk(const struct control *c, const char *title, const struct walk *w) {
@@ -68,7 +78,7 @@ static void print_walk(const struct control *c, const char *title, const struct 
     for (unsigned i = 0; i < w->n; i++) {
         const struct hop *h = &w->hops[i];
         const struct control_node *n = &c->nodes[h->node];
-        const struct route *r = route_of(n, h);
+        const struct route *r = hop_route(c, h);
         char route[200] = "", key[120];
         if (r && r->kind == ROUTE_UNICAST)
             control_route_format(n, r, route, sizeof route);
@@ -81,6 +91,8 @@ static void print_walk(const struct control *c, const char *title, const struct 
         if (h->verdict == VERDICT_DROP)
             printf("       dropped, %s: %s\n", drop_name(h->reason), drop_sentence(h->reason));
     }
+    if (w->mtu)
+        printf("     path MTU %u\n", w->mtu);
 }
 
 static json_t *walk_json(const struct control *c, const struct walk *w) {
@@ -88,7 +100,7 @@ static json_t *walk_json(const struct control *c, const struct walk *w) {
     for (unsigned i = 0; i < w->n; i++) {
         const struct hop *h = &w->hops[i];
         const struct control_node *n = &c->nodes[h->node];
-        const struct route *r = route_of(n, h);
+        const struct route *r = hop_route(c, h);
         json_t *o = json_object();
         json_object_set_new(o, "node", json_string(n->name));
         json_object_set_new(o, "in", h->in == PORT_NONE ? json_null() : json_string(n->ports[h->in].name));
@@ -111,6 +123,8 @@ static void print_verdict(const struct control *c, const struct judgement *j) {
     if (j->cause_route.prefix.addr.family != FAMILY_NONE)
         control_route_format(n, &j->cause_route, route, sizeof route);
     printf("cause:   %s, %s\n", n->name, route);
+    if (!j->works && j->reason)
+        printf("sender:  %s\n", j->told ? "is told so by an ICMP error" : "is told nothing");
 }
 
 static int explain(const struct question *q, const struct setup *s, struct fabric *f) {
@@ -133,6 +147,10 @@ static int explain(const struct question *q, const struct setup *s, struct fabri
     json_object_set_new(doc, "forward", walk_json(s->control, &there));
     json_object_set_new(doc, "reverse", walk_json(s->control, &back));
     json_object_set_new(doc, "verdict", json_string(model_verdict_name(j.verdict)));
+    json_object_set_new(doc, "works", json_boolean(j.works));
+    json_object_set_new(doc, "translated", json_boolean(j.translated));
+    json_object_set_new(doc, "told", json_boolean(j.told));
+    json_object_set_new(doc, "mtu", json_pack("{s:i, s:i}", "forward", there.mtu, "reverse", back.mtu));
     if (j.cause_node != INDEX_NONE) {
         const struct control_node *n = &s->control->nodes[j.cause_node];
         json_object_set_new(doc, "cause", json_pack("{s:s, s:o}", "node", n->name, "route",
@@ -155,7 +173,8 @@ static int parse_options(int argc, char **argv, struct question *q) {
         {"json", no_argument, NULL, 'j'},        {"output", required_argument, NULL, 'o'},
         {"from", required_argument, NULL, 'f'},  {"to", required_argument, NULL, 't'},
         {"proto", required_argument, NULL, 'p'}, {"sport", required_argument, NULL, 's'},
-        {"dport", required_argument, NULL, 'd'}, {0}};
+        {"dport", required_argument, NULL, 'd'}, {"ipv6", no_argument, NULL, '6'},
+        {"force", no_argument, NULL, 'F'},       {0}};
     *q = (struct question){
         .flow = {.family = FAMILY_IPV4, .proto = PROTO_TCP, .sport = htons(40000), .dport = htons(80)}};
     bool ports = false;
@@ -165,6 +184,8 @@ static int parse_options(int argc, char **argv, struct question *q) {
         case 'o': q->out = optarg; break;
         case 'f': q->from = optarg; break;
         case 't': q->to = optarg; break;
+        case '6': q->flow.family = FAMILY_IPV6; break;
+        case 'F': q->force = true; break;
         case 'p':
             q->flow.proto = !strcmp(optarg, "tcp") ? PROTO_TCP : !strcmp(optarg, "udp") ? PROTO_UDP
                           : !strcmp(optarg, "icmp") ? PROTO_ICMP : 0;
@@ -180,12 +201,16 @@ static int parse_options(int argc, char **argv, struct question *q) {
         default: return EXIT_BAD_INPUT;
         }
     }
-    if (q->flow.proto == PROTO_ICMP && !ports) {
-        q->flow.sport = htons(1);
-        q->flow.dport = htons(ICMP_ECHO);
-    }
     if (argc - optind != 1 || !q->from || !q->to)
         return cli_usage("explain takes one scenario, --from and --to");
+    if (is_ipv6(q->from) || is_ipv6(q->to))
+        q->flow.family = FAMILY_IPV6;
+    if (q->flow.proto == PROTO_ICMP && q->flow.family == FAMILY_IPV6)
+        q->flow.proto = PROTO_ICMPV6;
+    if (proto_is_icmp(q->flow.proto) && !ports) {
+        q->flow.sport = htons(1);
+        q->flow.dport = htons(q->flow.family == FAMILY_IPV6 ? ICMPV6_ECHO : ICMP_ECHO);
+    }
     q->scenario = argv[optind];
     return EXIT_DONE;
 }
@@ -197,10 +222,11 @@ static int run(int argc, char **argv) {
     int code = parse_options(argc, argv, &q);
     if (code)
         return code;
-    if (cli_load(&s, q.scenario, &e))
+    if (cli_load(&s, q.scenario, q.force, &e))
         return cli_fail(&e);
     s.control = control_build(s.scenario, NULL, &e);
-    if (!s.control || endpoint(s.scenario, q.from, q.flow.src, &e) || endpoint(s.scenario, q.to, q.flow.dst, &e)) {
+    if (!s.control || endpoint(s.scenario, q.from, q.flow.family, q.flow.src, &e) ||
+        endpoint(s.scenario, q.to, q.flow.family, q.flow.dst, &e)) {
         code = cli_fail(&e);
     } else {
         struct fabric *f = fabric_create(s.control);
@@ -215,9 +241,11 @@ const struct command command_explain = {
     "explain", "SCENARIO --from A --to B",
     "Walks a packet hop by hop and its answer back, with the route that wins at each hop",
     "  --from A, --to B   a machine, machine/NIC or an address\n"
+    "  --ipv6             between the machines' IPv6 addresses\n"
     "  --proto P          tcp (default), udp or icmp (echo)\n"
     "  --sport N          source port (40000); ICMP: identifier\n"
     "  --dport N          destination port (80); ICMP: type\n"
+    "  --force            go on in spite of faults of the scenario's design\n"
     "  --json             one JSON document on stdout\n"
     "  -o FILE            the same into a file\n",
     run};

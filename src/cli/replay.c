@@ -17,7 +17,7 @@ struct request {
     const char *trace, *node, *out, *dir, *packets, *verdicts, *backend;
     struct replay_options options;
     struct dpdk_options dpdk;
-    bool json, hash;
+    bool json, hash, force;
 };
 
 /* One configuration: its own tables for the node, the trace that is timed and the one whose verdicts are taken. */
@@ -45,7 +45,8 @@ static int parse_options(int argc, char **argv, struct request *r) {
         {"laps", required_argument, NULL, 'l'},    {"seconds", required_argument, NULL, 's'},
         {"burst", required_argument, NULL, 'b'},   {"cpu", required_argument, NULL, 'c'},
         {"no-huge", no_argument, NULL, 'H'},       {"lookup", required_argument, NULL, 'L'},
-        {"pace", required_argument, NULL, 'P'},    {0}};
+        {"pace", required_argument, NULL, 'P'},    {"force", no_argument, NULL, 'F'},
+        {0}};
     unsigned seconds = 0;
     int code = 0;
     *r = (struct request){.verdicts = "trace", .backend = "dir24-8"};
@@ -57,6 +58,7 @@ static int parse_options(int argc, char **argv, struct request *r) {
         case 't': r->trace = optarg; break;
         case 'n': r->node = optarg; break;
         case 'h': r->hash = true; break;
+        case 'F': r->force = true; break;
         case 'd': r->dir = optarg; break;
         case 'p': r->packets = optarg; break;
         case 'v': r->verdicts = optarg; break;
@@ -89,7 +91,7 @@ static int parse_options(int argc, char **argv, struct request *r) {
 
 static int load(struct subject *s, const struct request *r, const char *path, struct err *e) {
     const struct route_backend *fast = strcmp(r->backend, "trie") ? &route_dir24_8 : NULL;
-    int code = cli_setup(&s->setup, path, r->node, fast, e);
+    int code = cli_setup(&s->setup, path, r->node, r->force, fast, e);
     if (code)
         return code;
     s->cost = cli_inject(&s->setup, r->trace, &s->cost_path, e);
@@ -208,6 +210,7 @@ const struct command command_replay = {
     "  --trace TRACE      what is timed (default: each scenario's own capture)\n"
     "  --verdicts WHOSE   trace (default): verdicts are those of TRACE; own: of each scenario's own capture\n"
     "  --node NAME        the machine under test\n"
+    "  --force            go on in spite of faults of a scenario's design\n"
     "  --seconds N        how long to measure, all configurations together (10)\n"
     "  --laps N           or how many samples of each configuration\n"
     "  --burst N          packets a burst, 1 to 256 (64)\n"

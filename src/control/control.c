@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Nodes from a scenario: ports and routes from this module's other files, NAT, and the core's tables of them. */
+/* Nodes from a scenario: ports, routes, rules and filters from this module's other files, NAT, and the core's tables of
+ * them. */
 #include "build.h"
 #include <errno.h>
 #include <fwdlab/base/arena.h>
@@ -39,26 +40,54 @@ static void name_nodes(struct control *c) {
         *n++ = (struct control_node){.name = s->sites.v[i].name, .kind = CONTROL_SITE, .index = i, .node.router = true};
 }
 
-static int build_routes(const struct control *c, struct control_node *n, const struct route_backend *backend,
-                        struct err *e) {
-    struct route_list list = {0};
+int table_build(const struct route_list *list, const struct route_backend *backend, struct route_table **out) {
     int code = 0;
+    *out = route_table_create(backend, (uint32_t)list->n + ROUTES_SPARE);
+    if (!*out)
+        return -ENOMEM;
+    for (size_t i = 0; i < list->n && !code; i++) {
+        if (list->v[i].prefix.addr.family == backend->family)
+            code = route_add(*out, &list->v[i]);
+        if (code == -EEXIST) /* a static route that says again what a NIC brings */
+            code = 0;
+    }
+    return code;
+}
+
+static int build_routes(const struct control *c, struct control_node *n, const struct route_backend *backend,
+                        bool ipv6, struct err *e) {
+    struct route_list list = {0};
     if (n->kind == CONTROL_MACHINE)
-        machine_routes(c, n, &list);
+        machine_routes(c, n, 0, &list);
     else if (n->kind == CONTROL_GATEWAY)
         gateway_routes(c, n, &list);
     else
         site_routes(c, n, &list);
-    n->node.routes = route_table_create(backend, (uint32_t)list.n + ROUTES_SPARE);
-    if (!n->node.routes)
-        code = -ENOMEM;
-    for (size_t i = 0; i < list.n && !code; i++) {
-        code = route_add(n->node.routes, &list.v[i]);
-        if (code == -EEXIST) /* a static route that says again what a NIC brings */
-            code = 0;
-    }
+    int code = table_build(&list, backend, &n->node.routes);
+    if (!code && ipv6)
+        code = table_build(&list, &route_trie6, &n->node.routes6);
     vec_free(&list);
     return code ? fail(c, n, code, "the routes", e) : 0;
+}
+
+/* Does it give anything but the Internet an address, prefix or route of IPv6? */
+static bool has_ipv6(const struct scenario *s) {
+    bool six = false;
+    for (size_t i = 0; i < s->nics.n; i++)
+        six |= s->nics.v[i].addr6.family != FAMILY_NONE;
+    for (size_t i = 0; i < s->subnets.n; i++)
+        six |= s->subnets.v[i].prefix6.addr.family != FAMILY_NONE;
+    for (size_t i = 0; i < s->static_routes.n; i++)
+        six |= s->static_routes.v[i].prefix.addr.family == FAMILY_IPV6;
+    for (size_t i = 0; i < s->user_routes.n; i++)
+        six |= s->user_routes.v[i].prefix.addr.family == FAMILY_IPV6;
+    for (size_t i = 0; i < s->networks.n; i++)
+        for (size_t k = 0; k < s->networks.v[i].space.n; k++)
+            six |= s->networks.v[i].space.v[k].addr.family == FAMILY_IPV6;
+    for (size_t i = 0; i < s->sites.n; i++)
+        for (size_t k = 0; k < s->sites.v[i].prefixes.n && s->sites.v[i].gateway_subnet != INDEX_NONE; k++)
+            six |= s->sites.v[i].prefixes.v[k].addr.family == FAMILY_IPV6;
+    return six;
 }
 
 static uint64_t nanoseconds(uint32_t seconds) {
@@ -99,6 +128,17 @@ static int build_nat(const struct control *c, struct control_node *n, uint32_t s
     return code ? fail(c, n, code, "NAT", e) : 0;
 }
 
+/* What machines have beside ports and routes. */
+static int build_machine(const struct control *c, struct control_node *n, uint32_t sessions, struct err *e) {
+    int code = machine_rules(c, n);
+    if (code)
+        return fail(c, n, code, "the policy rules", e);
+    code = machine_filter(c, n, sessions);
+    if (code)
+        return fail(c, n, code, "the security groups", e);
+    return c->scenario->machines.v[n->index].nat == INDEX_NONE ? 0 : build_nat(c, n, sessions, e);
+}
+
 struct control *control_build(const struct scenario *s, const struct control_options *options, struct err *e) {
     static const struct control_options defaults;
     if (!options)
@@ -108,15 +148,15 @@ struct control *control_build(const struct scenario *s, const struct control_opt
     c->arena = arena_create();
     c->n_nodes = (uint32_t)(s->machines.n + s->subnets.n + s->sites.n);
     c->nodes = xzalloc(c->n_nodes, sizeof *c->nodes);
+    bool ipv6 = has_ipv6(s);
     name_nodes(c);
     for (uint32_t i = 0; i < c->n_nodes; i++)
         ports_build(c, i);
     for (uint32_t i = 0; i < c->n_nodes; i++) {
         struct control_node *n = &c->nodes[i];
         bool fast = options->fast && options->fast_node == i;
-        bool nat = n->kind == CONTROL_MACHINE && s->machines.v[n->index].nat != INDEX_NONE;
-        if (build_routes(c, n, fast ? options->fast : &route_trie, e) ||
-            (nat && build_nat(c, n, options->nat_sessions, e))) {
+        if (build_routes(c, n, fast ? options->fast : &route_trie, ipv6, e) ||
+            (n->kind == CONTROL_MACHINE && build_machine(c, n, options->nat_sessions, e))) {
             control_destroy(c);
             return NULL;
         }
@@ -148,6 +188,13 @@ uint32_t control_gateway_node(const struct control *c, uint32_t subnet) {
 
 uint32_t control_site_node(const struct control *c, uint32_t site) {
     return (uint32_t)(c->scenario->machines.n + c->scenario->subnets.n) + site;
+}
+
+struct route_table *control_table(const struct control_node *n, uint8_t family, unsigned table) {
+    const struct route_rules *rules = family == FAMILY_IPV6 ? n->node.rules6 : n->node.rules;
+    if (table)
+        return rules && table < route_rules_tables(rules) ? route_rules_table(rules, table) : NULL;
+    return family == FAMILY_IPV6 ? n->node.routes6 : n->node.routes;
 }
 
 const char *control_route_format(const struct control_node *n, const struct route *r, char *buf, size_t size) {

@@ -47,17 +47,28 @@ static void site_ports(const struct control *c, uint32_t site, struct port_list 
         vec_push(out, (struct control_port){s->networks.v[i].name, LINK_NETWORK, i, INDEX_NONE});
 }
 
+static void set_addresses(struct port *port, const struct ip *four, uint8_t len, const struct ip *six, uint8_t len6) {
+    if (four->family) {
+        port->addr = four->v4;
+        port->len = len;
+    }
+    if (six->family) {
+        memcpy(port->addr6, six->v6, sizeof port->addr6);
+        port->len6 = len6;
+    }
+}
+
 /* What the core knows of a port. */
 static struct port core_port(const struct control *c, const struct control_port *p) {
     const struct scenario *s = c->scenario;
     struct port port = {0};
     if (p->nic != INDEX_NONE) {
         const struct scenario_nic *nic = &s->nics.v[p->nic];
-        port = (struct port){
-            .mac = nic->mac, .has_mac = nic->has_mac, .addr = nic->addr.v4, .len = nic->len, .rpf = nic->rp_filter};
+        port = (struct port){.mac = nic->mac, .has_mac = nic->has_mac, .rpf = nic->rpf, .mtu = nic->mtu};
+        set_addresses(&port, &nic->addr, nic->len, &nic->addr6, nic->len6);
     } else if (p->link == LINK_SUBNET) {
-        port.addr = s->subnets.v[p->target].gateway.v4;
-        port.len = s->subnets.v[p->target].prefix.len;
+        const struct scenario_subnet *subnet = &s->subnets.v[p->target];
+        set_addresses(&port, &subnet->gateway, subnet->prefix.len, &subnet->gateway6, subnet->prefix6.len);
     }
     return port;
 }

@@ -13,37 +13,66 @@ static void push(struct route_list *out, struct route r, const char *name) {
     vec_push(out, r);
 }
 
-static struct ip_prefix host_prefix(struct ip addr) {
-    return (struct ip_prefix){addr, 32};
+/* Several ways to one prefix that nobody meant as a choice (no ECMP): the first one wins, as in Linux' tables. */
+static void push_first_wins(struct route_list *out, struct route r, const char *name) {
+    for (size_t i = 0; i < out->n; i++)
+        if (out->v[i].kind == r.kind && out->v[i].origin == r.origin && prefix_equal(&out->v[i].prefix, &r.prefix))
+            r.metric = out->v[i].metric + (out->v[i].port != r.port);
+    push(out, r, name);
 }
 
-/* What a NIC's address brings: itself, its broadcast address, its network or just its gateway, the default route. */
-static void nic_routes(const struct scenario_nic *nic, uint16_t port, struct route_list *out) {
-    struct ip_prefix net = prefix_of(&nic->addr, nic->len);
-    push(out, (struct route){.prefix = host_prefix(nic->addr), .port = PORT_NONE, .kind = ROUTE_LOCAL}, "");
-    if (nic->len <= 30) {
-        struct ip last = ip_v4(net.addr.v4 | ~ipv4_mask(net.len));
-        push(out, (struct route){.prefix = host_prefix(last), .port = PORT_NONE, .kind = ROUTE_BROADCAST}, "");
+static struct ip_prefix host_prefix(const struct ip *addr) {
+    return (struct ip_prefix){*addr, addr->family == FAMILY_IPV6 ? 128 : 32};
+}
+
+static struct route own_route(struct ip_prefix prefix, enum route_kind kind, enum route_origin origin) {
+    return (struct route){.prefix = prefix, .port = PORT_NONE, .kind = (uint8_t)kind, .origin = (uint8_t)origin};
+}
+
+/* What belongs to the node beside its address: the broadcast address (RFC 919), the routers' anycast address (RFC 4291,
+ * 2.6.1; none on links of two, RFC 6164). */
+static void link_routes(const struct ip_prefix *net, bool router, struct route_list *out) {
+    if (net->addr.family == FAMILY_IPV4 && net->len <= 30) {
+        struct ip last = ip_v4(net->addr.v4 | ~ipv4_mask(net->len));
+        push(out, own_route(host_prefix(&last), ROUTE_BROADCAST, ORIGIN_CONNECTED), "");
+    } else if (net->addr.family == FAMILY_IPV6 && net->len < 127 && router) {
+        push(out, own_route(host_prefix(&net->addr), ROUTE_LOCAL, ORIGIN_CONNECTED), "");
     }
-    if (nic->connected && nic->len < 32)
-        push(out, (struct route){.prefix = net, .port = port}, "");
-    else if (!nic->connected && nic->gateway.family)
-        push(out, (struct route){.prefix = host_prefix(nic->gateway), .port = port}, "");
-    if (nic->default_route)
+}
+
+/* What a NIC's address brings: itself, its network or just its gateway, the default route. */
+static void nic_routes(const struct scenario_nic *nic, uint8_t family, uint16_t port, bool router,
+                       struct route_list *out) {
+    bool six = family == FAMILY_IPV6;
+    const struct ip *addr = control_nic_addr(nic, family), *gateway = six ? &nic->gateway6 : &nic->gateway;
+    if (!addr->family)
+        return;
+    struct ip_prefix net = prefix_of(addr, six ? nic->len6 : nic->len), host = host_prefix(addr);
+    push(out, own_route(host, ROUTE_LOCAL, ORIGIN_CONNECTED), "");
+    link_routes(&net, router, out);
+    if (nic->connected && net.len < host.len)
+        push_first_wins(out, (struct route){.prefix = net, .port = port}, "");
+    else if (!nic->connected && gateway->family)
+        push_first_wins(out, (struct route){.prefix = host_prefix(gateway), .port = port}, "");
+    if (six ? nic->default_route6 : nic->default_route)
         push(out,
-             (struct route){.prefix = {.addr = ip_v4(0)}, .via = nic->gateway, .port = port, .origin = ORIGIN_STATIC},
+             (struct route){.prefix.addr.family = family, .via = *gateway, .port = port, .origin = ORIGIN_STATIC},
              "default");
 }
 
-void machine_routes(const struct control *c, const struct control_node *n, struct route_list *out) {
+void machine_routes(const struct control *c, const struct control_node *n, uint32_t table, struct route_list *out) {
     static const uint8_t kinds[] = {ROUTE_UNICAST, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PROHIBIT};
     const struct scenario *s = c->scenario;
     const struct scenario_machine *m = &s->machines.v[n->index];
-    for (uint16_t i = 0; i < m->n_nics; i++)
-        nic_routes(&s->nics.v[m->first_nic + i], i, out);
+    for (uint16_t i = 0; i < m->n_nics && !table; i++) {
+        nic_routes(&s->nics.v[m->first_nic + i], FAMILY_IPV4, i, m->router, out);
+        nic_routes(&s->nics.v[m->first_nic + i], FAMILY_IPV6, i, m->router, out);
+    }
     for (uint32_t i = m->first_route; i < m->first_route + m->n_routes; i++) {
         const struct scenario_static_route *r = &s->static_routes.v[i];
         uint16_t port = r->nic == INDEX_NONE ? PORT_NONE : (uint16_t)(r->nic - m->first_nic);
+        if (r->table != table)
+            continue;
         push(out,
              (struct route){.prefix = r->prefix,
                             .via = r->via,
@@ -71,7 +100,8 @@ static void set_next_hop_site(const struct control *c, uint32_t subnet, uint32_t
     if (r->port != PORT_NONE)
         return;
     r->port = GATEWAY_PORT_NETWORK;
-    r->via = c->scenario->subnets.v[c->scenario->sites.v[site].gateway_subnet].gateway;
+    r->via = *control_gateway_addr(&c->scenario->subnets.v[c->scenario->sites.v[site].gateway_subnet],
+                                   r->prefix.addr.family);
 }
 
 static uint32_t internet_site(const struct scenario *s) {
@@ -130,30 +160,39 @@ struct route gateway_user_route(const struct control *c, uint32_t subnet, const 
     return r;
 }
 
+/* The network's space, and the Internet for the families that it has. */
+static void system_routes(const struct control *c, uint32_t subnet, struct route_list *out) {
+    const struct scenario *s = c->scenario;
+    const struct scenario_network *network = &s->networks.v[s->subnets.v[subnet].network];
+    struct route r = {.origin = ORIGIN_SYSTEM, .metric = METRIC_SYSTEM, .port = GATEWAY_PORT_NETWORK};
+    bool has[2] = {true, false};
+    for (size_t i = 0; i < network->space.n; i++) {
+        r.prefix = network->space.v[i];
+        has[1] |= r.prefix.addr.family == FAMILY_IPV6;
+        push(out, r, "");
+    }
+    uint32_t internet = internet_site(s);
+    for (int i = 0; i < 2 && internet != INDEX_NONE; i++) {
+        r.prefix = (struct ip_prefix){.addr.family = i ? FAMILY_IPV6 : FAMILY_IPV4};
+        r.port = port_to_site(c, subnet, internet);
+        if (has[i])
+            push(out, r, "");
+    }
+}
+
 void gateway_routes(const struct control *c, const struct control_node *n, struct route_list *out) {
     const struct scenario *s = c->scenario;
     const struct scenario_subnet *subnet = &s->subnets.v[n->index];
-    const struct scenario_network *network = &s->networks.v[subnet->network];
-    struct route system = {.origin = ORIGIN_SYSTEM, .metric = METRIC_SYSTEM, .port = GATEWAY_PORT_NETWORK};
-    push(out,
-         (struct route){
-             .prefix = host_prefix(subnet->gateway), .port = PORT_NONE, .kind = ROUTE_LOCAL, .origin = ORIGIN_SYSTEM},
-         "");
-    for (size_t i = 0; i < network->space.n; i++) {
-        system.prefix = network->space.v[i];
-        push(out, system, "");
-    }
-    uint32_t internet = internet_site(s);
-    if (internet != INDEX_NONE) {
-        system.prefix = (struct ip_prefix){.addr = ip_v4(0)};
-        system.port = port_to_site(c, n->index, internet);
-        push(out, system, "");
-    }
+    if (subnet->gateway.family)
+        push(out, own_route(host_prefix(&subnet->gateway), ROUTE_LOCAL, ORIGIN_SYSTEM), "");
+    if (subnet->gateway6.family)
+        push(out, own_route(host_prefix(&subnet->gateway6), ROUTE_LOCAL, ORIGIN_SYSTEM), "");
+    system_routes(c, n->index, out);
     for (uint32_t i = 0; i < s->sites.n; i++) {
         for (size_t k = 0; site_of_network(s, i, subnet->network) && k < s->sites.v[i].prefixes.n; k++) {
             struct route r = {.prefix = s->sites.v[i].prefixes.v[k], .origin = ORIGIN_BGP, .metric = METRIC_BGP};
             set_next_hop_site(c, n->index, i, &r);
-            push(out, r, s->sites.v[i].name);
+            push_first_wins(out, r, s->sites.v[i].name);
         }
     }
     if (subnet->route_table == INDEX_NONE)
@@ -163,15 +202,18 @@ void gateway_routes(const struct control *c, const struct control_node *n, struc
         vec_push(out, gateway_user_route(c, n->index, &s->user_routes.v[table->first_route + i]));
 }
 
-/* The networks of the Internet's machines, each once. */
+/* The networks of the Internet's machines; equal ones become one route. */
 static void internet_lan_routes(const struct scenario *s, uint32_t site, struct route_list *out) {
     for (size_t i = 0; i < s->nics.n; i++) {
         const struct scenario_nic *nic = &s->nics.v[i];
-        struct route r = {.prefix = prefix_of(&nic->addr, nic->len), .port = SITE_PORT_LAN, .origin = ORIGIN_CONNECTED};
-        bool known = nic->on != NIC_ON_SITE || nic->on_index != site;
-        for (size_t k = 0; k < out->n && !known; k++)
-            known = prefix_equal(&out->v[k].prefix, &r.prefix);
-        if (!known)
+        struct route r = {.port = SITE_PORT_LAN, .origin = ORIGIN_CONNECTED};
+        if (nic->on != NIC_ON_SITE || nic->on_index != site)
+            continue;
+        r.prefix = prefix_of(&nic->addr, nic->len);
+        if (nic->addr.family)
+            push(out, r, "");
+        r.prefix = prefix_of(&nic->addr6, nic->len6);
+        if (nic->addr6.family)
             push(out, r, "");
     }
 }
@@ -192,7 +234,11 @@ void site_routes(const struct control *c, const struct control_node *n, struct r
                           .metric = internet ? 0 : METRIC_BGP};
         for (size_t k = 0; k < s->networks.v[i].space.n; k++) {
             r.prefix = s->networks.v[i].space.v[k];
-            push(out, r, s->networks.v[i].name);
+            push_first_wins(out, r, s->networks.v[i].name);
         }
     }
+    for (size_t i = 0; !internet && i < site->routes.n; i++)
+        push(out,
+             (struct route){.prefix = site->routes.v[i].prefix, .port = SITE_PORT_UPLINK, .origin = ORIGIN_STATIC},
+             site->routes.v[i].name);
 }

@@ -48,34 +48,94 @@ unsigned stage_guard(struct node *node, struct packet **pkts, unsigned n, uint64
     return kept;
 }
 
-static bool rpf_passes(const struct node *node, const struct packet *p, uint32_t path) {
-    unsigned mode = node->ports[p->in_port].rpf;
-    if (mode == RPF_OFF || p->src == 0) /* 0.0.0.0: a DHCP client without an address */
-        return true;
-    if (path == ROUTE_NONE)
-        return false;
-    const struct route_path *r = route_path(node->routes, path);
-    if (r->kind != ROUTE_UNICAST || mode == RPF_LOOSE)
-        return r->kind == ROUTE_UNICAST;
-    for (unsigned i = 0; i < r->n; i++)
-        if (r->next[i].port == p->in_port)
+/* ---- reverse path ---- */
+
+static bool leaves_by(const struct route_path *path, uint16_t port) {
+    for (unsigned i = 0; i < path->n; i++)
+        if (path->next[i].port == port)
             return true;
     return false;
+}
+
+/* RFC 3704, 2.3: is any route by the port good for the source, were it hidden or less specific than another one? */
+static bool is_feasible(const struct route_table *t, const struct ip *src, uint16_t port) {
+    for (unsigned len = src->family == FAMILY_IPV6 ? 128 : 32; len > 0; len--) {
+        const struct ip_prefix prefix = prefix_of(src, len);
+        if (route_leads_to(t, &prefix, port))
+            return true;
+    }
+    return false;
+}
+
+/* The exception in feasible mode: the best route does not lead back. */
+static __attribute__((noinline)) bool feasible_passes(const struct node *node, uint8_t family, uint16_t in_port,
+                                                      const void *src) {
+    const struct route_rules *rules = family == FAMILY_IPV6 ? node->rules6 : node->rules;
+    struct ip addr = {.family = family};
+    memcpy(addr.v6, src, family == FAMILY_IPV6 ? 16 : 4);
+    if (!rules)
+        return is_feasible(family == FAMILY_IPV6 ? node->routes6 : node->routes, &addr, in_port);
+    for (unsigned i = 0; i < route_rules_tables(rules); i++)
+        if (is_feasible(route_rules_table(rules, i), &addr, in_port))
+            return true;
+    return false;
+}
+
+/* The decision, when the best route back is known. */
+static bool rpf_judge(const struct node *node, uint8_t family, uint16_t in_port, const void *src,
+                      const struct route_path *back) {
+    unsigned mode = node->ports[in_port].rpf;
+    bool unicast = back && back->kind == ROUTE_UNICAST;
+    if (mode == RPF_OFF)
+        return true;
+    if (unicast && (mode == RPF_LOOSE || leaves_by(back, in_port)))
+        return true;
+    return unicast && mode == RPF_FEASIBLE && feasible_passes(node, family, in_port, src);
+}
+
+/*
+ * Where an answer would go: with rules, that depends on its source and on where it would come in, which is where the
+ * packet itself would leave (as Linux' fib_validate_source has it).
+ */
+static uint32_t route_back(const struct node *node, uint8_t family, uint16_t in_port, const void *src,
+                           const void *dst) {
+    uint16_t from = PORT_NONE;
+    if ((family == FAMILY_IPV6 ? node->rules6 : node->rules) != NULL) {
+        const struct route_path *on = stage_path(node, family, stage_lookup(node, family, src, dst, in_port));
+        if (on && on->kind == ROUTE_UNICAST)
+            from = on->next[0].port;
+    }
+    return stage_lookup(node, family, dst, src, from);
+}
+
+bool rpf_passes(const struct node *node, uint8_t family, uint16_t in_port, const void *src, const void *dst) {
+    if (node->ports[in_port].rpf == RPF_OFF)
+        return true;
+    uint32_t back = route_back(node, family, in_port, src, dst);
+    return rpf_judge(node, family, in_port, src, stage_path(node, family, back));
 }
 
 unsigned stage_rpf(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
     (void)now;
     be32 src[BURST_MAX];
-    uint32_t path[BURST_MAX];
+    uint32_t back[BURST_MAX];
     unsigned kept = 0;
     if (n == 0)
         return 0;
     for (unsigned i = 0; i < n; i++)
         src[i] = pkts[i]->src;
-    route_lookup(node->routes, src, path, n);
+    if (likely(!node->rules))
+        route_lookup(node->routes, src, back, n);
     for (unsigned i = 0; i < n; i++) {
         struct packet *p = pkts[i];
-        if (likely(rpf_passes(node, p, path[i])))
+        bool passes;
+        if (p->src == 0) /* a DHCP client without an address */
+            passes = true;
+        else if (unlikely(node->rules != NULL))
+            passes = rpf_passes(node, FAMILY_IPV4, p->in_port, &p->src, &p->dst);
+        else
+            passes = rpf_judge(node, FAMILY_IPV4, p->in_port, &p->src, stage_path(node, FAMILY_IPV4, back[i]));
+        if (likely(passes))
             pkts[kept++] = p;
         else
             packet_drop(p, DROP_RPF);

@@ -27,7 +27,9 @@ static struct nat_tuple answers(const struct packet *p, be32 outside, be16 port)
 
 static bool choose_conntrack(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint64_t now) {
     bool masquerade = p->out_port == n->config.outside_port && !nat_is_outside(n, p->src);
-    *reply = answers(p, masquerade ? pool_address(n, p->src) : p->src, 0);
+    *reply = answers(p, masquerade ? pool_address(n, p->src) : p->src, nat_packet_tuple(p).sport);
+    if (!masquerade && nat_find_live(n, NAT_KEY_SESSION, p->proto, reply, now) == NAT_NONE)
+        return true; /* the range is for what is translated */
     return nat_port_for_session(n, p, reply, now);
 }
 

@@ -3,7 +3,8 @@
  * ICMP errors (RFC 5508, 4; RFC 3022, 4.3). An error carries the header of the packet that caused it, as that stood
  * where the error was made. Turned round it is the tuple of an answer there, and the error goes the answer's way: what
  * the answer gets as its destination becomes the error's destination and the source inside it; what it gets as its
- * source becomes the error's source and the destination inside it. An error that no session knows is left as it is.
+ * source becomes the error's source and the destination inside it. An error that no session knows is left as it is. The
+ * node's own errors are about packets that may have no session yet: they quote what nat_undo makes of these.
  */
 #include "nat_internal.h"
 
@@ -99,4 +100,30 @@ void nat_icmp_out(struct nat *n, struct packet *p, uint64_t now) {
         return;
     inner_set(p, false, after.src, after.sport);
     nat_set_source(p, after.src, 0);
+}
+
+/* How a packet came in, by its session or by the mapping that let it in. */
+static bool came_in(const struct nat *n, const struct packet *p, struct nat_tuple *t) {
+    if (nat_via_mapping(p)) {
+        const struct nat_record *m = nat_packet_mapping(n, p);
+        *t = (struct nat_tuple){.dst = m->reply.dst, .dport = m->reply.dport}; /* the source was not changed */
+        return m->kind == NAT_MAPPING && m->original.src == p->dst;
+    }
+    if (!nat_has_session(p))
+        return false;
+    const struct nat_record *r = nat_packet_session(n, p);
+    bool reply = p->flags & PACKET_REPLY;
+    *t = nat_before(r, reply);
+    return r->kind == NAT_SESSION && r->proto == p->proto && nat_after(r, reply).dst == p->dst;
+}
+
+void nat_undo(const struct nat *n, const struct packet *dropped, struct ipv4_header *ip, size_t len) {
+    struct nat_tuple before;
+    if (!(dropped->flags & (PACKET_SRC_CHANGED | PACKET_DST_CHANGED)) || !came_in(n, dropped, &before))
+        return;
+    struct nat_view v = {ip, (uint8_t *)ip + (ip->version_ihl & 15) * 4u, (const uint8_t *)ip + len};
+    if (dropped->flags & PACKET_SRC_CHANGED)
+        nat_view_set(&v, true, before.src, before.sport);
+    if (dropped->flags & PACKET_DST_CHANGED)
+        nat_view_set(&v, false, before.dst, before.dport);
 }

@@ -22,15 +22,10 @@ unsigned stage_rewrite(struct node *node, struct packet **pkts, unsigned n, uint
             p->verdict = VERDICT_DELIVER;
             continue;
         }
-        const struct port *out = &node->ports[p->out_port];
         if (likely(p->in_port != PORT_NONE)) /* the node's own packets leave with the TTL they were given */
             decrease_ttl(packet_ipv4(p));
-        if (!(p->flags & PACKET_RAW_IP)) {
-            if (!mac_is_zero(&out->neighbour))
-                memcpy(p->data, &out->neighbour, sizeof out->neighbour);
-            if (out->has_mac)
-                memcpy(p->data + sizeof out->mac, &out->mac, sizeof out->mac);
-        }
+        if (!(p->flags & PACKET_RAW_IP))
+            set_macs(p, &node->ports[p->out_port]);
         p->verdict = VERDICT_FORWARD;
     }
     return n;

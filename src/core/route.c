@@ -89,7 +89,7 @@ static void path_draft(const struct route_table *t, const struct route_prefix *p
         const struct route *r = &routes[i];
         if (!route_shares(r, best))
             continue;
-        out->path.next[out->path.n].via = r->via.family ? r->via.v4 : 0;
+        out->path.next[out->path.n].via = t->backend->family == FAMILY_IPV6 ? i : r->via.family ? r->via.v4 : 0;
         out->path.next[out->path.n++].port = r->port;
     }
 }
@@ -116,21 +116,32 @@ static int path_update(struct route_table *t, struct route_prefix *p) {
 
 /* ---- prefixes ---- */
 
-static uint32_t *bucket_of(const struct route_table *t, be32 addr, uint8_t len) {
-    uint64_t h = ((uint64_t)addr << 8 | len) * 0x9e3779b97f4a7c15ull;
+static struct route_prefix prefix_make(const struct ip_prefix *prefix) {
+    struct route_prefix p = {.len = prefix->len, .first = ROUTE_NONE, .last = ROUTE_NONE, .path = ROUTE_NONE};
+    memcpy(p.addr, prefix->addr.v6, prefix->addr.family == FAMILY_IPV6 ? 16 : 4);
+    return p;
+}
+
+static uint32_t *bucket_of(const struct route_table *t, const struct route_prefix *p) {
+    uint64_t h = (p->addr[0] ^ p->addr[1] * 0xff51afd7ed558ccdull ^ (uint64_t)p->len << 32) * 0x9e3779b97f4a7c15ull;
+    h = (h ^ h >> 32) * 0xc4ceb9fe1a85ec53ull;
     return &t->buckets[h >> 32 & (t->n_buckets - 1)];
 }
 
-/* The link in the bucket's chain that names the prefix, or the chain's end. */
-static uint32_t *prefix_link(const struct route_table *t, be32 addr, uint8_t len) {
-    uint32_t *link = bucket_of(t, addr, len);
-    while (*link != ROUTE_NONE && !(t->prefixes.v[*link].addr == addr && t->prefixes.v[*link].len == len))
-        link = &t->prefixes.v[*link].chain;
+/* The link in the bucket's chain that names the same prefix, or the chain's end. */
+static uint32_t *prefix_link(const struct route_table *t, const struct route_prefix *p) {
+    uint32_t *link = bucket_of(t, p);
+    for (; *link != ROUTE_NONE; link = &t->prefixes.v[*link].chain) {
+        const struct route_prefix *q = &t->prefixes.v[*link];
+        if (q->addr[0] == p->addr[0] && q->addr[1] == p->addr[1] && q->len == p->len)
+            break;
+    }
     return link;
 }
 
 static struct route_prefix *prefix_find(const struct route_table *t, const struct ip_prefix *prefix) {
-    uint32_t i = *prefix_link(t, prefix->addr.v4, prefix->len);
+    const struct route_prefix wanted = prefix_make(prefix);
+    uint32_t i = *prefix_link(t, &wanted);
     return i == ROUTE_NONE ? NULL : &t->prefixes.v[i];
 }
 
@@ -140,19 +151,18 @@ static void buckets_grow(struct route_table *t) {
     memset(t->buckets, 0xff, t->n_buckets * sizeof *t->buckets);
     for (uint32_t i = 0; i < t->prefixes.n; i++) { /* none is unused: growth comes when all are taken */
         struct route_prefix *p = &t->prefixes.v[i];
-        uint32_t *bucket = bucket_of(t, p->addr, p->len);
+        uint32_t *bucket = bucket_of(t, p);
         p->chain = *bucket;
         *bucket = i;
     }
 }
 
 static struct route_prefix *prefix_add(struct route_table *t, const struct ip_prefix *prefix) {
-    struct route_prefix fresh = {.addr = prefix->addr.v4, .len = prefix->len, .first = ROUTE_NONE, .last = ROUTE_NONE,
-                                 .path = ROUTE_NONE};
+    struct route_prefix fresh = prefix_make(prefix);
     uint32_t i = t->prefix_free;
     if (i == ROUTE_NONE && t->prefixes.n == t->n_buckets)
         buckets_grow(t);
-    uint32_t *bucket = bucket_of(t, fresh.addr, fresh.len);
+    uint32_t *bucket = bucket_of(t, &fresh);
     fresh.chain = *bucket;
     if (i == ROUTE_NONE) {
         i = (uint32_t)t->prefixes.n;
@@ -167,7 +177,7 @@ static struct route_prefix *prefix_add(struct route_table *t, const struct ip_pr
 }
 
 static void prefix_remove(struct route_table *t, struct route_prefix *p) {
-    uint32_t *link = prefix_link(t, p->addr, p->len);
+    uint32_t *link = prefix_link(t, p);
     uint32_t i = *link;
     *link = p->chain;
     p->first = ROUTE_NONE; /* marks it as unused */
@@ -178,19 +188,28 @@ static void prefix_remove(struct route_table *t, struct route_prefix *p) {
 
 /* ---- routes ---- */
 
-static int route_check(const struct route *r) {
-    if (r->prefix.addr.family != FAMILY_IPV4 || (r->via.family != FAMILY_NONE && r->via.family != FAMILY_IPV4))
+static bool is_unspecified(const struct ip *a) {
+    static const uint8_t zeros[16];
+    return a->family == FAMILY_IPV6 ? memcmp(a->v6, zeros, 16) == 0 : a->v4 == 0;
+}
+
+static int route_check(const struct route_table *t, const struct route *r) {
+    const uint8_t family = t->backend->family;
+    if (r->prefix.addr.family != family || (r->via.family != FAMILY_NONE && r->via.family != family))
         return -EAFNOSUPPORT;
-    if (r->prefix.len > 32 || r->prefix.addr.v4 & ~ipv4_mask(r->prefix.len) || r->kind > ROUTE_PROHIBIT)
+    if (r->prefix.len > (family == FAMILY_IPV6 ? 128 : 32) || r->kind > ROUTE_PROHIBIT)
         return -EINVAL;
-    if (r->via.family && (r->via.v4 == 0 || r->kind != ROUTE_UNICAST))
+    if (family == FAMILY_IPV6 && r->kind == ROUTE_BROADCAST) /* there is none (RFC 4291, 2) */
+        return -EINVAL;
+    if (!prefix_contains(&r->prefix, &r->prefix.addr)) /* host bits */
+        return -EINVAL;
+    if (r->via.family && (is_unspecified(&r->via) || r->kind != ROUTE_UNICAST))
         return -EINVAL;
     return (r->kind == ROUTE_UNICAST) == (r->port != PORT_NONE) ? 0 : -EINVAL;
 }
 
 static bool route_same(const struct route *a, const struct route *b) {
-    return a->metric == b->metric && a->port == b->port && a->kind == b->kind && a->via.family == b->via.family &&
-           (!a->via.family || a->via.v4 == b->via.v4);
+    return a->metric == b->metric && a->port == b->port && a->kind == b->kind && ip_equal(&a->via, &b->via);
 }
 
 /* Finds the very same route of a prefix, and the one before it in the list. */
@@ -221,7 +240,7 @@ static void route_unlink(struct route_table *t, struct route_prefix *p, uint32_t
 
 int route_add(struct route_table *t, const struct route *r) {
     uint32_t before;
-    int code = route_check(r);
+    int code = route_check(t, r);
     if (code)
         return code;
     struct route_prefix *p = prefix_find(t, &r->prefix);
@@ -251,7 +270,7 @@ int route_add(struct route_table *t, const struct route *r) {
 
 int route_remove(struct route_table *t, const struct route *r) {
     uint32_t before;
-    int code = route_check(r);
+    int code = route_check(t, r);
     if (code)
         return code;
     struct route_prefix *p = prefix_find(t, &r->prefix);
@@ -294,7 +313,10 @@ static void table_settle(const struct route_table *const_table) {
             continue;
         p->first = moved[p->first];
         p->last = moved[p->last];
-        path_at(t, p->path)->route = moved[path_at(t, p->path)->route];
+        struct route_path *path = path_at(t, p->path);
+        path->route = moved[path->route];
+        for (unsigned k = 0; k < path->n && t->backend->family == FAMILY_IPV6; k++)
+            path->next[k].via = moved[path->next[k].via];
     }
     t->routes.n = t->next.n = n;
     t->holes = 0;
@@ -322,9 +344,17 @@ uint32_t route_hidden_by(const struct route_table *t, uint32_t i) {
     return path->route;
 }
 
+bool route_leads_to(const struct route_table *t, const struct ip_prefix *prefix, uint16_t port) {
+    const struct route_prefix *p = prefix_find(t, prefix);
+    for (uint32_t i = p ? p->first : ROUTE_NONE; i != ROUTE_NONE; i = t->next.v[i])
+        if (t->routes.v[i].kind == ROUTE_UNICAST && t->routes.v[i].port == port)
+            return true;
+    return false;
+}
+
 /* ---- lookups ---- */
 
-void route_lookup(const struct route_table *t, const be32 *dst, uint32_t *path, unsigned n) {
+void route_lookup(const struct route_table *t, const void *dst, uint32_t *path, unsigned n) {
     t->backend->lookup(t->state, dst, path, n);
 }
 
@@ -344,6 +374,21 @@ uint32_t route_hash(be32 src, be32 dst, be16 sport, be16 dport, uint8_t proto) {
     uint64_t h = (addrs ^ ports * 0xff51afd7ed558ccdull) * 0x9e3779b97f4a7c15ull;
     h ^= h >> 32;
     return (uint32_t)(h * 0xc4ceb9fe1a85ec53ull >> 32);
+}
+
+static inline uint64_t hash_pair(uint64_t a, uint64_t b) {
+    return ((a ^ b) * 0x9e3779b97f4a7c15ull) ^ ((a + b) * 0xff51afd7ed558ccdull);
+}
+
+uint32_t route_hash6(const uint8_t src[16], const uint8_t dst[16], be16 sport, be16 dport, uint8_t proto) {
+    uint64_t s[2], d[2];
+    memcpy(s, src, sizeof s);
+    memcpy(d, dst, sizeof d);
+    uint64_t h = hash_pair(s[0], d[0]);
+    h = (h ^ h >> 29) * 0xc4ceb9fe1a85ec53ull + hash_pair(s[1], d[1]);
+    h = (h ^ h >> 31) * 0xc4ceb9fe1a85ec53ull + hash_pair(sport, dport) + proto;
+    h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9ull;
+    return (uint32_t)(h >> 32 ^ h);
 }
 
 uint64_t route_generation(const struct route_table *t) {

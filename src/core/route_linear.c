@@ -3,10 +3,12 @@
 #include <fwdlab/core/route.h>
 
 #include <errno.h>
+#include <stdbool.h>
+#include <string.h>
 #include <fwdlab/base/vec.h>
 
 struct entry {
-    be32 prefix;
+    uint8_t addr[16];
     uint8_t len;
     uint32_t value;
 };
@@ -14,12 +16,22 @@ struct entry {
 struct linear {
     VEC(struct entry) entries;
     uint32_t max_routes;
+    unsigned bytes; /* of an address */
 };
 
-static void *linear_create(uint32_t max_routes) {
+static void *linear_create(uint32_t max_routes, unsigned bytes) {
     struct linear *l = xzalloc(1, sizeof *l);
     l->max_routes = max_routes;
+    l->bytes = bytes;
     return l;
+}
+
+static void *linear_create4(uint32_t max_routes) {
+    return linear_create(max_routes, 4);
+}
+
+static void *linear_create6(uint32_t max_routes) {
+    return linear_create(max_routes, 16);
 }
 
 static void linear_destroy(void *state) {
@@ -28,27 +40,28 @@ static void linear_destroy(void *state) {
     vec_release(l);
 }
 
-static struct entry *linear_find(struct linear *l, be32 prefix, uint8_t len) {
+static struct entry *linear_find(struct linear *l, const void *prefix, uint8_t len) {
     for (size_t i = 0; i < l->entries.n; i++)
-        if (l->entries.v[i].prefix == prefix && l->entries.v[i].len == len)
+        if (memcmp(l->entries.v[i].addr, prefix, l->bytes) == 0 && l->entries.v[i].len == len)
             return &l->entries.v[i];
     return NULL;
 }
 
-static int linear_add(void *state, be32 prefix, uint8_t len, uint32_t value) {
+static int linear_add(void *state, const void *prefix, uint8_t len, uint32_t value) {
     struct linear *l = state;
-    struct entry *e = linear_find(l, prefix, len);
+    struct entry *e = linear_find(l, prefix, len), fresh = {.len = len, .value = value};
     if (e) {
         e->value = value;
         return 0;
     }
     if (l->entries.n == l->max_routes)
         return -ENOSPC;
-    vec_push(&l->entries, (struct entry){.prefix = prefix, .len = len, .value = value});
+    memcpy(fresh.addr, prefix, l->bytes);
+    vec_push(&l->entries, fresh);
     return 0;
 }
 
-static int linear_remove(void *state, be32 prefix, uint8_t len) {
+static int linear_remove(void *state, const void *prefix, uint8_t len) {
     struct linear *l = state;
     struct entry *e = linear_find(l, prefix, len);
     if (!e)
@@ -57,13 +70,20 @@ static int linear_remove(void *state, be32 prefix, uint8_t len) {
     return 0;
 }
 
-static void linear_lookup(const void *state, const be32 *dst, uint32_t *value, unsigned n) {
+/* Are the first `len` bits the same? */
+static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned len) {
+    unsigned whole = len / 8, rest = len % 8;
+    return memcmp(a, b, whole) == 0 && (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
+}
+
+static void linear_lookup(const void *state, const void *dst, uint32_t *value, unsigned n) {
     const struct linear *l = state;
     for (unsigned i = 0; i < n; i++) {
+        const uint8_t *key = (const uint8_t *)dst + i * l->bytes;
         const struct entry *best = NULL;
         for (size_t k = 0; k < l->entries.n; k++) {
             const struct entry *e = &l->entries.v[k];
-            if (((dst[i] ^ e->prefix) & ipv4_mask(e->len)) == 0 && (!best || e->len > best->len))
+            if (same_bits(key, e->addr, e->len) && (!best || e->len > best->len))
                 best = e;
         }
         value[i] = best ? best->value : ROUTE_NONE;
@@ -72,7 +92,18 @@ static void linear_lookup(const void *state, const be32 *dst, uint32_t *value, u
 
 const struct route_backend route_linear = {
     .name = "linear",
-    .create = linear_create,
+    .family = FAMILY_IPV4,
+    .create = linear_create4,
+    .destroy = linear_destroy,
+    .add = linear_add,
+    .remove = linear_remove,
+    .lookup = linear_lookup,
+};
+
+const struct route_backend route_linear6 = {
+    .name = "linear6",
+    .family = FAMILY_IPV6,
+    .create = linear_create6,
     .destroy = linear_destroy,
     .add = linear_add,
     .remove = linear_remove,

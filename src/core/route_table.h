@@ -18,7 +18,7 @@ struct path_unit {
 
 /* A distinct prefix with its routes (linked in the order of adding) and the path of the winners. */
 struct route_prefix {
-    be32 addr;
+    uint64_t addr[2]; /* 4 or 16 bytes in network order, the rest is zero */
     uint8_t len;
     uint32_t first, last; /* index of routes */
     uint32_t path;

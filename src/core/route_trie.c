@@ -3,12 +3,15 @@
  * The compact trie: a table over the first octet, below it tree-bitmap nodes of six bits each (Eatherton, Varghese,
  * Dittia: "Tree bitmap", 2004). A node has one bit for each prefix that ends in it (lengths 0..5 below its own depth)
  * and one for each child; values and children stand in two dense blocks, and population counts give the place in them.
- * Nothing is pushed to leaves, so that an update touches one node's blocks. Nodes begin at depths 8, 14, 20, 26, 32.
+ * Nothing is pushed to leaves, so that an update touches one node's blocks. Nodes begin at depths 8, 14, 20, 26, 32,
+ * and so on to 128 for IPv6.
  *
- * All blocks live in one pool of 8-byte units, named by 32-bit indexes; freed blocks are kept by their size.
+ * All blocks live in one pool of 8-byte units, named by 32-bit indexes; freed blocks are kept by their size. Both
+ * families share everything; lookups are compiled once for each, with the width of an address known.
  */
 #include <fwdlab/core/route.h>
 
+#include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -16,7 +19,11 @@
 
 #define ROOT_BITS 8
 #define STRIDE 6
-#define DEPTHS 5 /* levels of nodes below the root */
+#define DEPTHS(width) (((width) - ROOT_BITS) / STRIDE + 1) /* levels of nodes below the root */
+#define DEPTHS_MAX DEPTHS(128)
+
+/* An address of either family in host order, left-aligned. */
+typedef unsigned __int128 trie_key;
 
 struct trie_node {
     uint64_t prefixes; /* bit 1 << l | bits: the prefix of l bits, see `ancestors` */
@@ -38,7 +45,8 @@ struct trie {
     uint32_t root_value[1 << ROOT_BITS];   /* of the longest prefix shorter than ROOT_BITS */
     uint32_t root_prefix[1 << ROOT_BITS];  /* of the prefix of l bits at 1 << l | bits */
     uint32_t n, max_routes;
-    void (*lookup)(const struct trie *t, const be32 *dst, uint32_t *value, unsigned n);
+    unsigned width;                        /* bits of an address */
+    void (*lookup)(const struct trie *t, const uint8_t *dst, uint32_t *value, unsigned n);
 };
 
 static inline struct trie_node *node_at(const struct trie *t, uint32_t index) {
@@ -106,25 +114,36 @@ static uint32_t block_remove(struct trie *t, uint32_t block, unsigned n, unsigne
 
 /* ---- updates ---- */
 
-/* The six bits of a key (host order) that a node at `depth` looks at; beyond the end there are zeros. */
-static unsigned chunk_at(uint32_t key, unsigned depth) {
-    return (unsigned)((uint64_t)key << 32 << depth >> (64 - STRIDE));
+static trie_key key_load(const struct trie *t, const void *addr) {
+    uint64_t word[2] = {0};
+    memcpy(word, addr, t->width / 8);
+    return (trie_key)be64toh(word[0]) << 64 | be64toh(word[1]);
+}
+
+/* The first `len` bits of a key, fewer than 64. */
+static uint32_t key_head(trie_key key, unsigned len) {
+    return (uint32_t)((uint64_t)(key >> 64) >> 1 >> (63 - len));
+}
+
+/* The six bits of a key that a node at `depth` looks at; beyond the end there are zeros. */
+static unsigned chunk_at(trie_key key, unsigned depth) {
+    return depth < 128 ? (unsigned)(key << depth >> (128 - STRIDE)) : 0;
 }
 
 /* Where the prefix of len bits stands in the bitmap of the node at `depth`. */
-static unsigned prefix_bit(uint32_t key, unsigned depth, unsigned len) {
+static unsigned prefix_bit(trie_key key, unsigned depth, unsigned len) {
     unsigned l = len - depth;
     return 1u << l | chunk_at(key, depth) >> (STRIDE - l);
 }
 
-static uint32_t *root_prefix(struct trie *t, uint32_t key, unsigned len) {
-    return &t->root_prefix[1u << len | (uint32_t)((uint64_t)key >> (32 - len))];
+static uint32_t *root_prefix(struct trie *t, trie_key key, unsigned len) {
+    return &t->root_prefix[1u << len | key_head(key, len)];
 }
 
 /* Every root slot under a short prefix gets the value of its longest short prefix anew. */
-static void root_set(struct trie *t, uint32_t key, unsigned len, uint32_t value) {
+static void root_set(struct trie *t, trie_key key, unsigned len, uint32_t value) {
     *root_prefix(t, key, len) = value;
-    uint32_t first = key >> (32 - ROOT_BITS), count = 1u << (ROOT_BITS - len);
+    uint32_t first = key_head(key, ROOT_BITS), count = 1u << (ROOT_BITS - len);
     for (uint32_t slot = first; slot < first + count; slot++) {
         uint32_t i = (1u << ROOT_BITS | slot) >> 1;
         while (i > 1 && t->root_prefix[i] == ROUTE_NONE)
@@ -135,13 +154,13 @@ static void root_set(struct trie *t, uint32_t key, unsigned len, uint32_t value)
 
 /* The nodes that a prefix passes; node[levels - 1] is the last that exists. */
 struct trail {
-    uint32_t node[DEPTHS];
+    uint32_t node[DEPTHS_MAX];
     unsigned levels;
 };
 
 /* The value of a prefix of at least ROOT_BITS, or NULL. */
-static uint32_t *trie_find(const struct trie *t, uint32_t key, unsigned len, struct trail *trail) {
-    uint32_t index = t->root_child[key >> (32 - ROOT_BITS)];
+static uint32_t *trie_find(const struct trie *t, trie_key key, unsigned len, struct trail *trail) {
+    uint32_t index = t->root_child[key_head(key, ROOT_BITS)];
     unsigned depth = ROOT_BITS;
     trail->levels = 0;
     for (; index != DEAD; depth += STRIDE) {
@@ -169,8 +188,8 @@ static uint32_t node_child_add(struct trie *t, uint32_t parent, unsigned c) {
     return node_at(t, parent)->child_block + at * (uint32_t)NODE_UNITS;
 }
 
-static void trie_insert(struct trie *t, uint32_t key, unsigned len, uint32_t value) {
-    uint32_t *slot = &t->root_child[key >> (32 - ROOT_BITS)];
+static void trie_insert(struct trie *t, trie_key key, unsigned len, uint32_t value) {
+    uint32_t *slot = &t->root_child[key_head(key, ROOT_BITS)];
     if (*slot == DEAD)
         *slot = block_insert(t, 0, 0, 0, sizeof(struct trie_node));
     uint32_t index = *slot;
@@ -187,7 +206,7 @@ static void trie_insert(struct trie *t, uint32_t key, unsigned len, uint32_t val
 }
 
 /* Takes the prefix out of the last node of its trail, and nodes that have become empty out of their parents. */
-static void trie_delete(struct trie *t, uint32_t key, unsigned len, const struct trail *trail) {
+static void trie_delete(struct trie *t, trie_key key, unsigned len, const struct trail *trail) {
     unsigned level = trail->levels - 1, depth = ROOT_BITS + level * STRIDE;
     uint32_t index = trail->node[level];
     uint64_t prefixes = node_at(t, index)->prefixes;
@@ -198,7 +217,7 @@ static void trie_delete(struct trie *t, uint32_t key, unsigned len, const struct
     node_at(t, index)->prefixes = prefixes & ~(1ull << bit);
     while (!node_at(t, index)->prefixes && !node_at(t, index)->children) {
         if (level == 0) {
-            t->root_child[key >> (32 - ROOT_BITS)] = DEAD;
+            t->root_child[key_head(key, ROOT_BITS)] = DEAD;
             block_free(t, index, NODE_UNITS);
             return;
         }
@@ -215,10 +234,10 @@ static void trie_delete(struct trie *t, uint32_t key, unsigned len, const struct
 
 /* ---- the backend ---- */
 
-static int trie_add(void *state, be32 prefix, uint8_t len, uint32_t value) {
+static int trie_add(void *state, const void *prefix, uint8_t len, uint32_t value) {
     struct trie *t = state;
     struct trail trail;
-    uint32_t key = ntohl(prefix);
+    trie_key key = key_load(t, prefix);
     bool is_short = len < ROOT_BITS;
     uint32_t *old = is_short ? root_prefix(t, key, len) : trie_find(t, key, len, &trail);
     bool is_new = is_short ? *old == ROUTE_NONE : !old;
@@ -234,10 +253,10 @@ static int trie_add(void *state, be32 prefix, uint8_t len, uint32_t value) {
     return 0;
 }
 
-static int trie_remove(void *state, be32 prefix, uint8_t len) {
+static int trie_remove(void *state, const void *prefix, uint8_t len) {
     struct trie *t = state;
     struct trail trail;
-    uint32_t key = ntohl(prefix);
+    trie_key key = key_load(t, prefix);
     if (len < ROOT_BITS) {
         if (*root_prefix(t, key, len) == ROUTE_NONE)
             return -ENOENT;
@@ -261,20 +280,27 @@ static const uint64_t ancestors[64] = {ANCESTORS16(0), ANCESTORS16(16), ANCESTOR
 
 #define LANES 16 /* lookups that walk down side by side, so that their cache misses overlap */
 
-static inline __attribute__((always_inline)) void lookup_lanes(const struct trie *t, const be32 *dst, uint32_t *value,
-                                                              unsigned n) {
-    uint64_t bits[LANES], match[LANES];
+/* `width` is known when this is compiled: IPv4 has no `low`. bits, low: what is not used yet of a key, left-aligned. */
+static inline __attribute__((always_inline)) void lookup_lanes(const struct trie *t, const uint8_t *dst,
+                                                              uint32_t *value, unsigned n, unsigned width) {
+    uint64_t bits[LANES], low[LANES], match[LANES];
     uint32_t node[LANES], best[LANES];
     for (unsigned i = 0; i < n; i++) {
-        uint32_t key = ntohl(dst[i]), slot = key >> (32 - ROOT_BITS);
-        bits[i] = (uint64_t)key << (32 + ROOT_BITS);
+        uint64_t word[2] = {0};
+        memcpy(word, dst + i * (width / 8), width / 8);
+        uint64_t key = be64toh(word[0]), slot = key >> (64 - ROOT_BITS);
+        bits[i] = key << ROOT_BITS;
+        if (width > 64) {
+            bits[i] |= be64toh(word[1]) >> (64 - ROOT_BITS);
+            low[i] = be64toh(word[1]) << ROOT_BITS;
+        }
         node[i] = t->root_child[slot];
         value[i] = t->root_value[slot];
         match[i] = 0;
         best[i] = DEAD;
     }
     uint32_t alive = ~DEAD;
-    for (unsigned level = 0; level < DEPTHS && alive != DEAD; level++) {
+    for (unsigned level = 0; level < DEPTHS(width) && alive != DEAD; level++) {
         alive = DEAD;
         for (unsigned i = 0; i < n; i++) {
             const struct trie_node *at = node_at(t, node[i]);
@@ -285,6 +311,10 @@ static inline __attribute__((always_inline)) void lookup_lanes(const struct trie
             uint32_t child = at->child_block + rank(at->children, c) * (uint32_t)NODE_UNITS;
             node[i] = at->children >> c & 1 ? child : DEAD;
             bits[i] <<= STRIDE;
+            if (width > 64) {
+                bits[i] |= low[i] >> (64 - STRIDE);
+                low[i] <<= STRIDE;
+            }
             alive |= node[i];
         }
     }
@@ -296,42 +326,52 @@ static inline __attribute__((always_inline)) void lookup_lanes(const struct trie
     }
 }
 
-static inline __attribute__((always_inline)) void lookup_bulk(const struct trie *t, const be32 *dst, uint32_t *value,
-                                                             unsigned n) {
-    for (; n >= LANES; n -= LANES, dst += LANES, value += LANES)
-        lookup_lanes(t, dst, value, LANES);
-    lookup_lanes(t, dst, value, n);
+static inline __attribute__((always_inline)) void lookup_bulk(const struct trie *t, const uint8_t *dst,
+                                                             uint32_t *value, unsigned n, unsigned width) {
+    for (; n >= LANES; n -= LANES, dst += LANES * (width / 8), value += LANES)
+        lookup_lanes(t, dst, value, LANES, width);
+    lookup_lanes(t, dst, value, n, width);
 }
 
-static void lookup_plain(const struct trie *t, const be32 *dst, uint32_t *value, unsigned n) {
-    lookup_bulk(t, dst, value, n);
-}
-
+/* One function for each family, and for processors with and without the instructions that count bits. */
+#define LOOKUP(name, width)                                                                                            \
+    static void name(const struct trie *t, const uint8_t *dst, uint32_t *value, unsigned n) {                          \
+        lookup_bulk(t, dst, value, n, width);                                                                          \
+    }
+LOOKUP(lookup4, 32)
+LOOKUP(lookup6, 128)
 #if defined(__x86_64__)
-__attribute__((target("popcnt,bmi,bmi2"))) static void lookup_bmi(const struct trie *t, const be32 *dst,
-                                                                        uint32_t *value, unsigned n) {
-    lookup_bulk(t, dst, value, n);
-}
+__attribute__((target("popcnt,bmi,bmi2"))) LOOKUP(lookup4_bmi, 32)
+__attribute__((target("popcnt,bmi,bmi2"))) LOOKUP(lookup6_bmi, 128)
 #endif
 
-static void trie_lookup(const void *state, const be32 *dst, uint32_t *value, unsigned n) {
+static void trie_lookup(const void *state, const void *dst, uint32_t *value, unsigned n) {
     const struct trie *t = state;
     t->lookup(t, dst, value, n);
 }
 
-static void *trie_create(uint32_t max_routes) {
+static struct trie *trie_create(uint32_t max_routes, unsigned width) {
     struct trie *t = xzalloc(1, sizeof *t);
     t->max_routes = max_routes;
+    t->width = width;
     t->pool = xzalloc(NODE_UNITS, UNIT); /* the dead node */
     t->used = t->cap = NODE_UNITS;
     memset(t->root_value, 0xff, sizeof t->root_value);
     memset(t->root_prefix, 0xff, sizeof t->root_prefix);
-    t->lookup = lookup_plain;
+    t->lookup = width == 32 ? lookup4 : lookup6;
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2"))
-        t->lookup = lookup_bmi;
+        t->lookup = width == 32 ? lookup4_bmi : lookup6_bmi;
 #endif
     return t;
+}
+
+static void *trie_create4(uint32_t max_routes) {
+    return trie_create(max_routes, 32);
+}
+
+static void *trie_create6(uint32_t max_routes) {
+    return trie_create(max_routes, 128);
 }
 
 static void trie_destroy(void *state) {
@@ -342,7 +382,18 @@ static void trie_destroy(void *state) {
 
 const struct route_backend route_trie = {
     .name = "trie",
-    .create = trie_create,
+    .family = FAMILY_IPV4,
+    .create = trie_create4,
+    .destroy = trie_destroy,
+    .add = trie_add,
+    .remove = trie_remove,
+    .lookup = trie_lookup,
+};
+
+const struct route_backend route_trie6 = {
+    .name = "trie6",
+    .family = FAMILY_IPV6,
+    .create = trie_create6,
     .destroy = trie_destroy,
     .add = trie_add,
     .remove = trie_remove,

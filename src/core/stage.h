@@ -30,4 +30,46 @@ static inline uint8_t first_octet(be32 addr) {
     return *(const uint8_t *)&addr;
 }
 
+/* The MAC addresses of a frame that leaves by `out`, where they are known. */
+static inline void set_macs(struct packet *p, const struct port *out) {
+    if (!mac_is_zero(&out->neighbour))
+        memcpy(p->data, &out->neighbour, sizeof out->neighbour);
+    if (out->has_mac)
+        memcpy(p->data + sizeof out->mac, &out->mac, sizeof out->mac);
+}
+
+/* Why a route of a kind that refuses does so. */
+static inline enum drop refusal(uint8_t kind) {
+    return kind == ROUTE_BLACKHOLE ? DROP_BLACKHOLE : kind == ROUTE_PROHIBIT ? DROP_PROHIBITED : DROP_UNREACHABLE;
+}
+
+/*
+ * One lookup, through the rules of the node when it has any: the number for packet.path. Addresses are 4 or 16 bytes,
+ * by the family, which the node must handle. in_port PORT_NONE: as for a packet of its own.
+ */
+uint32_t stage_lookup(const struct node *node, uint8_t family, const void *src, const void *dst, uint16_t in_port);
+/* As node_path, but of what it gives `route` is not to be read: it may be out of date while routes change. */
+const struct route_path *stage_path(const struct node *node, uint8_t family, uint32_t path);
+/* route_rules_path with the same restriction. */
+const struct route_path *rules_path_at(const struct route_rules *r, uint32_t path);
+
+/*
+ * Does the source pass the reverse path check of the port that it came in by (forward.h, enum rpf_mode)? Both families.
+ * `dst` matters only with rules, which may look at it.
+ */
+bool rpf_passes(const struct node *node, uint8_t family, uint16_t in_port, const void *src, const void *dst);
+
+/*
+ * IPv4 options (options.c), for packets with PACKET_OPTIONS. The check gives DROP_BAD_OPTIONS, DROP_SOURCE_ROUTE or
+ * DROP_NONE; the pointer is the offset from the IP header of what is wrong (RFC 792, parameter problem), 0 when nothing
+ * is.
+ */
+enum drop options_check(const struct packet *p);
+unsigned options_pointer(const struct packet *p);
+/* Records the router in a packet that it forwards: its address on the way out, the time, as the options ask. */
+void options_record(const struct node *node, struct packet *p, uint64_t now);
+
+/* Brings parsed IPv6 packets (n <= BURST_MAX) to their verdicts; `own`: the node itself sends them. Reorders pkts. */
+void ipv6_forward(struct node *node, struct packet **pkts, unsigned n, uint64_t now, bool own);
+
 #endif

@@ -128,7 +128,8 @@ static void *fib_create(uint32_t max_routes) {
     return f;
 }
 
-static int fib_add(void *state, be32 prefix, uint8_t len, uint32_t value) {
+static int fib_add(void *state, const void *addr, uint8_t len, uint32_t value) {
+    const be32 prefix = *(const be32 *)addr;
     struct fib *f = state;
     const uint32_t ip = ntohl(prefix), nh = value == ROUTE_NONE ? NH_NONE : value;
     if (len > 32)
@@ -146,7 +147,8 @@ static int fib_add(void *state, be32 prefix, uint8_t len, uint32_t value) {
     return rc;
 }
 
-static int fib_remove(void *state, be32 prefix, uint8_t len) {
+static int fib_remove(void *state, const void *addr, uint8_t len) {
+    const be32 prefix = *(const be32 *)addr;
     struct fib *f = state;
     const uint32_t ip = ntohl(prefix);
     if (len > 32)
@@ -161,7 +163,8 @@ static int fib_remove(void *state, be32 prefix, uint8_t len) {
     return rc;
 }
 
-static void fib_lookup(const void *state, const be32 *dst, uint32_t *value, unsigned n) {
+static void fib_lookup(const void *state, const void *keys, uint32_t *value, unsigned n) {
+    const be32 *dst = keys;
     const struct fib *f = state;
     uint32_t key[CHUNK];
     uint64_t nh[CHUNK];
@@ -178,6 +181,7 @@ static void fib_lookup(const void *state, const be32 *dst, uint32_t *value, unsi
 
 const struct route_backend route_dir24_8 = {
     .name = "dir24_8",
+    .family = FAMILY_IPV4,
     .create = fib_create,
     .destroy = fib_destroy,
     .add = fib_add,

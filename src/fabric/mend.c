@@ -11,15 +11,19 @@ const char *change_kind_name(enum change_kind k) {
     return name[k];
 }
 
-static struct route_table *table_of(const struct fabric *f, uint32_t node) {
-    return f->control->nodes[node].node.routes;
+/* One add or remove in a table of a node. */
+static int alter(const struct fabric *f, enum change_kind kind, uint32_t node, uint32_t table, const struct route *r) {
+    struct route_table *t = control_table(&f->control->nodes[node], r->prefix.addr.family, table);
+    if (!t)
+        return -EAFNOSUPPORT;
+    return kind == CHANGE_ADD ? route_add(t, r) : route_remove(t, r);
 }
 
-/* One add or remove, remembered for the way back. */
-static int alter(struct fabric *f, enum change_kind kind, uint32_t node, const struct route *r) {
-    int code = kind == CHANGE_ADD ? route_add(table_of(f, node), r) : route_remove(table_of(f, node), r);
+/* The same, remembered for the way back. */
+static int apply(struct fabric *f, enum change_kind kind, uint32_t node, uint32_t table, const struct route *r) {
+    int code = alter(f, kind, node, table, r);
     if (!code)
-        vec_push(&f->applied, (struct change){.kind = (uint8_t)kind, .node = node, .route = *r});
+        vec_push(&f->applied, (struct change){.kind = (uint8_t)kind, .node = node, .table = table, .route = *r});
     return code;
 }
 
@@ -29,11 +33,11 @@ static int associate(struct fabric *f, const struct change *c) {
     uint32_t subnet = f->control->nodes[c->node].index, old = fabric_scenario(f)->subnets.v[subnet].route_table;
     unsigned n = old == INDEX_NONE ? 0 : control_table_routes(f->control, subnet, old, routes, TABLE_ROUTES_MAX);
     for (unsigned i = 0; i < n; i++)
-        alter(f, CHANGE_REMOVE, c->node, &routes[i]);
+        apply(f, CHANGE_REMOVE, c->node, 0, &routes[i]);
     n = control_table_routes(f->control, subnet, c->table, routes, TABLE_ROUTES_MAX);
     int code = n ? 0 : -ENOENT;
     for (unsigned i = 0; i < n && !code; i++)
-        if ((code = alter(f, CHANGE_ADD, c->node, &routes[i])) == -EEXIST)
+        if ((code = apply(f, CHANGE_ADD, c->node, 0, &routes[i])) == -EEXIST)
             code = 0;
     return code;
 }
@@ -44,12 +48,12 @@ int fabric_apply(struct fabric *f, const struct change *c) {
     switch ((enum change_kind)c->kind) {
     case CHANGE_ADD:
     case CHANGE_REMOVE:
-        code = alter(f, c->kind, c->node, &c->route);
+        code = apply(f, c->kind, c->node, c->table, &c->route);
         break;
     case CHANGE_REPLACE:
-        code = alter(f, CHANGE_REMOVE, c->node, &c->old);
+        code = apply(f, CHANGE_REMOVE, c->node, c->table, &c->old);
         if (!code)
-            code = alter(f, CHANGE_ADD, c->node, &c->route);
+            code = apply(f, CHANGE_ADD, c->node, c->table, &c->route);
         break;
     case CHANGE_ASSOCIATE:
         code = associate(f, c);
@@ -64,24 +68,9 @@ int fabric_apply(struct fabric *f, const struct change *c) {
 void fabric_revert(struct fabric *f) {
     while (f->applied.n) {
         const struct change *c = &f->applied.v[--f->applied.n];
-        if (c->kind == CHANGE_ADD)
-            route_remove(table_of(f, c->node), &c->route);
-        else
-            route_add(table_of(f, c->node), &c->route);
+        alter(f, c->kind == CHANGE_ADD ? CHANGE_REMOVE : CHANGE_ADD, c->node, c->table, &c->route);
     }
     f->generation++;
-}
-
-static const char *declared_name(const struct fabric *f, const struct ip_prefix *prefix) {
-    const struct scenario *s = fabric_scenario(f);
-    for (size_t i = 0; i < s->subnets.n; i++)
-        if (prefix_equal(&s->subnets.v[i].prefix, prefix))
-            return s->subnets.v[i].name;
-    for (size_t i = 0; i < s->sites.n; i++)
-        for (size_t k = 0; k < s->sites.v[i].prefixes.n; k++)
-            if (prefix_equal(&s->sites.v[i].prefixes.v[k], prefix))
-                return s->sites.v[i].name;
-    return "";
 }
 
 static void route_to(const struct fabric *f, const struct judgement *j, const struct ip_prefix *prefix,
@@ -90,7 +79,8 @@ static void route_to(const struct fabric *f, const struct judgement *j, const st
     *r = (struct route){.prefix = *prefix, .via = j->mend_via, .port = j->mend_port, .kind = ROUTE_UNICAST,
                         .origin = gateway ? ORIGIN_USER : ORIGIN_STATIC,
                         .metric = gateway ? 0 : j->cause_route.metric};
-    snprintf(r->name, sizeof r->name, "%s", declared_name(f, prefix));
+    struct declared d = declared_find(f, &j->far);
+    snprintf(r->name, sizeof r->name, "%s", prefix_equal(&d.prefix, prefix) ? d.name : "");
 }
 
 /* Route tables that are not associated with a gateway's subnet and hold a route for the answer. */
@@ -115,23 +105,27 @@ static unsigned associations(const struct fabric *f, const struct judgement *j, 
 
 unsigned fabric_mends(const struct fabric *f, const struct judgement *j, struct change *out, unsigned cap) {
     unsigned n = 0;
-    if (j->cause_node == INDEX_NONE || j->mend_port == PORT_NONE || j->far.family != FAMILY_IPV4 || cap < 8)
+    if (j->cause_node == INDEX_NONE || j->mend_port == PORT_NONE || j->far.family == FAMILY_NONE || cap < 8)
         return 0;
     const struct control_node *node = &f->control->nodes[j->cause_node];
     if (node->kind == CONTROL_GATEWAY)
         n = associations(f, j, out, cap - 4);
-    struct change add = {.kind = CHANGE_ADD, .node = j->cause_node};
-    struct ip_prefix declared = fabric_declared(f, &j->far), host = prefix_of(&j->far, 32);
+    struct change add = {.kind = CHANGE_ADD, .node = j->cause_node, .table = j->cause_table};
+    struct ip_prefix declared = fabric_declared(f, &j->far);
+    struct ip_prefix host = prefix_of(&j->far, j->far.family == FAMILY_IPV6 ? 128 : 32);
     if (!ip_is_none(&declared.addr)) {
         route_to(f, j, &declared, &add.route);
         out[n++] = add;
     }
-    bool routed = j->cause_route.prefix.addr.family == FAMILY_IPV4 && j->cause_route.kind == ROUTE_UNICAST;
+    bool routed = j->cause_route.prefix.addr.family == j->far.family && j->cause_route.kind == ROUTE_UNICAST;
     if (routed && j->cause_route.origin != ORIGIN_SYSTEM && j->cause_route.origin != ORIGIN_CONNECTED) {
-        struct change replace = {.kind = CHANGE_REPLACE, .node = j->cause_node, .old = j->cause_route};
+        struct change replace = add;
+        replace.kind = CHANGE_REPLACE;
+        replace.old = j->cause_route;
         route_to(f, j, &j->cause_route.prefix, &replace.route);
         out[n++] = replace;
-        out[n++] = (struct change){.kind = CHANGE_REMOVE, .node = j->cause_node, .route = j->cause_route};
+        out[n++] = (struct change){
+            .kind = CHANGE_REMOVE, .node = j->cause_node, .table = j->cause_table, .route = j->cause_route};
     }
     if (!prefix_equal(&declared, &host)) {
         route_to(f, j, &host, &add.route);

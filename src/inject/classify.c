@@ -76,7 +76,16 @@ static enum side side_of(const struct trace_packet *raw, const struct port *port
     return raw->direction == TRACE_INBOUND || known ? SIDE_IN : SIDE_UNKNOWN;
 }
 
-static void classify_one(struct inject *in, struct inject_packet *p, const struct port *port, uint16_t linktype) {
+/* What IPv6 has in place of ARP (RFC 4861), and multicast listener reports (RFC 3810): a link's own business. */
+static bool is_neighbour_discovery(const struct packet *p) {
+    if (p->proto != PROTO_ICMPV6 || p->flags & PACKET_FRAG_LATER || p->l4 >= p->len)
+        return false;
+    uint8_t type = p->data[p->l4], hops = packet_ipv6(p)->hop_limit;
+    return (type >= 133 && type <= 137 && hops == 255) || (((type >= 130 && type <= 132) || type == 143) && hops == 1);
+}
+
+/* `ipv6`: the node handles IPv6 at all. */
+static void classify_one(struct inject_packet *p, const struct port *port, uint16_t linktype, bool ipv6) {
     bool ethernet = linktype == LINKTYPE_ETHERNET;
     enum side side = side_of(p->raw, port, ethernet);
     struct packet k = {.data = (uint8_t *)p->raw->data, .len = p->raw->len, .wire_len = p->raw->wire_len};
@@ -85,6 +94,11 @@ static void classify_one(struct inject *in, struct inject_packet *p, const struc
     if (k.verdict == VERDICT_DROP) {
         p->kind = drop_class((enum drop)k.reason) == DROP_CLASS_MALFORMED ? INJECT_MALFORMED : INJECT_IGNORED;
         p->reason = k.reason;
+        return;
+    }
+    if (k.family == FAMILY_IPV6 && (!ipv6 || is_neighbour_discovery(&k))) {
+        p->kind = INJECT_IGNORED;
+        p->reason = ipv6 ? DROP_NEIGHBOUR_DISCOVERY : DROP_IPV6;
         return;
     }
     p->l3 = k.l3;
@@ -108,6 +122,7 @@ static int by_time(const void *a, const void *b) {
 
 int classify(struct inject *in, const struct control *c, uint32_t node, struct err *e) {
     const struct trace_memory *t = in->trace;
+    const struct node *n = c ? &c->nodes[node].node : NULL;
     uint16_t *port = xzalloc(t->n_interfaces, sizeof *port);
     int code = map_interfaces(in, c, node, port, e);
     if (code) {
@@ -125,17 +140,18 @@ int classify(struct inject *in, const struct control *c, uint32_t node, struct e
     for (uint32_t i = 0; i < in->n; i++) {
         struct inject_packet *p = &in->packets[i];
         uint16_t linktype = t->interfaces[p->raw->interface].linktype;
-        bool readable = linktype == LINKTYPE_ETHERNET || linktype == LINKTYPE_RAW || linktype == LINKTYPE_IPV4;
+        bool readable = linktype == LINKTYPE_ETHERNET || linktype == LINKTYPE_RAW || linktype == LINKTYPE_IPV4 ||
+                        linktype == LINKTYPE_IPV6;
         any |= readable;
         if (p->port == PORT_NONE || !readable)
             p->kind = INJECT_ELSEWHERE;
         else
-            classify_one(in, p, c ? &c->nodes[node].node.ports[p->port] : NULL, linktype);
+            classify_one(p, n ? &n->ports[p->port] : NULL, linktype, !n || n->routes6);
     }
     free(port);
     if (in->n && !any) {
         code = err_set(e, -EPROTONOSUPPORT, "packets of link type %u only", t->interfaces[0].linktype);
-        err_hint(e, "Ethernet (1), raw IP (101) and IPv4 (228) are read");
+        err_hint(e, "Ethernet (1), raw IP (101), IPv4 (228) and IPv6 (229) are read");
     }
     return code;
 }

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fwdlab/core/checksum.h>
+#include <fwdlab/core/fragment.h>
+#include <fwdlab/core/icmp.h>
 #include "inject.h"
 
 static void count(struct inject *in) {
@@ -50,6 +52,32 @@ void inject_fill(const struct inject *in, uint32_t i, struct packet *p, uint8_t 
     p->flags = from->flags & (PACKET_RAW_IP | PACKET_NO_CHECKSUM);
 }
 
+/* The error that the sender of a dropped packet is told, on its own way through the node. */
+static void send_error(struct node *node, const struct packet *dropped, uint64_t now, struct inject_verdict *v) {
+    uint8_t data[ICMP_ERROR_MAX];
+    struct packet error = {.data = data, .room = sizeof data};
+    if (!icmp_error(node, dropped, &error, now))
+        return;
+    forward_own(node, &error, now);
+    v->error = true;
+    v->error_type = data[error.l4];
+    v->error_code = data[error.l4 + 1];
+    v->error_port = error.verdict == VERDICT_FORWARD ? error.out_port : PORT_NONE;
+}
+
+void inject_settle(struct node *node, const struct packet *p, uint64_t frame, uint64_t now, struct inject_verdict *v) {
+    *v = (struct inject_verdict){.frame = frame, .verdict = p->verdict, .reason = p->reason, .in_port = p->in_port,
+                                 .out_port = PORT_NONE, .error_port = PORT_NONE};
+    packet_key(p, &v->key);
+    if (p->verdict == VERDICT_FORWARD) {
+        unsigned pieces = fragment_count(node, p);
+        v->out_port = p->out_port;
+        v->fragments = (uint8_t)(pieces < UINT8_MAX ? pieces : UINT8_MAX);
+    } else if (p->verdict == VERDICT_DROP) {
+        send_error(node, p, now, v);
+    }
+}
+
 /* Offset of the L4 checksum, 0 when there is none to keep. */
 static unsigned checksum_offset(uint8_t proto) {
     return proto == PROTO_TCP ? 16 : proto == PROTO_UDP ? 6 : proto == PROTO_ICMP ? 2 : 0;
@@ -92,11 +120,11 @@ static void redirect(const struct inject_packet *from, struct packet *p, be32 ds
 
 /* The same for an ICMP error: the packet inside it must look as the core sent it. */
 static void redirect_error(const struct inject_packet *from, struct packet *p, be32 addr, be16 port) {
-    uint8_t proto;
-    struct nat_tuple t;
+    struct flow_key inner;
     uint32_t l3, l4;
-    if (!inject_inner(from, &proto, &t, &l3, &l4) || p->len < l4 + 8)
+    if (!inject_inner(from, &inner, &l3, &l4) || p->len < l4 + 8)
         return;
+    uint8_t proto = inner.proto;
     struct ipv4_header *outer = (struct ipv4_header *)(p->data + from->l3), *ip = (struct ipv4_header *)(p->data + l3);
     uint32_t end = from->l3 + ntohs(outer->total_length), covered = l4 + 18; /* as far as a TCP checksum */
     end = end < p->len ? end : p->len;

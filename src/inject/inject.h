@@ -17,19 +17,22 @@ void relate(struct inject *in);
 static inline const struct ipv4_header *inject_ipv4(const struct inject_packet *p) {
     return (const struct ipv4_header *)(p->raw->data + p->l3);
 }
+static inline const struct ipv6_header *inject_ipv6(const struct inject_packet *p) {
+    return (const struct ipv6_header *)(p->raw->data + p->l3);
+}
 static inline uint64_t mix(uint64_t h, uint64_t v) {
     h = (h ^ v) * 0x9e3779b97f4a7c15ull;
     return h ^ h >> 32;
 }
-/* The tuple of a packet with ports, or without (0). */
+/* The tuple of an IPv4 packet with ports, or without (0). */
 static inline struct nat_tuple inject_tuple(const struct flow_key *k) {
     struct nat_tuple t = {.sport = k->sport, .dport = k->dport};
     __builtin_memcpy(&t.src, k->src, 4);
     __builtin_memcpy(&t.dst, k->dst, 4);
     return t;
 }
-/* The tuple of the packet that an ICMP error is about, which ICMP carries with it; false when it is cut off. */
-bool inject_inner(const struct inject_packet *p, uint8_t *proto, struct nat_tuple *t, uint32_t *l3, uint32_t *l4);
+/* The packet that an ICMP error is about, which ICMP carries with it, and its offsets; false when it is cut off. */
+bool inject_inner(const struct inject_packet *p, struct flow_key *key, uint32_t *l3, uint32_t *l4);
 
 #define KIND_UNDECIDED 0xff /* direction unknown until copies are joined */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Joins the two sights of a forwarded packet: as it arrived, and as it left. They agree in everything that routing and
- * NAT leave alone (length, IP id, fragment, sequence numbers, payload), differ by one in TTL, and keep at least one
- * address. Identical packets are joined in their order.
+ * NAT leave alone (length, IP id, fragment, sequence numbers, payload), differ by one in TTL or hop limit, and keep at
+ * least one address; IPv6, which is not translated, keeps all. Identical packets are joined in their order.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,19 @@ static uint64_t fingerprint_l4(uint64_t h, const struct inject_packet *p, const 
     }
 }
 
+static uint64_t fingerprint6(const struct inject_packet *p) {
+    const struct ipv6_header *ip = inject_ipv6(p);
+    uint32_t length = sizeof *ip + ntohs(ip->payload_length), end = p->l3 + length < p->raw->len ? p->l3 + length
+                                                                                               : p->raw->len;
+    uint64_t h = mix(0, (uint64_t)ip->version_class_label << 32 | (uint64_t)ip->payload_length << 16 | ip->next_header);
+    h = digest(h, ip->src, ip->src + sizeof ip->src + sizeof ip->dst);
+    h = digest(h, ip->dst + sizeof ip->dst, p->raw->data + p->l4);
+    return digest(h, p->raw->data + p->l4, p->raw->data + end);
+}
+
 static uint64_t fingerprint(const struct inject_packet *p) {
+    if (p->key.family == FAMILY_IPV6)
+        return fingerprint6(p);
     const struct ipv4_header *ip = inject_ipv4(p);
     uint32_t length = ntohs(ip->total_length), end = p->l3 + length < p->raw->len ? p->l3 + length : p->raw->len;
     uint64_t h =
@@ -46,9 +58,13 @@ static uint64_t fingerprint(const struct inject_packet *p) {
 }
 
 static bool same_packet(const struct inject_packet *in, const struct inject_packet *out) {
+    if (in->key.family != out->key.family || in->raw->time_ns > out->raw->time_ns ||
+        out->raw->time_ns - in->raw->time_ns > JOIN_WINDOW_NS)
+        return false;
+    if (in->key.family == FAMILY_IPV6) /* the fingerprint holds the addresses */
+        return inject_ipv6(in)->hop_limit == inject_ipv6(out)->hop_limit + 1;
     const struct ipv4_header *a = inject_ipv4(in), *b = inject_ipv4(out);
-    return a->ttl == b->ttl + 1 && (a->src == b->src || a->dst == b->dst) && in->raw->time_ns <= out->raw->time_ns &&
-           out->raw->time_ns - in->raw->time_ns <= JOIN_WINDOW_NS;
+    return a->ttl == b->ttl + 1 && (a->src == b->src || a->dst == b->dst);
 }
 
 /* Arrived packets that wait for their copy, by fingerprint: chains in a hash table, oldest first. */

@@ -35,6 +35,8 @@ static json_t *packets(const struct replay_configuration *c) {
     json_object_set_new(o, "ignored", reasons(in->by_reason, DROP_CLASS_IGNORED, in->elsewhere));
     json_object_set_new(o, "dropped_elsewhere",
                         reasons(NULL, DROP_CLASS_NONE, 0)); /* one node is run: no other drops */
+    json_object_set_new(o, "icmp_errors", reasons(c->errors, DROP_CLASS_NONE, 0));
+    document_count(o, "fragmented", c->fragmented);
     return o;
 }
 

@@ -14,16 +14,14 @@ void lap_verdicts(struct replay_configuration *c, const struct source *s, uint64
         for (unsigned k = 0; k < f.n; k++) {
             const struct packet *p = f.pkts[k];
             struct inject_verdict *v = &c->verdicts[s->bursts.v[b].first + k];
-            *v = (struct inject_verdict){.frame = s->in->packets[p->tag].raw->frame,
-                                         .verdict = p->verdict,
-                                         .reason = p->reason,
-                                         .in_port = p->in_port,
-                                         .out_port = p->out_port};
-            packet_key(p, &v->key);
+            inject_settle(c->node, p, s->in->packets[p->tag].raw->frame, offset + s->bursts.v[b].now, v);
             c->delivered += p->verdict == VERDICT_DELIVER;
             c->forwarded += p->verdict == VERDICT_FORWARD;
+            c->fragmented += v->fragments > 1;
             if (p->verdict == VERDICT_DROP)
                 c->drops[p->reason]++;
+            if (v->error)
+                c->errors[p->reason]++;
         }
         source_give_back(&f);
     }

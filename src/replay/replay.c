@@ -41,12 +41,13 @@ static void next_lap(struct runner *r, const struct source *s) {
 
 static void start_anew(struct runner *r) {
     r->offset = 0;
-    if (r->c->node->nat)
-        nat_reset(r->c->node->nat);
+    node_reset(r->c->node);
 }
 
 static void take_verdicts(struct runner *r, struct rte_mempool *pool, unsigned burst) {
     struct source own;
+    if (r->c->node->filter) /* an answer may have to wait for any packet of its flow: one at a time */
+        burst = 1;
     source_init(&own, r->c->own, pool, burst, true);
     start_anew(r);
     r->c->n_verdicts = own.n;

@@ -95,7 +95,7 @@ const char *finding_mend(struct arena *a, const json_t *finding) {
     const json_t *mend = value_at(finding, "mend");
     const char *refused = text_at(mend, "refused"), *text = text_at(mend, "text");
     if (!json_is_object(mend))
-        return "";
+        return sentence(a, text_at(finding, "hint"));
     if (!*text) {
         const char *old = route_text(a, value_at(mend, "old"));
         text = arena_printf(a, "%s %s%s%s on %s", text_at(mend, "change"), route_text(a, value_at(mend, "route")),

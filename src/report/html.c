@@ -267,7 +267,9 @@ static void evidence(const struct view *v, struct out *o) {
     table_packets(v, o);
     table_drops(v, "dropped", "Packets dropped at the node under test, by reason", o);
     table_drops(v, "dropped_elsewhere", "Packets dropped by the model's other nodes, by reason", o);
+    table_drops(v, "icmp_errors", "ICMP errors sent to senders, by what they are about", o);
     table_nat(v, o);
+    table_dhcp(v, o);
     for (size_t i = 0; i < v->list.n; i++)
         mappings(v, &v->list.v[i], o);
     table_tcp(v, o);

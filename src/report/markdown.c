@@ -24,6 +24,7 @@ void page_markdown(const struct view *v, const struct report_pictures *p, FILE *
     table_verdicts(v, "nat", "Flows by what NAT did to them", &o);
     table_drops(v, "dropped", "Packets dropped at the node under test, by reason", &o);
     table_drops(v, "dropped_elsewhere", "Packets dropped by the model's other nodes, by reason", &o);
+    table_drops(v, "icmp_errors", "ICMP errors sent to senders, by what they are about", &o);
     table_hidden(v, &o);
     table_stages(v, &o);
     table_noise(v, &o);

@@ -134,7 +134,8 @@ void table_packets(const struct view *v, struct out *o) {
     static const struct { const char *label, *path; } rows[] = {
         {"read", "read"}, {"injected", "injected"}, {"delivered", "delivered"}, {"forwarded", "forwarded"},
         {"dropped", "dropped.total"}, {"own output seen again", "copies"}, {"malformed", "malformed"},
-        {"ignored", "ignored.total"}, {"dropped by other nodes", "dropped_elsewhere.total"}};
+        {"ignored", "ignored.total"}, {"dropped by other nodes", "dropped_elsewhere.total"},
+        {"sent on in fragments", "fragmented"}, {"ICMP errors sent", "icmp_errors.total"}};
     struct table t = by_configuration(v, "Packets at the node under test", "Packets");
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
         table_cell(&t, TONE_NONE, "%s", rows[r].label);
@@ -157,6 +158,24 @@ void table_nat(const struct view *v, struct out *o) {
     table_cell(&t, TONE_NONE, "mappings listed");
     for (size_t i = 0; i < v->list.n; i++)
         table_count(&t, TONE_NONE, (long long)json_array_size(value_at(v->list.v[i].analyze, "nat.pairs")));
+    emit_by_configuration(v, &t, o);
+}
+
+void table_dhcp(const struct view *v, struct out *o) {
+    static const struct { const char *label, *path; bool bad; } rows[] = {
+        {"addresses asked for", "dhcp.messages.request", false}, {"addresses granted", "dhcp.messages.ack", false},
+        {"refused by the server", "dhcp.messages.nak", false}, {"declined by the client", "dhcp.messages.decline", true},
+        {"given back", "dhcp.messages.release", false}, {"proofs of an address there twice", "dhcp.duplicates", true},
+        {"messages forwarded", "dhcp.forwarded", true}};
+    struct table t = by_configuration(v, "DHCP as captured", "Figure");
+    bool any = false;
+    for (size_t i = 0; i < v->list.n; i++)
+        any |= count_at(v->list.v[i].analyze, "dhcp.messages.request") != 0;
+    for (size_t r = 0; any && r < sizeof rows / sizeof *rows; r++) {
+        table_cell(&t, TONE_NONE, "%s", rows[r].label);
+        for (size_t i = 0; i < v->list.n; i++)
+            table_count(&t, rows[r].bad ? TONE_BAD : TONE_NONE, count_at(v->list.v[i].analyze, rows[r].path));
+    }
     emit_by_configuration(v, &t, o);
 }
 

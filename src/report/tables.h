@@ -16,6 +16,7 @@ void table_verdicts(const struct view *v, const char *group, const char *caption
 void table_drops(const struct view *v, const char *where, const char *caption, struct out *o);
 void table_packets(const struct view *v, struct out *o);
 void table_nat(const struct view *v, struct out *o);
+void table_dhcp(const struct view *v, struct out *o);
 void table_tcp(const struct view *v, struct out *o);
 bool table_hidden(const struct view *v, struct out *o);
 bool table_complaints(const struct view *v, struct out *o);

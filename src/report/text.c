@@ -62,7 +62,9 @@ void report_analyze_text(const json_t *doc, FILE *f) {
     table_verdicts(&v, "nat", "Flows by what NAT did to them", &o);
     table_drops(&v, "dropped", "Packets dropped here, by reason", &o);
     table_drops(&v, "dropped_elsewhere", "Packets dropped by the model's other nodes, by reason", &o);
+    table_drops(&v, "icmp_errors", "ICMP errors sent to senders, by what they are about", &o);
     table_nat(&v, &o);
+    table_dhcp(&v, &o);
     table_tcp(&v, &o);
     view_fini(&v);
 }
@@ -75,6 +77,7 @@ void report_replay_text(const json_t *doc, FILE *f) {
         return;
     table_packets(&v, &o);
     table_drops(&v, "dropped", "Packets dropped here, by reason", &o);
+    table_drops(&v, "icmp_errors", "ICMP errors sent to senders, by what they are about", &o);
     table_cost(&v, &o);
     table_stages(&v, &o);
     table_sending(&v, &o);

@@ -26,6 +26,23 @@ void complain(struct complaints *c, struct place at, enum severity s, const char
     c->errors += s == SEVERITY_ERROR;
 }
 
+void complain_fault(struct complaints *c, enum fault f, const struct ip_prefix *about) {
+    struct complaint *last = &c->list.v[c->list.n - 1];
+    c->faults += last->severity == SEVERITY_ERROR && !last->fault;
+    last->fault = f;
+    if (about)
+        last->about = *about;
+}
+
+void complain_fault_ip(struct complaints *c, enum fault f, const struct ip *about) {
+    struct ip_prefix host = host_prefix(about);
+    complain_fault(c, f, &host);
+}
+
+struct ip_prefix host_prefix(const struct ip *addr) {
+    return prefix_of(addr, addr->family == FAMILY_IPV6 ? 128 : 32);
+}
+
 void complain_hint(struct complaints *c, const char *hint, ...) {
     va_list args;
     va_start(args, hint);
@@ -133,4 +150,19 @@ void complaints_fini(struct complaints *c) {
 const char *severity_name(enum severity s) {
     static const char *const names[] = {"error", "warning", "advice"};
     return names[s];
+}
+
+const char *fault_name(enum fault f) {
+    static const char *const names[FAULT_COUNT] = {
+        [FAULT_NONE] = "none",
+        [FAULT_OVERLAP] = "overlap",
+        [FAULT_OUTSIDE] = "outside",
+        [FAULT_DUPLICATE_ADDRESS] = "duplicate-address",
+        [FAULT_RESERVED_ADDRESS] = "reserved-address",
+        [FAULT_SAME_SUBNET] = "same-subnet",
+        [FAULT_NEXT_HOP] = "next-hop",
+        [FAULT_DHCP] = "dhcp",
+        [FAULT_ROUTE] = "route",
+    };
+    return names[f];
 }

@@ -9,7 +9,7 @@ static void load_user_route(const struct reader *r, const struct tree_member *m,
     const struct tree *t = m->value;
     struct scenario_user_route route = {.at = m->at, .name = m->key, .table = table};
     read_keys(r, t, KEYS("prefix", "next_hop"));
-    bool ok = read_prefix(r, t, "prefix", REQUIRED, &route.prefix);
+    bool ok = read_prefix(r, t, "prefix", REQUIRED, FAMILY_NONE, &route.prefix);
     const char *right = "an appliance's address, or network, internet, gateway, none";
     const struct tree *hop = read_text(r, t, "next_hop", REQUIRED, right);
     if (!hop)
@@ -17,12 +17,12 @@ static void load_user_route(const struct reader *r, const struct tree_member *m,
     for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(hop->text, words[i]) == 0)
             route.kind = (uint8_t)(NEXT_HOP_NETWORK + i);
-    if (route.kind == NEXT_HOP_APPLIANCE &&
-        (ip_parse(hop->text, &route.next_hop) || route.next_hop.family != FAMILY_IPV4)) {
+    if (route.kind == NEXT_HOP_APPLIANCE && ip_parse(hop->text, &route.next_hop)) {
         read_wrong(r, hop, "next_hop", right);
         return;
     }
-    if (ok)
+    const char *what = arena_printf(r->s->arena, "route \"%s\"", m->key);
+    if (ok && same_family(r, m->at, what, &route.prefix.addr, &route.next_hop))
         vec_push(&r->s->user_routes, route);
 }
 
@@ -38,21 +38,37 @@ static void load_route_tables(const struct reader *r, const struct tree *tables)
     }
 }
 
+/* A prefix of a subnet and its gateway; both stay empty when it is too small. */
+static void load_subnet_prefix(const struct reader *r, const struct tree *t, const struct scenario_subnet *subnet,
+                               enum family family, struct ip_prefix *prefix, struct ip *gateway) {
+    const char *key = family == FAMILY_IPV4 ? "prefix" : "prefix6";
+    uint8_t longest = (uint8_t)((family == FAMILY_IPV4 ? 32 : 128) - (subnet->floating ? 2 : 3));
+    if (!read_prefix(r, t, key, family == FAMILY_IPV4 ? REQUIRED : OPTIONAL, family, prefix))
+        return;
+    if (prefix->len > longest) {
+        complain(r->c, t->at, SEVERITY_ERROR, "subnet \"%s\" of length /%u is too small", subnet->name, prefix->len);
+        complain_hint(r->c, "/%u or larger: %s", longest,
+                      subnet->floating ? "it needs a gateway and a guest" : "the platform reserves five addresses");
+        *prefix = (struct ip_prefix){0};
+        return;
+    }
+    *gateway = prefix_nth(prefix, 1);
+    if (family == FAMILY_IPV6 && prefix->len != 64) {
+        complain(r->c, tree_get(t, key)->at, SEVERITY_ADVICE, "\"prefix6\" of subnet \"%s\" has length /%u",
+                 subnet->name, prefix->len);
+        complain_hint(r->c, "IPv6 subnets are /64 (RFC 4291, 2.5.4): hosts that make their own address need it");
+    }
+}
+
 static void load_subnet(const struct reader *r, const struct tree_member *m, uint32_t network) {
     const struct tree *t = m->value;
     struct scenario_subnet subnet = {.at = m->at, .name = m->key, .network = network};
-    read_keys(r, t, KEYS("prefix", "route_table", "floating"));
+    read_keys(r, t, KEYS("prefix", "prefix6", "route_table", "security_group", "floating"));
     read_bool(r, t, "floating", &subnet.floating);
     subnet.route_table = read_ref(r, t, "route_table", OPTIONAL, "route table", r->s->route_tables);
-    uint8_t longest = subnet.floating ? 30 : 29;
-    if (read_prefix(r, t, "prefix", REQUIRED, &subnet.prefix) && subnet.prefix.len > longest) {
-        complain(r->c, t->at, SEVERITY_ERROR, "subnet \"%s\" of length /%u is too small", m->key, subnet.prefix.len);
-        complain_hint(r->c, "/%u or larger: %s", longest,
-                      subnet.floating ? "it needs a gateway and a guest" : "the platform reserves five addresses");
-        subnet.prefix = (struct ip_prefix){0};
-    }
-    if (subnet.prefix.addr.family)
-        subnet.gateway = prefix_nth(&subnet.prefix, 1);
+    subnet.security_group = read_ref(r, t, "security_group", OPTIONAL, "security group", r->s->security_groups);
+    load_subnet_prefix(r, t, &subnet, FAMILY_IPV4, &subnet.prefix, &subnet.gateway);
+    load_subnet_prefix(r, t, &subnet, FAMILY_IPV6, &subnet.prefix6, &subnet.gateway6);
     vec_push(&r->s->subnets, subnet); /* also without a prefix, so that nobody is told that it does not exist */
 }
 
@@ -61,7 +77,8 @@ static bool next_prefix(const struct reader *r, const struct tree *list, size_t 
                         struct ip_prefix *out) {
     while (list && *i < list->n) {
         const struct tree *t = list->member[(*i)++].value;
-        if (read_is(r, t, TREE_TEXT, key, "a list of prefixes, such as [10.0.0.0/22]") && text_prefix(r, t, key, out))
+        if (read_is(r, t, TREE_TEXT, key, "a list of prefixes, such as [10.0.0.0/22]") &&
+            text_prefix(r, t, key, FAMILY_NONE, out))
             return true;
     }
     return false;
@@ -97,27 +114,41 @@ static void load_switches(const struct reader *r, const struct tree *switches) {
     }
 }
 
+static void load_site_routes(const struct reader *r, const struct tree *t, struct scenario_site *site) {
+    const struct tree *routes = read_map(r, t, "routes", OPTIONAL, "routes by name");
+    const struct tree_member *m;
+    for (size_t i = 0; (m = next_element(r, routes, &i, "route"));) {
+        struct scenario_site_route route = {.at = m->at, .name = m->key};
+        read_keys(r, m->value, KEYS("prefix"));
+        if (read_prefix(r, m->value, "prefix", REQUIRED, FAMILY_NONE, &route.prefix))
+            vec_push(&site->routes, route);
+    }
+}
+
 static void load_site(const struct reader *r, const struct tree_member *m) {
+    static const char *const not_internet[] = {"prefixes", "gateway", "routes"};
     const struct tree *t = m->value;
     struct scenario_site site = {.at = m->at, .name = m->key, .gateway_subnet = INDEX_NONE};
     bool internet = false;
-    read_keys(r, t, KEYS("prefixes", "gateway", "internet"));
+    read_keys(r, t, KEYS("prefixes", "gateway", "routes", "internet"));
     read_bool(r, t, "internet", &internet);
     if (internet) {
-        static const char *const not_with[] = {"prefixes", "gateway"};
-        for (size_t i = 0; i < 2; i++) {
-            if (!tree_get(t, not_with[i]))
+        for (size_t i = 0; i < sizeof not_internet / sizeof *not_internet; i++) {
+            if (!tree_get(t, not_internet[i]))
                 continue;
-            complain(r->c, tree_get(t, not_with[i])->at, SEVERITY_ERROR, "the Internet has no \"%s\"", not_with[i]);
+            complain(r->c, tree_get(t, not_internet[i])->at, SEVERITY_ERROR, "the Internet has no \"%s\"",
+                     not_internet[i]);
             complain_hint(r->c, "remove it, or \"internet\"");
         }
-        vec_push(&site.prefixes, (struct ip_prefix){.addr = ip_v4(0)});
+        vec_push(&site.prefixes, (struct ip_prefix){.addr.family = FAMILY_IPV4});
+        vec_push(&site.prefixes, (struct ip_prefix){.addr.family = FAMILY_IPV6});
     } else {
         const struct tree *list = read_list(r, t, "prefixes", REQUIRED, "a list of prefixes, such as [172.16.0.0/22]");
         struct ip_prefix prefix;
         for (size_t i = 0; next_prefix(r, list, &i, "prefixes", &prefix);)
             vec_push(&site.prefixes, prefix);
         site.gateway_subnet = read_subnet(r, t, "gateway", REQUIRED);
+        load_site_routes(r, t, &site);
     }
     vec_push(&r->s->sites, site);
 }
@@ -167,10 +198,11 @@ static void load_head(const struct reader *r, const struct tree *t) {
 
 static void load_all(const struct reader *r, const struct tree *t) {
     read_keys(r, t,
-              KEYS("fwdlab", "name", "title", "base", "trace", "node", "networks", "route_tables", "switches", "sites",
-                   "machines"));
+              KEYS("fwdlab", "name", "title", "base", "trace", "node", "networks", "route_tables", "security_groups",
+                   "switches", "sites", "machines"));
     load_head(r, t);
     load_route_tables(r, read_map(r, t, "route_tables", OPTIONAL, "route tables by name"));
+    load_security_groups(r, read_map(r, t, "security_groups", OPTIONAL, "security groups by name"));
     load_networks(r, read_map(r, t, "networks", OPTIONAL, "networks by name"));
     load_switches(r, read_map(r, t, "switches", OPTIONAL, "switches by name"));
     const struct tree *sites = read_map(r, t, "sites", OPTIONAL, "sites by name");
@@ -181,7 +213,7 @@ static void load_all(const struct reader *r, const struct tree *t) {
     r->s->node = find_node(r, t);
 }
 
-static struct scenario *load(const char *path, const char *text, size_t len, struct complaints *out) {
+static struct scenario *load(const char *path, const char *text, size_t len, bool force, struct complaints *out) {
     struct scenario *s = xzalloc(1, sizeof *s);
     s->arena = arena_create();
     s->file = arena_strdup(s->arena, path);
@@ -190,20 +222,32 @@ static struct scenario *load(const char *path, const char *text, size_t len, str
     if (t) {
         load_all(&(struct reader){s, out}, t);
         validate_networks(s, out);
+        validate_sites(s, out);
+        validate_security(s, out);
         validate_nics(s, out);
         validate_machines(s, out);
+        validate_scopes(s, out);
     }
     complaints_sort(out);
-    if (!out->errors)
+    s->forced = out->errors > 0;
+    if (!s->forced || (force && out->errors == out->faults))
         return s;
     scenario_destroy(s);
     return NULL;
 }
 
 struct scenario *scenario_load(const char *path, struct complaints *out) {
-    return load(path, NULL, 0, out);
+    return load(path, NULL, 0, false, out);
+}
+
+struct scenario *scenario_load_forced(const char *path, struct complaints *out) {
+    return load(path, NULL, 0, true, out);
 }
 
 struct scenario *scenario_load_text(const char *path, const char *text, size_t len, struct complaints *out) {
-    return load(path, text, len, out);
+    return load(path, text, len, false, out);
+}
+
+struct scenario *scenario_load_text_forced(const char *path, const char *text, size_t len, struct complaints *out) {
+    return load(path, text, len, true, out);
 }

@@ -116,11 +116,11 @@ bool number_parse(const char *text, size_t len, uint32_t min, uint32_t max, uint
     return true;
 }
 
-bool read_uint(const struct reader *r, const struct tree *map, const char *key, uint32_t min, uint32_t max,
-               uint32_t *out) {
+bool read_uint(const struct reader *r, const struct tree *map, const char *key, enum need need, uint32_t min,
+               uint32_t max, uint32_t *out) {
     char right[64];
     snprintf(right, sizeof right, "a whole number, %u to %u", min, max);
-    const struct tree *t = read_text(r, map, key, OPTIONAL, right);
+    const struct tree *t = read_text(r, map, key, need, right);
     if (!t)
         return false;
     if (number_parse(t->text, strlen(t->text), min, max, out))
@@ -129,27 +129,41 @@ bool read_uint(const struct reader *r, const struct tree *map, const char *key, 
     return false;
 }
 
-bool text_ip(const struct reader *r, const struct tree *text, const char *key, struct ip *out) {
+static const char *right_ip(enum family family) {
+    return family == FAMILY_IPV4   ? "an IPv4 address, such as 10.0.0.4"
+           : family == FAMILY_IPV6 ? "an IPv6 address, such as fd00:a::4"
+                                   : "an address, such as 10.0.0.4 or fd00:a::4";
+}
+
+static const char *right_prefix(enum family family) {
+    return family == FAMILY_IPV4   ? "an IPv4 prefix, such as 10.0.0.0/24"
+           : family == FAMILY_IPV6 ? "an IPv6 prefix, such as fd00:a::/64"
+                                   : "a prefix, such as 10.0.0.0/24 or fd00:a::/64";
+}
+
+bool text_ip(const struct reader *r, const struct tree *text, const char *key, enum family family, struct ip *out) {
     struct ip ip;
-    if (ip_parse(text->text, &ip) || ip.family != FAMILY_IPV4) {
-        read_wrong(r, text, key, "an IPv4 address, such as 10.0.0.4");
+    if (ip_parse(text->text, &ip) || (family && ip.family != family)) {
+        read_wrong(r, text, key, right_ip(family));
         return false;
     }
     *out = ip;
     return true;
 }
 
-bool read_ip(const struct reader *r, const struct tree *map, const char *key, enum need need, struct ip *out) {
-    const struct tree *t = read_text(r, map, key, need, "an IPv4 address, such as 10.0.0.4");
-    return t && text_ip(r, t, key, out);
+bool read_ip(const struct reader *r, const struct tree *map, const char *key, enum need need, enum family family,
+             struct ip *out) {
+    const struct tree *t = read_text(r, map, key, need, right_ip(family));
+    return t && text_ip(r, t, key, family, out);
 }
 
-bool text_prefix(const struct reader *r, const struct tree *text, const char *key, struct ip_prefix *out) {
+bool text_prefix(const struct reader *r, const struct tree *text, const char *key, enum family family,
+                 struct ip_prefix *out) {
     struct ip addr;
     uint8_t len;
     char meant[PREFIX_TEXT];
-    if (!strchr(text->text, '/') || ip_parse_with_len(text->text, &addr, &len) || addr.family != FAMILY_IPV4) {
-        read_wrong(r, text, key, "an IPv4 prefix, such as 10.0.0.0/24");
+    if (!strchr(text->text, '/') || ip_parse_with_len(text->text, &addr, &len) || (family && addr.family != family)) {
+        read_wrong(r, text, key, right_prefix(family));
         return false;
     }
     struct ip_prefix prefix = prefix_of(&addr, len);
@@ -162,10 +176,29 @@ bool text_prefix(const struct reader *r, const struct tree *text, const char *ke
     return true;
 }
 
-bool read_prefix(const struct reader *r, const struct tree *map, const char *key, enum need need,
+bool read_prefix(const struct reader *r, const struct tree *map, const char *key, enum need need, enum family family,
                  struct ip_prefix *out) {
-    const struct tree *t = read_text(r, map, key, need, "an IPv4 prefix, such as 10.0.0.0/24");
-    return t && text_prefix(r, t, key, out);
+    const struct tree *t = read_text(r, map, key, need, right_prefix(family));
+    return t && text_prefix(r, t, key, family, out);
+}
+
+bool text_range(const struct reader *r, const struct tree *text, const char **first, const char **last) {
+    const char *dash = strchr(text->text, '-');
+    if (!dash)
+        return false;
+    *first = arena_printf(r->s->arena, "%.*s", (int)(dash - text->text), text->text);
+    *last = dash + 1;
+    return true;
+}
+
+bool same_family(const struct reader *r, struct place at, const char *what, const struct ip *a, const struct ip *b) {
+    char x[IP_TEXT], y[IP_TEXT];
+    if (!a->family || !b->family || a->family == b->family)
+        return true;
+    complain(r->c, at, SEVERITY_ERROR, "%s has %s and %s, of different families", what, ip_format(a, x),
+             ip_format(b, y));
+    complain_hint(r->c, "both must be IPv4 or both IPv6: make two of it");
+    return false;
 }
 
 bool read_mac(const struct reader *r, const struct tree *map, const char *key, struct mac *out) {
@@ -245,4 +278,11 @@ uint32_t read_subnet(const struct reader *r, const struct tree *map, const char 
     complain_hint_names(r->c, t->text, "there are", names.v, names.n);
     vec_free(&names);
     return INDEX_NONE;
+}
+
+uint32_t read_nic(const struct reader *r, const struct tree *map, const char *key, enum need need, uint32_t machine) {
+    const struct scenario_machine *m = &r->s->machines.v[machine];
+    const struct scenario_nic *nics = r->s->nics.v ? r->s->nics.v + m->first_nic : NULL;
+    uint32_t i = read_element(r, map, key, need, "NIC of this machine", nics, m->n_nics, sizeof *nics);
+    return i == INDEX_NONE ? INDEX_NONE : m->first_nic + i;
 }

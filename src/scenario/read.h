@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Typed values out of a tree. Each complains about what is wrong, says what would be right, and lets the caller go on.
- */
+/* Typed values out of a tree. Each complains about what is wrong, says what is right, and lets the caller go on. */
 #ifndef FWDLAB_SCENARIO_READ_H
 #define FWDLAB_SCENARIO_READ_H
 
@@ -40,10 +39,12 @@ void read_wrong(const struct reader *r, const struct tree *text, const char *key
 
 /* These set *out and return true when the key is there and right; they leave *out alone otherwise. */
 bool read_bool(const struct reader *r, const struct tree *map, const char *key, bool *out);
-bool read_uint(const struct reader *r, const struct tree *map, const char *key, uint32_t min, uint32_t max,
-               uint32_t *out);
-bool read_ip(const struct reader *r, const struct tree *map, const char *key, enum need need, struct ip *out);
-bool read_prefix(const struct reader *r, const struct tree *map, const char *key, enum need need,
+bool read_uint(const struct reader *r, const struct tree *map, const char *key, enum need need, uint32_t min,
+               uint32_t max, uint32_t *out);
+/* `family`: the one that it must have; FAMILY_NONE: either. */
+bool read_ip(const struct reader *r, const struct tree *map, const char *key, enum need need, enum family family,
+             struct ip *out);
+bool read_prefix(const struct reader *r, const struct tree *map, const char *key, enum need need, enum family family,
                  struct ip_prefix *out);
 bool read_mac(const struct reader *r, const struct tree *map, const char *key, struct mac *out);
 /* Index of the text in `choices` (which ends with NULL). */
@@ -51,8 +52,13 @@ bool read_choice(const struct reader *r, const struct tree *map, const char *key
                  const char *const *choices, unsigned *out);
 
 /* The same for a value that was already found. */
-bool text_ip(const struct reader *r, const struct tree *text, const char *key, struct ip *out);
-bool text_prefix(const struct reader *r, const struct tree *text, const char *key, struct ip_prefix *out);
+bool text_ip(const struct reader *r, const struct tree *text, const char *key, enum family family, struct ip *out);
+bool text_prefix(const struct reader *r, const struct tree *text, const char *key, enum family family,
+                 struct ip_prefix *out);
+/* "first-last": the two texts; false when there is no dash. */
+bool text_range(const struct reader *r, const struct tree *text, const char **first, const char **last);
+/* Two values that must be of one family, when both are there; complains at `at` otherwise. `what`: of which element. */
+bool same_family(const struct reader *r, struct place at, const char *what, const struct ip *a, const struct ip *b);
 /* Decimal digits alone, min..max. */
 bool number_parse(const char *text, size_t len, uint32_t min, uint32_t max, uint32_t *out);
 
@@ -69,6 +75,16 @@ uint32_t read_element(const struct reader *r, const struct tree *map, const char
 /* The subnet that the text under `key` names as "network/subnet"; INDEX_NONE. */
 uint32_t read_subnet(const struct reader *r, const struct tree *map, const char *key, enum need need);
 
+/* load_security.c: all security groups. */
+void load_security_groups(const struct reader *r, const struct tree *groups);
 /* load_machine.c: all machines, after everything that they refer to. */
 void load_machines(const struct reader *r, const struct tree *machines);
+/* load_nic.c: one NIC of the machine. */
+void load_nic(const struct reader *r, const struct tree_member *m, uint32_t machine);
+/* load_services.c: NAT and a DHCP scope of the machine. */
+void load_nat(const struct reader *r, const struct tree *t, uint32_t machine);
+void load_scope(const struct reader *r, const struct tree *t, uint32_t machine);
+/* The machine's NIC that the text under `key` names; INDEX_NONE. */
+uint32_t read_nic(const struct reader *r, const struct tree *map, const char *key, enum need need, uint32_t machine);
+
 #endif

@@ -9,8 +9,14 @@ void scenario_destroy(struct scenario *s) {
         return;
     for (size_t i = 0; i < s->networks.n; i++)
         vec_free(&s->networks.v[i].space);
-    for (size_t i = 0; i < s->sites.n; i++)
+    for (size_t i = 0; i < s->sites.n; i++) {
         vec_free(&s->sites.v[i].prefixes);
+        vec_free(&s->sites.v[i].routes);
+    }
+    for (size_t i = 0; i < s->security_rules.n; i++) {
+        vec_free(&s->security_rules.v[i].from);
+        vec_free(&s->security_rules.v[i].to);
+    }
     for (size_t i = 0; i < s->nats.n; i++) {
         vec_free(&s->nats.v[i].addresses);
         vec_free(&s->nats.v[i].port_maps);
@@ -26,6 +32,9 @@ void scenario_destroy(struct scenario *s) {
     vec_free(&s->machines);
     vec_free(&s->nics);
     vec_free(&s->static_routes);
+    vec_free(&s->rules);
+    vec_free(&s->security_groups);
+    vec_free(&s->security_rules);
     vec_free(&s->nats);
     vec_free(&s->dhcps);
     arena_destroy(s->arena);
@@ -58,8 +67,8 @@ uint32_t scenario_nic_find(const struct scenario *s, uint32_t machine, const cha
 }
 
 uint32_t scenario_nic_of_address(const struct scenario *s, const struct ip *addr) {
-    for (uint32_t i = 0; i < s->nics.n; i++)
-        if (ip_equal(&s->nics.v[i].addr, addr))
+    for (uint32_t i = 0; i < s->nics.n && !ip_is_none(addr); i++)
+        if (ip_equal(&s->nics.v[i].addr, addr) || ip_equal(&s->nics.v[i].addr6, addr))
             return i;
     return INDEX_NONE;
 }

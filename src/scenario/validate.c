@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What each value alone cannot tell: networks, sites and route tables. */
+/* What each value alone cannot tell: networks, their subnets and route tables. */
 #include "validate.h"
+#include "complaint.h"
 #include <string.h>
 
 /* A prefix that somebody claims, for the search for overlaps. */
@@ -30,6 +31,7 @@ static void check_spaces(const struct scenario *s, struct complaints *c) {
                 continue;
             complain(c, x->at, SEVERITY_ERROR, "%s of %s \"%s\" overlaps %s of %s \"%s\"", prefix_format(&x->prefix, a),
                      x->kind, x->owner, prefix_format(&y->prefix, b), y->kind, y->owner);
+            complain_fault(c, FAULT_OVERLAP, &x->prefix);
             complain_hint(c, "address spaces must not share an address: change one of them (the other is in %s:%u)",
                           y->at.file, y->at.line);
             break;
@@ -38,39 +40,41 @@ static void check_spaces(const struct scenario *s, struct complaints *c) {
     vec_free(&claims);
 }
 
-static void check_subnet_space(const struct scenario *s, const struct scenario_subnet *subnet, struct complaints *c) {
+static void check_subnet_space(const struct scenario *s, const struct scenario_subnet *subnet,
+                               const struct ip_prefix *prefix, struct complaints *c) {
     const struct scenario_network *network = &s->networks.v[subnet->network];
     char text[PREFIX_TEXT], list[256] = "";
     size_t used = 0;
     for (size_t i = 0; i < network->space.n; i++) {
-        if (prefix_covers(&network->space.v[i], &subnet->prefix))
+        if (prefix_covers(&network->space.v[i], prefix))
             return;
         if (used < sizeof list)
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
                                      prefix_format(&network->space.v[i], text));
     }
     complain(c, subnet->at, SEVERITY_ERROR, "subnet \"%s\" %s is outside the space of network \"%s\"", subnet->name,
-             prefix_format(&subnet->prefix, text), network->name);
+             prefix_format(prefix, text), network->name);
+    complain_fault(c, FAULT_OUTSIDE, prefix);
     complain_hint(c, "its space is %s: choose a prefix in it, or add to it", list);
 }
 
-static void check_subnets(const struct scenario *s, struct complaints *c) {
+static void check_subnet(const struct scenario *s, const struct scenario_subnet *subnet, enum family family,
+                         struct complaints *c) {
+    const struct ip_prefix *prefix = subnet_prefix(subnet, family);
+    const struct scenario_network *network = &s->networks.v[subnet->network];
     char a[PREFIX_TEXT], b[PREFIX_TEXT];
-    for (size_t i = 0; i < s->subnets.n; i++) {
-        const struct scenario_subnet *subnet = &s->subnets.v[i];
-        if (!subnet->prefix.addr.family || !s->networks.v[subnet->network].space.n)
+    if (!prefix->addr.family || !network->space.n)
+        return;
+    check_subnet_space(s, subnet, prefix, c);
+    for (const struct scenario_subnet *other = &s->subnets.v[network->first_subnet]; other < subnet; other++) {
+        if (!prefix_overlaps(prefix, subnet_prefix(other, family)))
             continue;
-        check_subnet_space(s, subnet, c);
-        for (size_t k = s->networks.v[subnet->network].first_subnet; k < i; k++) {
-            const struct scenario_subnet *other = &s->subnets.v[k];
-            if (!prefix_overlaps(&subnet->prefix, &other->prefix))
-                continue;
-            complain(c, subnet->at, SEVERITY_ERROR, "subnet \"%s\" %s overlaps subnet \"%s\" %s", subnet->name,
-                     prefix_format(&subnet->prefix, a), other->name, prefix_format(&other->prefix, b));
-            complain_hint(c, "subnets of a network must not share an address: change one of them (\"%s\" is in %s:%u)",
-                          other->name, other->at.file, other->at.line);
-            break;
-        }
+        complain(c, subnet->at, SEVERITY_ERROR, "subnet \"%s\" %s overlaps subnet \"%s\" %s", subnet->name,
+                 prefix_format(prefix, a), other->name, prefix_format(subnet_prefix(other, family), b));
+        complain_fault(c, FAULT_OVERLAP, prefix);
+        complain_hint(c, "subnets of a network must not share an address: change one of them (\"%s\" is in %s:%u)",
+                      other->name, other->at.file, other->at.line);
+        return;
     }
 }
 
@@ -112,6 +116,7 @@ static void check_user_routes(const struct scenario *s, struct complaints *c) {
                 continue;
             complain(c, route->at, SEVERITY_ERROR, "routes \"%s\" and \"%s\" of table \"%s\" are both for %s",
                      s->user_routes.v[k].name, route->name, table->name, prefix_format(&route->prefix, text));
+            complain_fault(c, FAULT_ROUTE, &route->prefix);
             complain_hint(c, "a route table has one route for a prefix: remove one of them");
             break;
         }
@@ -120,76 +125,13 @@ static void check_user_routes(const struct scenario *s, struct complaints *c) {
     }
 }
 
-static void check_site_name(const struct scenario *s, const struct scenario_site *site, struct complaints *c) {
-    uint32_t machine = scenario_machine_find(s, site->name);
-    if (strcmp(site->name, "subnet") == 0 || strcmp(site->name, "network") == 0) {
-        complain(c, site->at, SEVERITY_ERROR, "a site cannot be called \"%s\"", site->name);
-        complain_hint(c, "gateways call ports of their own so: choose another name");
-    }
-    if (machine != INDEX_NONE) {
-        complain(c, site->at, SEVERITY_ERROR, "site \"%s\" has the name of a machine", site->name);
-        complain_hint(c, "both are nodes: choose another name for one of them (the machine is in %s:%u)",
-                      s->machines.v[machine].at.file, s->machines.v[machine].at.line);
-    }
-}
-
-static bool is_internet(const struct scenario_site *site) {
-    return site->gateway_subnet == INDEX_NONE && site->prefixes.n && site->prefixes.v[0].len == 0;
-}
-
-/* May two sites not be there together? There is one Internet, and a network has one gateway. */
-static bool sites_clash(const struct scenario *s, const struct scenario_site *a, const struct scenario_site *b) {
-    uint32_t x = a->gateway_subnet, y = b->gateway_subnet;
-    if (x == INDEX_NONE || y == INDEX_NONE)
-        return is_internet(a) && is_internet(b);
-    return x != y && s->subnets.v[x].network == s->subnets.v[y].network;
-}
-
-static void check_sites(const struct scenario *s, struct complaints *c) {
-    for (size_t i = 0; i < s->sites.n; i++) {
-        const struct scenario_site *site = &s->sites.v[i], *other = s->sites.v;
-        check_site_name(s, site, c);
-        while (other < site && !sites_clash(s, site, other))
-            other++;
-        if (other == site)
-            continue;
-        if (is_internet(site)) {
-            complain(c, site->at, SEVERITY_ERROR, "\"%s\" is a second Internet", site->name);
-            complain_hint(c, "put its machines on \"%s\"", other->name);
-        } else {
-            complain(c, site->at, SEVERITY_ERROR, "sites \"%s\" and \"%s\" are joined at two subnets of one network",
-                     other->name, site->name);
-            complain_hint(c, "a network has one gateway: join \"%s\" at \"%s\" too", site->name,
-                          s->subnets.v[other->gateway_subnet].name);
-        }
-    }
-}
-
-/* Routes to "gateway" and "internet" need one. */
-static void check_route_targets(const struct scenario *s, struct complaints *c) {
-    bool internet = false, gateway = false;
-    for (size_t i = 0; i < s->sites.n; i++) {
-        internet = internet || is_internet(&s->sites.v[i]);
-        gateway = gateway || s->sites.v[i].gateway_subnet != INDEX_NONE;
-    }
-    for (size_t i = 0; i < s->user_routes.n; i++) {
-        const struct scenario_user_route *route = &s->user_routes.v[i];
-        if ((route->kind != NEXT_HOP_INTERNET || internet) && (route->kind != NEXT_HOP_GATEWAY || gateway))
-            continue;
-        bool to_gateway = route->kind == NEXT_HOP_GATEWAY;
-        complain(c, route->at, SEVERITY_WARNING, "route \"%s\" leads to %s, but the scenario has none", route->name,
-                 to_gateway ? "a gateway" : "the Internet");
-        complain_hint(c, "what takes it is lost: add a site with \"%s\"",
-                      to_gateway ? "gateway: network/subnet" : "internet: true");
-    }
-}
-
 void validate_networks(const struct scenario *s, struct complaints *c) {
     check_spaces(s, c);
-    check_subnets(s, c);
+    for (size_t i = 0; i < s->subnets.n; i++) {
+        check_subnet(s, &s->subnets.v[i], FAMILY_IPV4, c);
+        check_subnet(s, &s->subnets.v[i], FAMILY_IPV6, c);
+    }
     check_user_routes(s, c);
-    check_sites(s, c);
-    check_route_targets(s, c);
     for (size_t i = 0; i < s->networks.n; i++) {
         if (strcmp(s->networks.v[i].name, "lan") != 0)
             continue;

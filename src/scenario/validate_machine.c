@@ -1,25 +1,32 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What each value alone cannot tell: the routes, NAT and DHCP of machines. */
+/* What each value alone cannot tell: the routes, rules and NAT of machines. */
+#include "complaint.h"
 #include "validate.h"
 #include <string.h>
 
+#define TABLES 256
+#define TABLES_USED_MAX 15u /* with the main one as many as the core has */
+
 static bool same_route(const struct scenario_static_route *a, const struct scenario_static_route *b) {
     return a->machine == b->machine && prefix_equal(&a->prefix, &b->prefix) && a->metric == b->metric &&
-           a->kind == b->kind && a->nic == b->nic && ip_equal(&a->via, &b->via);
+           a->kind == b->kind && a->nic == b->nic && a->table == b->table && ip_equal(&a->via, &b->via);
 }
 
 static void check_via(const struct scenario *s, const struct scenario_static_route *route, struct complaints *c) {
     const struct scenario_nic *nic = &s->nics.v[route->nic];
-    struct ip_prefix net = prefix_of(&nic->addr, nic->len);
+    struct nic_side side = nic_side(nic, route->via.family);
     char via[IP_TEXT], text[PREFIX_TEXT];
-    if (!route->via.family || !nic->addr.family || nic->on_index == INDEX_NONE)
+    if (!route->via.family || (!nic->addr.family && !nic->addr6.family) || nic->on_index == INDEX_NONE)
         return;
     ip_format(&route->via, via);
     if (!nic_on_link(s, nic, &route->via)) {
         complain(c, route->at, SEVERITY_ERROR, "%s of route \"%s\" is not on the link of NIC \"%s\"", via, route->name,
                  nic->name);
-        if (nic->connected || nic->on == NIC_ON_SUBNET)
-            complain_hint(c, "via: an address of %s", prefix_format(&net, text));
+        complain_fault_ip(c, FAULT_NEXT_HOP, &route->via);
+        if (!side.addr.family)
+            complain_hint(c, "NIC \"%s\" has no address of this family: give it one", nic->name);
+        else if (nic->connected || nic->on == NIC_ON_SUBNET)
+            complain_hint(c, "via: an address of %s", prefix_format(&side.net, text));
         else
             complain_hint(c, "NIC \"%s\" has \"connected: false\": it reaches its gateway only", nic->name);
         return;
@@ -27,6 +34,7 @@ static void check_via(const struct scenario *s, const struct scenario_static_rou
     uint32_t owner = scenario_nic_of_address(s, &route->via);
     if (owner != INDEX_NONE && s->nics.v[owner].machine == route->machine) {
         complain(c, route->at, SEVERITY_ERROR, "route \"%s\" goes via %s, the machine itself", route->name, via);
+        complain_fault_ip(c, FAULT_NEXT_HOP, &route->via);
         complain_hint(c, "via: the address of a neighbour");
     } else if (nic->on == NIC_ON_SWITCH && (owner == INDEX_NONE || s->nics.v[owner].on != NIC_ON_SWITCH ||
                                             s->nics.v[owner].on_index != nic->on_index)) {
@@ -34,6 +42,10 @@ static void check_via(const struct scenario *s, const struct scenario_static_rou
                  nic->name, via, route->name);
         complain_hint(c, "what takes it is lost: via: the address of a machine on that switch");
     }
+}
+
+static bool is_host(const struct ip_prefix *p) {
+    return p->len == (p->addr.family == FAMILY_IPV6 ? 128 : 32);
 }
 
 static void check_routes(const struct scenario *s, const struct scenario_machine *m, struct complaints *c) {
@@ -45,14 +57,17 @@ static void check_routes(const struct scenario *s, const struct scenario_machine
                 continue;
             complain(c, route->at, SEVERITY_ERROR, "routes \"%s\" and \"%s\" are the same", s->static_routes.v[k].name,
                      route->name);
+            complain_fault(c, FAULT_ROUTE, &route->prefix);
             complain_hint(c, "remove one of them");
             break;
         }
-        for (uint32_t k = m->first_nic; route->prefix.len == 32 && k < m->first_nic + m->n_nics; k++) {
-            if (!ip_equal(&s->nics.v[k].addr, &route->prefix.addr))
+        for (uint32_t k = m->first_nic; is_host(&route->prefix) && k < m->first_nic + m->n_nics; k++) {
+            if (!ip_equal(&s->nics.v[k].addr, &route->prefix.addr) &&
+                !ip_equal(&s->nics.v[k].addr6, &route->prefix.addr))
                 continue;
             complain(c, route->at, SEVERITY_ERROR, "route \"%s\" is for %s, the machine's own address", route->name,
                      prefix_format(&route->prefix, text));
+            complain_fault(c, FAULT_ROUTE, &route->prefix);
             complain_hint(c, "remove it: what is addressed to the machine is delivered");
         }
         if (route->nic != INDEX_NONE)
@@ -60,24 +75,68 @@ static void check_routes(const struct scenario *s, const struct scenario_machine
     }
 }
 
-static void check_default_routes(const struct scenario *s, const struct scenario_machine *m, struct complaints *c) {
+static void check_default_routes(const struct scenario *s, const struct scenario_machine *m, enum family family,
+                                 struct complaints *c) {
     const struct scenario_nic *first = NULL;
     for (uint32_t i = m->first_nic; i < m->first_nic + m->n_nics; i++) {
         const struct scenario_nic *nic = &s->nics.v[i];
-        if (!nic->default_route)
+        if (!nic_side(nic, family).default_route)
             continue;
         if (first) {
-            complain(c, nic->at, SEVERITY_WARNING, "NICs \"%s\" and \"%s\" of \"%s\" both bring a default route",
-                     first->name, nic->name, m->name);
-            complain_hint(c, "flows will be shared between them: give one of them \"gateway: none\"");
+            complain(c, nic->at, SEVERITY_WARNING, "NICs \"%s\" and \"%s\" of \"%s\" both bring a default route%s",
+                     first->name, nic->name, m->name, family == FAMILY_IPV6 ? " of IPv6" : "");
+            complain_hint(c, "flows will be shared between them: give one of them \"%s: none\"",
+                          family == FAMILY_IPV6 ? "gateway6" : "gateway");
             return;
         }
         first = nic;
     }
 }
 
-static bool in_scope(const struct scenario_dhcp *d, const struct ip *addr) {
-    return d->first.family && addr->family && ip_compare(&d->first, addr) <= 0 && ip_compare(addr, &d->last) <= 0;
+static bool same_rule(const struct scenario_rule *a, const struct scenario_rule *b) {
+    return a->priority == b->priority && prefix_equal(&a->from, &b->from) && prefix_equal(&a->to, &b->to) &&
+           a->nic == b->nic && a->kind == b->kind && a->table == b->table;
+}
+
+static void check_rules(const struct scenario *s, const struct scenario_machine *m, struct complaints *c) {
+    for (uint32_t i = m->first_rule; i < m->first_rule + m->n_rules; i++) {
+        for (uint32_t k = m->first_rule; k < i; k++) {
+            if (!same_rule(&s->rules.v[k], &s->rules.v[i]))
+                continue;
+            complain(c, s->rules.v[i].at, SEVERITY_ERROR, "rules \"%s\" and \"%s\" are the same", s->rules.v[k].name,
+                     s->rules.v[i].name);
+            complain_fault(c, FAULT_ROUTE, s->rules.v[i].from.addr.family ? &s->rules.v[i].from : &s->rules.v[i].to);
+            complain_hint(c, "remove one of them");
+            break;
+        }
+    }
+}
+
+/* Routes and rules of a machine meet in its tables. */
+static void check_tables(const struct scenario *s, const struct scenario_machine *m, struct complaints *c) {
+    const struct scenario_static_route *routes[TABLES] = {0}; /* the first one of each table */
+    const struct scenario_rule *rules[TABLES] = {0};
+    unsigned n = 0;
+    for (uint32_t i = m->first_route + m->n_routes; i-- > m->first_route;)
+        routes[s->static_routes.v[i].table] = &s->static_routes.v[i];
+    for (uint32_t i = m->first_rule + m->n_rules; i-- > m->first_rule;)
+        rules[s->rules.v[i].table] = &s->rules.v[i]; /* refusing ones name the main table, 0 */
+    for (unsigned i = 1; i < TABLES; i++) {
+        n += routes[i] || rules[i];
+        if (routes[i] && !rules[i]) {
+            complain(c, routes[i]->at, SEVERITY_WARNING, "route \"%s\" is in table %u, which no rule leads to",
+                     routes[i]->name, i);
+            complain_hint(c, "add to the machine a rule with \"table: %u\"", i);
+        } else if (rules[i] && !routes[i]) {
+            complain(c, rules[i]->at, SEVERITY_WARNING, "rule \"%s\" leads to table %u, which has no route",
+                     rules[i]->name, i);
+            complain_hint(c, "the next rule is tried: add routes with \"table: %u\"", i);
+        }
+    }
+    if (n > TABLES_USED_MAX) {
+        complain(c, m->at, SEVERITY_ERROR, "machine \"%s\" has %u route tables beside the main one", m->name, n);
+        complain_hint(c, "%u at most", TABLES_USED_MAX);
+    }
 }
 
 /* Has a machine this address, or may a guest get it from a DHCP scope? */
@@ -114,73 +173,15 @@ static void check_nat(const struct scenario *s, const struct scenario_nat *nat, 
     }
 }
 
-/* Addresses of a scope that its own NIC, its router or a machine elsewhere has. */
-static void check_scope_addresses(const struct scenario *s, const struct scenario_dhcp *d, struct complaints *c) {
-    const struct scenario_nic *nic = &s->nics.v[d->nic];
-    char addr[IP_TEXT];
-    if (in_scope(d, &d->router) && !ip_equal(&d->router, &nic->addr)) {
-        complain(c, d->at, SEVERITY_ERROR, "the DHCP scope hands out its router's address %s",
-                 ip_format(&d->router, addr));
-        complain_hint(c, "leave it out of the range");
-    }
-    for (size_t i = 0; i < s->nics.n; i++) {
-        const struct scenario_nic *x = &s->nics.v[i];
-        bool same_link = x->on == nic->on && x->on_index == nic->on_index;
-        if (!in_scope(d, &x->addr) || (same_link && x != nic))
-            continue;
-        complain(c, d->at, SEVERITY_ERROR, "the DHCP scope hands out %s, which NIC \"%s\" of \"%s\" has",
-                 ip_format(&x->addr, addr), x->name, s->machines.v[x->machine].name);
-        complain_hint(c, x == nic
-                             ? "leave the router's own address out of the range"
-                             : "that NIC is elsewhere, so the address would be there twice: leave it out of the range");
-        return;
-    }
-}
-
-static void check_scope(const struct scenario *s, const struct scenario_dhcp *d, struct complaints *c) {
-    if (d->nic == INDEX_NONE || !s->nics.v[d->nic].addr.family)
-        return;
-    const struct scenario_nic *nic = &s->nics.v[d->nic];
-    struct ip_prefix net = prefix_of(&nic->addr, nic->len);
-    struct ip last = ip_v4(net.addr.v4 | ~ipv4_mask(net.len));
-    char text[PREFIX_TEXT], addr[IP_TEXT];
-    prefix_format(&net, text);
-    if (nic->on == NIC_ON_SUBNET) {
-        complain(c, d->at, SEVERITY_ERROR, "a DHCP scope on NIC \"%s\", which is in a network's subnet", nic->name);
-        complain_hint(c, "the platform hands out addresses there: use a NIC on a switch");
-    }
-    if (d->router.family && !prefix_contains(&net, &d->router)) {
-        complain(c, d->at, SEVERITY_ERROR, "router %s of the DHCP scope is outside %s of NIC \"%s\"",
-                 ip_format(&d->router, addr), text, nic->name);
-        complain_hint(c, "router: %s", ip_format(&nic->addr, addr));
-    }
-    if (d->first.family && (!prefix_contains(&net, &d->first) || !prefix_contains(&net, &d->last))) {
-        complain(c, d->at, SEVERITY_ERROR, "the DHCP scope reaches outside %s of NIC \"%s\"", text, nic->name);
-        complain_hint(c, "range: addresses of %s only", text);
-        return;
-    }
-    if (in_scope(d, &net.addr) || in_scope(d, &last)) {
-        complain(c, d->at, SEVERITY_ERROR, "the DHCP scope hands out the %s address of %s",
-                 in_scope(d, &last) ? "broadcast" : "network", text);
-        complain_hint(c, "leave it out of the range");
-    }
-    check_scope_addresses(s, d, c);
-    for (const struct scenario_dhcp *x = s->dhcps.v; x < d; x++) {
-        if (!in_scope(x, &d->first) && !in_scope(d, &x->first))
-            continue;
-        complain(c, d->at, SEVERITY_ERROR, "two DHCP scopes hand out the same addresses");
-        complain_hint(c, "make their ranges distinct (the other is in %s:%u)", x->at.file, x->at.line);
-        return;
-    }
-}
-
 void validate_machines(const struct scenario *s, struct complaints *c) {
     for (size_t i = 0; i < s->machines.n; i++) {
-        check_routes(s, &s->machines.v[i], c);
-        check_default_routes(s, &s->machines.v[i], c);
+        const struct scenario_machine *m = &s->machines.v[i];
+        check_routes(s, m, c);
+        check_default_routes(s, m, FAMILY_IPV4, c);
+        check_default_routes(s, m, FAMILY_IPV6, c);
+        check_rules(s, m, c);
+        check_tables(s, m, c);
     }
     for (size_t i = 0; i < s->nats.n; i++)
         check_nat(s, &s->nats.v[i], c);
-    for (size_t i = 0; i < s->dhcps.n; i++)
-        check_scope(s, &s->dhcps.v[i], c);
 }

@@ -1,139 +1,198 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What each value alone cannot tell: NICs, their addresses and where they are plugged in. */
+#include "complaint.h"
 #include "validate.h"
 #include <fwdlab/base/arena.h>
 #include <string.h>
 
+struct nic_side nic_side(const struct scenario_nic *nic, enum family family) {
+    if (family == FAMILY_IPV6)
+        return (struct nic_side){nic->addr6, nic->gateway6, prefix_of(&nic->addr6, nic->len6), nic->default_route6};
+    return (struct nic_side){nic->addr, nic->gateway, prefix_of(&nic->addr, nic->len), nic->default_route};
+}
+
+const struct ip_prefix *subnet_prefix(const struct scenario_subnet *subnet, enum family family) {
+    return family == FAMILY_IPV6 ? &subnet->prefix6 : &subnet->prefix;
+}
+
 bool nic_on_link(const struct scenario *s, const struct scenario_nic *nic, const struct ip *addr) {
-    struct ip_prefix net = prefix_of(&nic->addr, nic->len);
-    if (nic->connected && prefix_contains(&net, addr))
-        return true;
-    if (ip_equal(&nic->gateway, addr))
+    struct nic_side side = nic_side(nic, addr->family);
+    if (!side.addr.family)
+        return false;
+    if ((nic->connected && prefix_contains(&side.net, addr)) || ip_equal(&side.gateway, addr))
         return true;
     return nic->on == NIC_ON_SUBNET && nic->on_index != INDEX_NONE &&
-           prefix_contains(&s->subnets.v[nic->on_index].prefix, addr);
+           prefix_contains(subnet_prefix(&s->subnets.v[nic->on_index], addr->family), addr);
 }
 
-/* The last address of a prefix. */
-static struct ip prefix_last(const struct ip_prefix *p) {
-    return ip_v4(p->addr.v4 | ~ipv4_mask(p->len));
+struct ip prefix_last(const struct ip_prefix *p) {
+    struct ip a = p->addr;
+    if (a.family != FAMILY_IPV6)
+        return ip_v4(a.v4 | ~ipv4_mask(p->len));
+    for (unsigned i = p->len; i < 128; i++)
+        a.v6[i / 8] |= (uint8_t)(0x80 >> i % 8);
+    return a;
 }
 
-static void check_in_subnet(const struct scenario *s, const struct scenario_nic *nic, struct complaints *c) {
+/* "10.0.0.4 to 10.0.0.254": what a subnet has for machines. */
+static const char *machine_range(const struct scenario *s, const struct ip_prefix *p) {
+    char first[IP_TEXT], last[IP_TEXT];
+    struct ip low = prefix_nth(p, 4), high = prefix_last(p);
+    --*(high.family == FAMILY_IPV6 ? &high.v6[15] : (uint8_t *)&high.v4 + 3); /* it is odd */
+    return arena_printf(s->arena, "%s to %s", ip_format(&low, first), ip_format(&high, last));
+}
+
+static void check_in_subnet(const struct scenario *s, const struct scenario_nic *nic, const struct nic_side *side,
+                            struct complaints *c) {
     const struct scenario_subnet *subnet = &s->subnets.v[nic->on_index];
-    const struct ip_prefix *p = &subnet->prefix;
-    char addr[IP_TEXT], text[PREFIX_TEXT], first[IP_TEXT], last[IP_TEXT];
-    struct ip end = prefix_last(p), low = prefix_nth(p, 4), high = ip_v4(htonl(ntohl(end.v4) - 1));
-    if (!p->addr.family)
-        return;
-    ip_format(&nic->addr, addr);
+    const struct ip_prefix *p = subnet_prefix(subnet, side->addr.family);
+    char addr[IP_TEXT], text[PREFIX_TEXT];
+    struct ip end = prefix_last(p), low = prefix_nth(p, 4);
+    ip_format(&side->addr, addr);
     prefix_format(p, text);
-    const char *range = arena_printf(s->arena, "%s to %s", ip_format(&low, first), ip_format(&high, last));
-    if (subnet->floating) {
-        complain(c, nic->at, SEVERITY_ERROR, "NIC \"%s\" is in \"%s\", a floating subnet", nic->name, subnet->name);
-        complain_hint(c, "a floating subnet carries routes only: use another subnet, or remove \"floating\"");
-    } else if (!prefix_contains(p, &nic->addr)) {
+    if (!p->addr.family && side->addr.family == FAMILY_IPV6 && subnet->prefix.addr.family) {
+        complain(c, nic->at, SEVERITY_ERROR, "address %s of NIC \"%s\" is outside its subnet \"%s\", which has no IPv6",
+                 addr, nic->name, subnet->name);
+        complain_fault_ip(c, FAULT_OUTSIDE, &side->addr);
+        complain_hint(c, "give the subnet a \"prefix6\" (%s:%u), or remove \"address6\"", subnet->at.file,
+                      subnet->at.line);
+    } else if (!p->addr.family || subnet->floating) {
+        return; /* complained about */
+    } else if (!prefix_contains(p, &side->addr)) {
         complain(c, nic->at, SEVERITY_ERROR, "address %s of NIC \"%s\" is outside its subnet \"%s\" %s", addr,
                  nic->name, subnet->name, text);
-        complain_hint(c, "use an address of %s", range);
-    } else if (nic->len < p->len) {
-        complain(c, nic->at, SEVERITY_ERROR, "NIC \"%s\" has length /%u, but its subnet is %s", nic->name, nic->len,
-                 text);
-        complain_hint(c, "address: %s/%u", addr, p->len);
-    } else if (ip_compare(&nic->addr, &low) < 0 || ip_equal(&nic->addr, &end)) {
+        complain_fault_ip(c, FAULT_OUTSIDE, &side->addr);
+        complain_hint(c, "use an address of %s", machine_range(s, p));
+    } else if (side->net.len < p->len) {
+        complain(c, nic->at, SEVERITY_ERROR, "NIC \"%s\" has length /%u, but its subnet is %s", nic->name,
+                 side->net.len, text);
+        complain_fault(c, FAULT_OUTSIDE, &side->net);
+        complain_hint(c, "%s: %s/%u", side->addr.family == FAMILY_IPV6 ? "address6" : "address", addr, p->len);
+    } else if (ip_compare(&side->addr, &low) < 0 || ip_equal(&side->addr, &end)) {
         complain(c, nic->at, SEVERITY_ERROR, "address %s of NIC \"%s\" is reserved by the platform", addr, nic->name);
-        complain_hint(c, "the first four addresses and the last of %s are: use one of %s", text, range);
+        complain_fault_ip(c, FAULT_RESERVED_ADDRESS, &side->addr);
+        complain_hint(c, "the first four addresses and the last of %s are: use one of %s", text, machine_range(s, p));
     }
 }
 
+static void check_floating(const struct scenario *s, const struct scenario_nic *nic, struct complaints *c) {
+    const struct scenario_subnet *subnet = &s->subnets.v[nic->on_index];
+    if (!subnet->floating)
+        return;
+    complain(c, nic->at, SEVERITY_ERROR, "NIC \"%s\" is in \"%s\", a floating subnet", nic->name, subnet->name);
+    complain_fault(c, FAULT_RESERVED_ADDRESS, &subnet->prefix);
+    complain_hint(c, "a floating subnet carries routes only: use another subnet, or remove \"floating\"");
+}
+
 /* All NICs of a switch have one network. */
-static void check_on_switch(const struct scenario *s, const struct scenario_nic *nic, struct complaints *c) {
-    struct ip_prefix net = prefix_of(&nic->addr, nic->len);
+static void check_on_switch(const struct scenario *s, const struct scenario_nic *nic, const struct nic_side *side,
+                            struct complaints *c) {
     char a[PREFIX_TEXT], b[PREFIX_TEXT];
     for (const struct scenario_nic *x = s->nics.v; x < nic; x++) {
-        if (x->on != NIC_ON_SWITCH || x->on_index != nic->on_index || !x->addr.family)
+        struct nic_side first = nic_side(x, side->addr.family);
+        if (x->on != NIC_ON_SWITCH || x->on_index != nic->on_index || !first.addr.family)
             continue;
-        struct ip_prefix first = prefix_of(&x->addr, x->len);
-        if (prefix_equal(&first, &net))
+        if (prefix_equal(&first.net, &side->net))
             return;
         complain(c, nic->at, SEVERITY_ERROR, "NIC \"%s\" of \"%s\" is in %s, but switch \"%s\" carries %s", nic->name,
-                 s->machines.v[nic->machine].name, prefix_format(&net, a), s->switches.v[nic->on_index].name,
-                 prefix_format(&first, b));
+                 s->machines.v[nic->machine].name, prefix_format(&side->net, a), s->switches.v[nic->on_index].name,
+                 prefix_format(&first.net, b));
+        complain_fault_ip(c, FAULT_OUTSIDE, &side->addr);
         complain_hint(c, "use an address of %s, as NIC \"%s\" of \"%s\" (%s:%u)", b, x->name,
                       s->machines.v[x->machine].name, x->at.file, x->at.line);
         return;
     }
 }
 
-static void check_at_site(const struct scenario *s, const struct scenario_nic *nic, struct complaints *c) {
+static void check_at_site(const struct scenario *s, const struct scenario_nic *nic, const struct nic_side *side,
+                          struct complaints *c) {
     const struct scenario_site *site = &s->sites.v[nic->on_index];
-    struct ip_prefix net = prefix_of(&nic->addr, nic->len);
-    char addr[IP_TEXT], text[PREFIX_TEXT] = "";
+    char net[PREFIX_TEXT], text[PREFIX_TEXT] = "";
     bool inside = false;
+    ip_format(&side->addr, net);
+    snprintf(net + strlen(net), 5, "/%u", side->net.len);
     for (size_t i = 0; i < site->prefixes.n; i++) {
-        inside = inside || prefix_covers(&site->prefixes.v[i], &net);
-        if (i == 0)
-            prefix_format(&site->prefixes.v[0], text);
+        inside = inside || prefix_covers(&site->prefixes.v[i], &side->net);
+        if (!*text && site->prefixes.v[i].addr.family == side->addr.family)
+            prefix_format(&site->prefixes.v[i], text);
     }
     if (!inside && site->prefixes.n) {
-        complain(c, nic->at, SEVERITY_ERROR, "address %s/%u of NIC \"%s\" is outside its site \"%s\"",
-                 ip_format(&nic->addr, addr), nic->len, nic->name, site->name);
-        complain_hint(c, "use an address of %s%s", text, site->prefixes.n > 1 ? " or its other prefixes" : "");
+        complain(c, nic->at, SEVERITY_ERROR, "address %s of NIC \"%s\" is outside its site \"%s\"", net, nic->name,
+                 site->name);
+        complain_fault(c, FAULT_OUTSIDE, &side->net);
+        if (*text)
+            complain_hint(c, "use an address of %s%s", text, site->prefixes.n > 1 ? " or its other prefixes" : "");
+        else
+            complain_hint(c, "the site has no prefix of this family: add one");
     }
     for (size_t i = 0; i < s->networks.n; i++) {
         for (size_t k = 0; k < s->networks.v[i].space.n; k++) {
-            if (!prefix_overlaps(&s->networks.v[i].space.v[k], &net))
+            if (!prefix_overlaps(&s->networks.v[i].space.v[k], &side->net))
                 continue;
-            complain(c, nic->at, SEVERITY_ERROR, "address %s/%u of NIC \"%s\" at site \"%s\" belongs to network \"%s\"",
-                     ip_format(&nic->addr, addr), nic->len, nic->name, site->name, s->networks.v[i].name);
+            complain(c, nic->at, SEVERITY_ERROR, "address %s of NIC \"%s\" at site \"%s\" belongs to network \"%s\"",
+                     net, nic->name, site->name, s->networks.v[i].name);
+            complain_fault(c, FAULT_OVERLAP, &side->net);
             complain_hint(c, "use an address outside %s", prefix_format(&s->networks.v[i].space.v[k], text));
             return;
         }
     }
 }
 
-static void check_host_part(const struct scenario_nic *nic, struct complaints *c) {
-    struct ip_prefix net = prefix_of(&nic->addr, nic->len);
-    struct ip last = prefix_last(&net);
+/* The first address of a link means its network, or any router there (RFC 4291, 2.6.1); IPv4's last one everybody. */
+static void check_host_part(const struct scenario_nic *nic, const struct nic_side *side, struct complaints *c) {
+    bool v6 = side->addr.family == FAMILY_IPV6;
+    struct ip last = prefix_last(&side->net);
+    bool first = ip_equal(&side->net.addr, &side->addr);
     char addr[IP_TEXT], text[PREFIX_TEXT];
-    if (nic->len > 30 || (!ip_equal(&net.addr, &nic->addr) && !ip_equal(&last, &nic->addr)))
+    if (side->net.len > (v6 ? 126 : 30) || !(first || (!v6 && ip_equal(&last, &side->addr))))
         return;
     complain(c, nic->at, SEVERITY_ERROR, "address %s of NIC \"%s\" is the %s address of %s",
-             ip_format(&nic->addr, addr), nic->name, ip_equal(&last, &nic->addr) ? "broadcast" : "network",
-             prefix_format(&net, text));
+             ip_format(&side->addr, addr), nic->name, first ? "network" : "broadcast", prefix_format(&side->net, text));
+    complain_fault_ip(c, FAULT_RESERVED_ADDRESS, &side->addr);
     complain_hint(c, "use an address between the first and the last of it");
 }
 
-static void check_gateway(const struct scenario *s, const struct scenario_nic *nic, struct complaints *c) {
-    struct ip_prefix net = prefix_of(&nic->addr, nic->len);
+static void check_gateway(const struct scenario *s, const struct scenario_nic *nic, const struct nic_side *side,
+                          struct complaints *c) {
     char addr[IP_TEXT], text[PREFIX_TEXT];
-    if (!nic->gateway.family)
+    if (!side->gateway.family)
         return;
-    bool in_subnet = nic->on == NIC_ON_SUBNET && nic->on_index != INDEX_NONE &&
-                     prefix_contains(&s->subnets.v[nic->on_index].prefix, &nic->gateway);
-    if (!prefix_contains(&net, &nic->gateway) && !in_subnet) {
+    bool in_subnet = nic->on == NIC_ON_SUBNET &&
+                     prefix_contains(subnet_prefix(&s->subnets.v[nic->on_index], side->addr.family), &side->gateway);
+    if (!prefix_contains(&side->net, &side->gateway) && !in_subnet) {
         complain(c, nic->at, SEVERITY_ERROR, "gateway %s of NIC \"%s\" is not on its link",
-                 ip_format(&nic->gateway, addr), nic->name);
-        complain_hint(c, "use an address of %s, or none", prefix_format(&net, text));
-    } else if (ip_equal(&nic->gateway, &nic->addr)) {
+                 ip_format(&side->gateway, addr), nic->name);
+        complain_fault_ip(c, FAULT_NEXT_HOP, &side->gateway);
+        complain_hint(c, "use an address of %s, or none", prefix_format(&side->net, text));
+    } else if (ip_equal(&side->gateway, &side->addr)) {
         complain(c, nic->at, SEVERITY_ERROR, "NIC \"%s\" is its own gateway", nic->name);
+        complain_fault_ip(c, FAULT_NEXT_HOP, &side->gateway);
         complain_hint(c, "gateway: the address of another machine on its link, or none");
     }
 }
 
-/* What no two NICs may share. */
-static void check_twins(const struct scenario *s, const struct scenario_nic *nic, struct complaints *c) {
-    const struct scenario_machine *machine = &s->machines.v[nic->machine];
-    bool addr = true, mac = true, capture = true, subnet = true; /* still to be looked for */
+/* No two NICs may have one address. */
+static void check_address_twin(const struct scenario *s, const struct scenario_nic *nic, const struct nic_side *side,
+                               struct complaints *c) {
     char text[IP_TEXT];
     for (const struct scenario_nic *x = s->nics.v; x < nic; x++) {
+        if (!ip_equal(side->addr.family == FAMILY_IPV6 ? &x->addr6 : &x->addr, &side->addr))
+            continue;
+        complain(c, nic->at, SEVERITY_ERROR, "NIC \"%s\" of \"%s\" and NIC \"%s\" of \"%s\" both have address %s",
+                 x->name, s->machines.v[x->machine].name, nic->name, s->machines.v[nic->machine].name,
+                 ip_format(&side->addr, text));
+        complain_fault_ip(c, FAULT_DUPLICATE_ADDRESS, &side->addr);
+        complain_hint(c, "give one of them another address (the other is in %s:%u)", x->at.file, x->at.line);
+        return;
+    }
+}
+
+/* What else no two NICs may share. */
+static void check_twins(const struct scenario *s, const struct scenario_nic *nic, struct complaints *c) {
+    const struct scenario_machine *machine = &s->machines.v[nic->machine];
+    bool mac = true, capture = true, subnet = true; /* still to be looked for */
+    for (const struct scenario_nic *x = s->nics.v; x < nic; x++) {
         const char *owner = s->machines.v[x->machine].name;
-        if (addr && nic->addr.family && ip_equal(&x->addr, &nic->addr)) {
-            complain(c, nic->at, SEVERITY_ERROR, "NIC \"%s\" of \"%s\" and NIC \"%s\" of \"%s\" both have address %s",
-                     x->name, owner, nic->name, machine->name, ip_format(&nic->addr, text));
-            complain_hint(c, "give one of them another address (the other is in %s:%u)", x->at.file, x->at.line);
-            addr = false;
-        }
         if (mac && nic->has_mac && x->has_mac && memcmp(&x->mac, &nic->mac, sizeof x->mac) == 0) {
             complain(c, nic->at, SEVERITY_WARNING,
                      "NIC \"%s\" of \"%s\" and NIC \"%s\" of \"%s\" have the same MAC address", x->name, owner,
@@ -154,26 +213,39 @@ static void check_twins(const struct scenario *s, const struct scenario_nic *nic
             complain(c, nic->at, SEVERITY_ERROR,
                      "NICs \"%s\" and \"%s\" of router \"%s\" are in the same subnet \"%s\"", x->name, nic->name,
                      machine->name, s->subnets.v[nic->on_index].name);
+            complain_fault(c, FAULT_SAME_SUBNET, &s->subnets.v[nic->on_index].prefix);
             complain_hint(c, "they must be in different subnets: move one of them");
             subnet = false;
         }
     }
 }
 
+static void check_side(const struct scenario *s, const struct scenario_nic *nic, enum family family,
+                       struct complaints *c) {
+    struct nic_side side = nic_side(nic, family);
+    if (!side.addr.family)
+        return;
+    check_address_twin(s, nic, &side, c);
+    if (nic->on_index == INDEX_NONE)
+        return;
+    if (nic->on == NIC_ON_SUBNET)
+        check_in_subnet(s, nic, &side, c);
+    else if (nic->on == NIC_ON_SWITCH)
+        check_on_switch(s, nic, &side, c);
+    else
+        check_at_site(s, nic, &side, c);
+    if (nic->on != NIC_ON_SUBNET)
+        check_host_part(nic, &side, c);
+    check_gateway(s, nic, &side, c);
+}
+
 void validate_nics(const struct scenario *s, struct complaints *c) {
     for (size_t i = 0; i < s->nics.n; i++) {
         const struct scenario_nic *nic = &s->nics.v[i];
         check_twins(s, nic, c);
-        if (!nic->addr.family || nic->on_index == INDEX_NONE)
-            continue;
-        if (nic->on == NIC_ON_SUBNET)
-            check_in_subnet(s, nic, c);
-        else if (nic->on == NIC_ON_SWITCH)
-            check_on_switch(s, nic, c);
-        else
-            check_at_site(s, nic, c);
-        if (nic->on != NIC_ON_SUBNET)
-            check_host_part(nic, c);
-        check_gateway(s, nic, c);
+        if (nic->on == NIC_ON_SUBNET && nic->on_index != INDEX_NONE)
+            check_floating(s, nic, c);
+        check_side(s, nic, FAMILY_IPV4, c);
+        check_side(s, nic, FAMILY_IPV6, c);
     }
 }

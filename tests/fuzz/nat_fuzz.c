@@ -1,78 +1,307 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * NAT over any packets. Input: one byte of configuration, then packets: ports, time step in units of 4 s, length, bytes
- * from the IP header on. Each stands in a heap buffer of its size. Whatever comes, an IP header whose checksum was
- * right has a right one afterwards, a refused packet says why, and no more sessions live than may.
+ * A whole node over any packets: NAT of both personalities, filter, MTUs, IPv6, policy routing, reverse path check and
+ * what follows from its verdicts: ICMP errors and fragments. Input: two bytes of configuration, then packets: what kind
+ * (enum), time step in units of 4 s, length (two bytes), bytes. Each stands in a heap buffer of its size. An answer to
+ * the last packet, and an error about it, are made from what became of it and have no bytes of their own.
+ *
+ * Whatever comes: a packet gets one verdict, checksums that were right are right afterwards, nothing changes that need
+ * not, an error is no error about an error, fragments make up the whole, and bursts change nothing.
  */
-#include <fwdlab/core/checksum.h>
-#include <fwdlab/core/nat.h>
-#include <fwdlab/core/parse.h>
-#include <stdlib.h>
-#include <string.h>
+#include <fwdlab/core/fragment.h>
+#include "router.h"
 
-#define SESSIONS 8
+#define BURST 8
+#define S 1000000000ull
+
+/* The byte that says what kind a packet is: of its port, and whether it answers or complains about the last one. */
+enum { PORT_BITS = 3, PLAUSIBLE = 1 << 2, CUT = 1 << 3, ETHERNET = 1 << 4, IS_IPV6 = 1 << 5, ANSWER = 1 << 6,
+       ERROR = 1 << 7 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool header_right(const struct packet *p) {
-    return checksum_fold(checksum_sum(packet_ipv4(p), (packet_ipv4(p)->version_ihl & 15u) * 4, 0)) == 0;
+/* ---- input ---- */
+
+struct input {
+    uint8_t kind;
+    uint16_t in_port;
+    uint64_t now;
+    uint32_t len;
+    uint8_t *bytes; /* as they come in */
+};
+
+static void fill(struct input *in, const uint8_t *data) {
+    uint32_t l3 = in->kind & ETHERNET ? 14 : 0;
+    memcpy(in->bytes, data, in->len);
+    if (!(in->kind & PLAUSIBLE) || in->len <= l3)
+        return;
+    if (l3)
+        memcpy(in->bytes + 12, in->kind & IS_IPV6 ? "\x86\xdd" : "\x08\x00", 2);
+    if (in->kind & IS_IPV6)
+        make_plausible6(in->bytes + l3, in->len - l3, NULL);
+    else
+        make_plausible(in->bytes + l3, in->len - l3, 0);
 }
 
-static void one(struct nat *n, const uint8_t *bytes, size_t len, uint8_t ports, uint64_t now) {
-    uint8_t *copy = malloc(len ? len : 1);
-    memcpy(copy, bytes, len);
-    struct packet packet = {.data = copy, .len = (uint32_t)len, .wire_len = 65535,
-                            .flags = PACKET_RAW_IP | PACKET_NO_CHECKSUM,
-                            .in_port = ports & 3 ? ports & 3 : PORT_NONE},
-                  *p = &packet;
-    parse(p);
-    if (p->verdict == VERDICT_NONE) {
-        bool right = header_right(p);
-        nat_in(n, &p, 1, now);
-        p->out_port = ports >> 2 & 3 ? ports >> 2 & 3 : PORT_NONE;
-        if (p->verdict == VERDICT_NONE)
-            nat_out(n, &p, 1, now);
-        if ((right && !header_right(p)) || (p->verdict == VERDICT_DROP) != (p->reason != DROP_NONE) ||
-            p->src != packet_ipv4(p)->src || p->dst != packet_ipv4(p)->dst)
-            abort();
+/* What comes back to a packet where it left; `quoted`: bytes of it in an error at most. */
+static void fill_back(struct input *in, const struct packet *about, uint32_t quoted) {
+    const uint8_t *bytes = about->data + about->l3;
+    const uint32_t size = about->len - about->l3;
+    in->in_port = about->out_port;
+    in->kind &= (uint8_t)~ETHERNET;
+    quoted = quoted < size ? quoted : size;
+    in->bytes = malloc(size + 48);
+    if (in->kind & ERROR) {
+        in->len = make_error(in->bytes, bytes, quoted, about);
+    } else {
+        in->len = size;
+        memcpy(in->bytes, bytes, size);
+        make_answer(in->bytes, size, about);
     }
-    free(copy);
+    in->bytes = realloc(in->bytes, in->len); /* no byte more */
+}
+
+/* Reads one packet; how many bytes it was. `last`: the packet before, as it left; NULL. */
+static size_t read_input(struct input *in, const uint8_t *data, size_t size, const struct packet *last, uint64_t now) {
+    uint32_t len = data[2] | (uint32_t)data[3] << 8;
+    if (len > size - 4)
+        len = (uint32_t)(size - 4);
+    *in = (struct input){.kind = data[0], .now = now + data[1] * 4 * S, .len = len,
+                         .in_port = (data[0] & PORT_BITS) < 3 ? data[0] & PORT_BITS : PORT_NONE};
+    if (in->kind & (ANSWER | ERROR) && last && last->verdict == VERDICT_FORWARD) {
+        fill_back(in, last, len);
+        return 4; /* the bytes that a quotation's length might have meant are the next packet's */
+    }
+    in->bytes = malloc(len + !len);
+    fill(in, data + 4);
+    return 4 + len;
+}
+
+static struct packet packet_of(const struct input *in) {
+    struct packet p = {.data = malloc(in->len + !in->len), .len = in->len,
+                       .wire_len = in->kind & CUT ? 65535 : in->len, .in_port = in->in_port,
+                       .flags = PACKET_NO_CHECKSUM | (in->kind & ETHERNET ? 0 : PACKET_RAW_IP)};
+    memcpy(p.data, in->bytes, in->len);
+    return p;
+}
+
+/* ---- what must hold ---- */
+
+/* Refused by the parser. Bad options are refused behind NAT, as Linux does it. */
+static bool malformed(const struct packet *p) {
+    return p->verdict == VERDICT_DROP && drop_class((enum drop)p->reason) != DROP_CLASS_DROP &&
+           p->reason != DROP_BAD_OPTIONS;
+}
+
+static void check_ipv4(const struct node *node, const struct packet *p, uint8_t *before, uint32_t len) {
+    uint8_t *after = p->data + p->l3;
+    const struct ipv4_header *was = (const struct ipv4_header *)before, *is = (const struct ipv4_header *)after;
+    bool forwarded = p->verdict == VERDICT_FORWARD && p->in_port != PORT_NONE;
+    CHECK(p->src == is->src && p->dst == is->dst && is->total_length == was->total_length && is->id == was->id &&
+          is->fragment == was->fragment && is->proto == was->proto && is->version_ihl == was->version_ihl);
+    CHECK(is->ttl == was->ttl - forwarded);
+    CHECK(!header_right(before) || header_right(after));
+    if (!node->nat)
+        CHECK(is->src == was->src && is->dst == was->dst && memcmp(after + (p->l4 - p->l3), before + (p->l4 - p->l3),
+                                                                   p->len - p->l4) == 0);
+    const uint8_t *sum = l4_checksum(before, len), *sum_after = l4_checksum(after, len);
+    if (!sum)
+        return;
+    bool none = is->proto == PROTO_UDP && sum[0] == 0 && sum[1] == 0;
+    CHECK(none == (is->proto == PROTO_UDP && sum_after[0] == 0 && sum_after[1] == 0));
+    CHECK(none || l4_sum(before) != 0 || l4_sum(after) == 0);
+}
+
+/* Of IPv6 packets only the hop limit changes. */
+static void check_ipv6(const struct packet *p, const uint8_t *before, uint32_t len) {
+    uint8_t *after = p->data + p->l3;
+    bool forwarded = p->verdict == VERDICT_FORWARD && p->in_port != PORT_NONE;
+    CHECK(after[7] == before[7] - forwarded);
+    CHECK(memcmp(after, before, 7) == 0 && memcmp(after + 8, before + 8, len - 8) == 0);
+}
+
+static void check(const struct node *node, const struct packet *p, const struct input *in) {
+    CHECK(p->verdict == VERDICT_DELIVER || p->verdict == VERDICT_FORWARD || p->verdict == VERDICT_DROP);
+    CHECK((p->verdict == VERDICT_DROP) == (p->reason != DROP_NONE));
+    CHECK(p->len == in->len && (p->verdict != VERDICT_FORWARD || p->out_port < node->n_ports));
+    if (malformed(p)) {
+        CHECK(memcmp(p->data, in->bytes, in->len) == 0);
+        return;
+    }
+    CHECK(p->l3 < p->l4 && p->l4 <= p->len);
+    if (p->family == FAMILY_IPV4)
+        check_ipv4(node, p, in->bytes + p->l3, in->len - p->l3);
+    else
+        check_ipv6(p, in->bytes + p->l3, in->len - p->l3);
+}
+
+static void check_error(const struct packet *e) {
+    const uint8_t *l4 = e->data + e->l4;
+    CHECK(e->verdict != VERDICT_NONE && !malformed(e) && e->flags & PACKET_ICMP_ERROR);
+    if (e->family == FAMILY_IPV4) {
+        CHECK(header_right(e->data + e->l3) && l4_checksum(e->data + e->l3, e->len - e->l3));
+        CHECK(l4_sum(e->data + e->l3) == 0);
+    } else {
+        const struct ipv6_header *ip = packet_ipv6(e);
+        uint32_t pseudo = checksum_sum(ip->src, 32, ip->payload_length + htons(PROTO_ICMPV6));
+        CHECK(ip->next_header == PROTO_ICMPV6);
+        CHECK(checksum_fold(checksum_sum(l4, ntohs(ip->payload_length), pseudo)) == 0);
+    }
+}
+
+/* The error about a dropped packet, sent by the node. */
+static void complain(struct node *node, const struct packet *dropped, uint64_t now) {
+    struct packet error = {.data = malloc(ICMP_ERROR_MAX), .room = ICMP_ERROR_MAX};
+    if (icmp_error(node, dropped, &error, now)) {
+        CHECK(!(dropped->flags & (PACKET_ICMP_ERROR | PACKET_FRAG_LATER)) || dropped->family == FAMILY_IPV6);
+        CHECK(!(dropped->flags & PACKET_ICMP_ERROR) && error.in_port == PORT_NONE);
+        CHECK(error.len <= ICMP_ERROR_MAX && error.len == error.wire_len);
+        forward_own(node, &error, now);
+        check_error(&error);
+        node->delivered = node->forwarded = 0; /* only the packets that came in are counted */
+        memset(node->drops, 0, sizeof node->drops);
+    }
+    free(error.data);
+}
+
+/* Cuts a forwarded IPv4 packet for its way out; the pieces follow each other and are the whole. What the node itself
+ * sends with DF set is as long as it is. */
+static void cut(const struct node *node, const struct packet *p) {
+    const uint32_t header = p->l4 - p->l3;
+    const uint32_t mtu = p->in_port == PORT_NONE && fragment_count(node, p) == 1 ? 0 : node->ports[p->out_port].mtu;
+    const struct ipv4_header *whole = packet_ipv4(p);
+    const unsigned n = fragment_count(node, p), first = ntohs(whole->fragment) & IPV4_OFFSET;
+    uint32_t total = 0;
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t room = n == 1 ? p->len : p->l3 + mtu;
+        struct packet piece = {.data = malloc(room + !room), .room = (uint16_t)room};
+        fragment_make(node, p, i, &piece);
+        const struct ipv4_header *ip = packet_ipv4(&piece);
+        uint32_t fragment = ntohs(ip->fragment), size = ntohs(ip->total_length) - header;
+        CHECK(piece.len <= room && piece.len <= piece.wire_len && (!mtu || size + header <= mtu));
+        CHECK(header_right(piece.data + piece.l3) || !header_right(p->data + p->l3));
+        CHECK((fragment & IPV4_OFFSET) == first + total / 8 && (n == 1 || i + 1 == n || size % 8 == 0));
+        CHECK(!(fragment & IPV4_MF) == (i + 1 == n && !(ntohs(whole->fragment) & IPV4_MF)));
+        CHECK(memcmp(piece.data + piece.l4, p->data + p->l4 + total, piece.len < piece.l4 + size ? piece.len - piece.l4
+                                                                                                : size) == 0);
+        total += size;
+        free(piece.data);
+    }
+    CHECK(total == ntohs(whole->total_length) - header && (n == 1 || !(whole->fragment & htons(IPV4_DF))));
+}
+
+static void follow(struct node *node, const struct packet *p, uint64_t now) {
+    if (p->verdict == VERDICT_DROP)
+        complain(node, p, now);
+    else if (p->verdict == VERDICT_FORWARD && p->family == FAMILY_IPV4)
+        cut(node, p);
+}
+
+static uint64_t counted(const struct node *node) {
+    uint64_t n = node->delivered + node->forwarded;
+    for (unsigned i = 0; i < DROP_COUNT; i++)
+        n += node->drops[i];
+    return n;
+}
+
+/* ---- one at a time, and in bursts ---- */
+
+static void pass(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
+    uint64_t before = counted(node);
+    if (pkts[0]->in_port == PORT_NONE)
+        forward_own(node, pkts[0], now);
+    else
+        forward(node, pkts, n, now);
+    CHECK(counted(node) == before + n);
+}
+
+/*
+ * May packet q share a burst with p? Not as an answer to it, or an error about it (nat.h): what goes to where p came
+ * from, or to the outside address that it may have got.
+ */
+static bool may_share(const struct node *node, const struct packet *p, const struct packet *q) {
+    uint8_t src[2][16], dst[2][16];
+    const struct packet *both[] = {p, q};
+    if (p->in_port != q->in_port || q->in_port == PORT_NONE)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        struct packet parsed = *both[i];
+        struct flow_key key;
+        parse(&parsed);
+        packet_key(&parsed, &key);
+        memcpy(src[i], key.src, 16);
+        memcpy(dst[i], key.dst, 16);
+    }
+    be32 outside = node->ports[OUTSIDE_PORT].addr;
+    bool enters = memcmp(dst[1], &outside, 4) == 0;
+    return memcmp(dst[1], src[0], 16) != 0 && (!enters || (q->in_port == OUTSIDE_PORT && !memcmp(dst[0], &outside, 4)));
+}
+
+static void check_same(const struct packet *one, const struct packet *many) {
+    CHECK(one->verdict == many->verdict && one->reason == many->reason && one->flags == many->flags);
+    CHECK(one->out_port == many->out_port && one->next_hop == many->next_hop && one->path == many->path);
+    CHECK(one->src == many->src && one->dst == many->dst && one->sport == many->sport && one->dport == many->dport);
+    CHECK(!one->session == !many->session && memcmp(one->data, many->data, one->len) == 0);
+}
+
+static void run_bursts(struct node *node, const struct input *in, const struct packet *ones, unsigned n) {
+    for (unsigned first = 0, count; first < n; first += count) {
+        struct packet packets[BURST], *pkts[BURST];
+        for (count = 0; count < BURST && first + count < n; count++) {
+            bool share = in[first + count].now == in[first].now;
+            packets[count] = packet_of(&in[first + count]);
+            for (unsigned k = 0; k < count && share; k++)
+                share = may_share(node, &packets[k], &packets[count]);
+            if (!share) {
+                free(packets[count].data);
+                break;
+            }
+            pkts[count] = &packets[count];
+        }
+        pass(node, pkts, count, in[first].now);
+        for (unsigned k = 0; k < count; k++) {
+            check_same(&ones[first + k], &packets[k]);
+            free(packets[k].data);
+        }
+    }
+}
+
+static void check_sessions(const struct nat *nat) {
+    struct nat_stats stats;
+    nat_stats_get(nat, &stats);
+    CHECK(stats.live <= SESSIONS && stats.created - stats.expired == stats.live);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static struct nat *nats[2];
-    if (size < 1)
+    static struct twin single, burst;
+    static struct input inputs[PACKETS];
+    static struct packet packets[PACKETS];
+    if (size < 2)
         return 0;
-    if (!nats[0]) {
-        struct nat_port_map map = {.proto = PROTO_UDP, .outside_port = htons(7007), .inside_addr = htonl(0x0a000202),
-                                   .inside_port = htons(7)};
-        struct nat_config config = {.outside_port = 1, .n_addresses = 1, .addresses = {htonl(0x0a000004)},
-                                    .port_min = 0x3030,
-                                    .port_max = 0x3037, .max_sessions = SESSIONS, .n_port_maps = 1, .port_maps = &map};
-        for (int i = 0; i < 2; i++) {
-            config.personality = (enum nat_personality)i;
-            nats[i] = nat_create(&config);
-        }
+    if (!single.filter) {
+        twin_make(&single);
+        twin_make(&burst);
     }
-    struct nat *n = nats[data[0] & 1];
-    unsigned budget = data[0] >> 1;
-    uint64_t now = 1;
-    nat_reset(n);
-    for (data++, size--; size >= 3;) {
-        uint8_t ports = data[0], step = data[1], len = data[2];
-        data += 3;
-        size -= 3;
-        if (len > size)
-            len = (uint8_t)size;
-        now += step * 4000000000ull;
-        one(n, data, len, ports, now);
-        nat_expire(n, now, budget);
-        data += len;
-        size -= len;
+    twin_configure(&single, data[0]);
+    twin_configure(&burst, data[0]);
+    unsigned n = 0;
+    for (size_t at = 2; n < PACKETS && size - at >= 4; n++) {
+        const unsigned i = n;
+        struct packet *p = &packets[i];
+        at += read_input(&inputs[i], data + at, size - at, i ? p - 1 : NULL, i ? inputs[i - 1].now : 1);
+        *p = packet_of(&inputs[i]);
+        pass(&single.node, &p, 1, inputs[i].now);
+        check(&single.node, p, &inputs[i]);
+        follow(&single.node, p, inputs[i].now);
+        if (single.node.nat)
+            nat_expire(single.node.nat, inputs[i].now, data[1]);
     }
-    struct nat_stats stats;
-    nat_stats_get(n, &stats);
-    if (stats.live > SESSIONS || stats.created - stats.expired != stats.live)
-        abort();
+    run_bursts(&burst.node, inputs, packets, n);
+    for (unsigned i = 0; i < n; i++) {
+        free(packets[i].data);
+        free(inputs[i].bytes);
+    }
+    if (single.node.nat)
+        check_sessions(single.node.nat);
     return 0;
 }

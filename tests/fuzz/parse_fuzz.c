@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Any bytes through a whole node with NAT, in heap buffers of their exact size. The input is a row of frames, each
- * after four bytes: flags, port, length, and how much of it the capture cut off.
+ * Any bytes through a whole node with NAT and IPv6, in heap buffers of their exact size. The input is a row of frames,
+ * each after four bytes: flags, port, length, and how much of it the capture cut off.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define ADDR(a, b, c, d) htonl((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
-static void add_route(struct node *n, be32 prefix, uint8_t len, be32 via, uint16_t port, uint8_t kind) {
-    struct route r = {.prefix = {.addr = ip_v4(prefix), .len = len}, .port = port, .kind = kind};
-    if (via)
-        r.via = ip_v4(via);
-    if (route_add(n->routes, &r))
+static void add_route(struct route_table *t, const char *prefix, const char *via, uint16_t port, uint8_t kind) {
+    struct route r = {.port = port, .kind = kind};
+    if (prefix_parse(prefix, &r.prefix) || (via && ip_parse(via, &r.via)) || route_add(t, &r))
         abort();
 }
 
@@ -30,10 +28,17 @@ static struct node make_node(enum nat_personality personality) {
                      .routes = route_table_create(&route_trie, 8), .nat = nat_create(&nat)};
     n.ports[0] = (struct port){.addr = ADDR(10, 0, 0, 1), .len = 24, .rpf = RPF_LOOSE};
     n.ports[1] = (struct port){.addr = ADDR(192, 0, 2, 1), .len = 24};
-    add_route(&n, ADDR(10, 0, 0, 0), 24, 0, 0, ROUTE_UNICAST);
-    add_route(&n, ADDR(10, 0, 0, 1), 32, 0, PORT_NONE, ROUTE_LOCAL);
-    add_route(&n, ADDR(192, 0, 2, 1), 32, 0, PORT_NONE, ROUTE_LOCAL);
-    add_route(&n, 0, 0, ADDR(192, 0, 2, 254), 1, ROUTE_UNICAST);
+    n.ports[0].addr6[0] = 0xfd;
+    n.ports[0].addr6[15] = 1;
+    n.routes6 = route_table_create(&route_trie6, 8);
+    add_route(n.routes, "10.0.0.0/24", NULL, 0, ROUTE_UNICAST);
+    add_route(n.routes, "10.0.0.1/32", NULL, PORT_NONE, ROUTE_LOCAL);
+    add_route(n.routes, "192.0.2.1/32", NULL, PORT_NONE, ROUTE_LOCAL);
+    add_route(n.routes, "0.0.0.0/0", "192.0.2.254", 1, ROUTE_UNICAST);
+    add_route(n.routes6, "fd00::/64", NULL, 0, ROUTE_UNICAST);
+    add_route(n.routes6, "fd00::1/128", NULL, PORT_NONE, ROUTE_LOCAL);
+    add_route(n.routes6, "::/0", "fe80::1", 1, ROUTE_UNICAST);
+    add_route(n.routes6, "::/0", "fe80::2", 1, ROUTE_UNICAST);
     node_prepare(&n);
     return n;
 }
@@ -50,6 +55,10 @@ static void pass(struct node *n, const uint8_t *head, const uint8_t *bytes, uint
     packet_key(&p, &key);
     if (p.verdict == VERDICT_NONE || (p.verdict == VERDICT_DROP) != (p.reason != DROP_NONE) ||
         (p.verdict == VERDICT_FORWARD && p.out_port >= n->n_ports) || p.data == NULL)
+        abort();
+    if (p.verdict != VERDICT_DROP && (p.l4 > p.len || p.l4 < p.l3 + (p.family == FAMILY_IPV6 ? 40 : 20)))
+        abort();
+    if (p.verdict == VERDICT_FORWARD && node_next_hop(n, &p).family != p.family)
         abort();
     free(p.data);
 }

@@ -18,6 +18,9 @@ struct analysis;
 struct analysis *analyze(const struct inject *in, struct control_node *node, struct fabric *f);
 void analysis_destroy(struct analysis *a);
 
+/* Adds the faults of a scenario that was loaded all the same (scenario_load_forced) to the findings. */
+void analysis_faults(struct analysis *a, const struct complaints *complaints);
+
 /* What became of the arrived packets, one each, in order: the same as replay's. */
 const struct inject_verdict *analysis_verdicts(const struct analysis *a, size_t *n);
 

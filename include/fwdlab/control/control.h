@@ -4,6 +4,9 @@
  * becomes a node of the core with its effective routes. On a platform gateway the order of precedence is longest
  * prefix, then user before BGP before system; it is expressed by metrics (0, 1, 2), so that the core knows nothing of
  * it.
+ *
+ * Where the scenario has any IPv6, every node has tables of both families. What a machine's security groups say becomes
+ * its node's filter, the platform's default rules included.
  */
 #ifndef FWDLAB_CONTROL_CONTROL_H
 #define FWDLAB_CONTROL_CONTROL_H
@@ -45,8 +48,9 @@ struct control {
 };
 
 /*
- * `fast`, when not NULL, serves the routes of the node `fast_node`; all others use the trie. NAT tables of
- * `nat_sessions` (0: as the scenario says) are made where the scenario has NAT.
+ * `fast`, when not NULL, serves the IPv4 routes (main table) of the node `fast_node`; all others use the tries.
+ * `nat_sessions` is the size of NAT tables and of the flow tables of security groups; 0: as the scenario says, or the
+ * filter's own default. No node has a limit on its ICMP errors: who wants one sets node.icmp.
  */
 struct control_options {
     const struct route_backend *fast;
@@ -56,6 +60,17 @@ struct control_options {
 struct control *control_build(const struct scenario *s, const struct control_options *options, struct err *e);
 void control_destroy(struct control *c);
 
+/* What a NIC or a subnet's gateway has of one family; family FAMILY_NONE: nothing. */
+static inline const struct ip *control_nic_addr(const struct scenario_nic *nic, uint8_t family) {
+    return family == FAMILY_IPV6 ? &nic->addr6 : &nic->addr;
+}
+static inline const struct ip *control_gateway_addr(const struct scenario_subnet *subnet, uint8_t family) {
+    return family == FAMILY_IPV6 ? &subnet->gateway6 : &subnet->gateway;
+}
+
+/* A route table of a node: 0 the main one, the others those of its policy rules; NULL when it has no such table. */
+struct route_table *control_table(const struct control_node *n, uint8_t family, unsigned table);
+
 uint32_t control_node_find(const struct control *c, const char *name); /* INDEX_NONE */
 uint32_t control_gateway_node(const struct control *c, uint32_t subnet);
 uint32_t control_site_node(const struct control *c, uint32_t site);
@@ -63,8 +78,8 @@ uint32_t control_site_node(const struct control *c, uint32_t site);
 /* "10.0.0.0/24 via 10.0.0.1 dev NIC1 metric 256 (static, Route 1)". */
 const char *control_route_format(const struct control_node *n, const struct route *r, char *buf, size_t size);
 
-/* The routes that a route table brings to a subnet's gateway: what associating it would
- * add. Returns how many, cap at most. */
+/* The routes of both families that a route table brings to a subnet's gateway: what associating it would add. Returns
+ * how many, cap at most. */
 unsigned control_table_routes(const struct control *c, uint32_t subnet, uint32_t table, struct route *out,
                               unsigned cap);
 

@@ -19,9 +19,12 @@ enum drop_class { DROP_CLASS_NONE, DROP_CLASS_MALFORMED, DROP_CLASS_IGNORED, DRO
     X(BAD_TOTAL_LENGTH, MALFORMED, "bad-total-length", "IP total length beyond the frame or under the header")         \
     X(BAD_CHECKSUM, MALFORMED, "bad-checksum", "IP header checksum is wrong")                                          \
     X(BAD_FRAGMENT, MALFORMED, "bad-fragment", "fragment reaches beyond 65535 bytes or is empty")                      \
+    X(BAD_OPTIONS, MALFORMED, "bad-options", "an IPv4 option is broken (RFC 791, 3.1)")                                \
+    X(BAD_EXTENSION, MALFORMED, "bad-extension", "an IPv6 extension header is broken or ends outside (RFC 8200, 4)")   \
     X(SHORT_L4, MALFORMED, "short-l4", "the packet ends before the ports, identifier or flags of its L4 header")       \
     X(ARP, IGNORED, "arp", "address resolution")                                                                       \
-    X(IPV6, IGNORED, "ipv6", "IPv6")                                                                                   \
+    X(NEIGHBOUR_DISCOVERY, IGNORED, "neighbour-discovery", "IPv6 neighbour discovery and multicast listener reports")  \
+    X(IPV6, IGNORED, "ipv6", "IPv6, which this node does not handle")                                                  \
     X(OTHER_ETHERTYPE, IGNORED, "other-ethertype", "neither IP nor ARP")                                               \
     X(LLC, IGNORED, "llc", "IEEE 802.3 length field: spanning tree, LLDP's elders and the like")                       \
     X(NOT_FOR_US, IGNORED, "not-for-us", "unicast to another station's MAC address")                                   \
@@ -29,8 +32,11 @@ enum drop_class { DROP_CLASS_NONE, DROP_CLASS_MALFORMED, DROP_CLASS_IGNORED, DRO
     X(MARTIAN_SOURCE, DROP, "martian-source", "source no sender can have (RFC 1812, 5.3.7)")                           \
     X(MARTIAN_DESTINATION, DROP, "martian-destination", "destination that must not be forwarded (RFC 1812, 5.3.7)")    \
     X(OWN_SOURCE, DROP, "own-source", "came in with one of the router's own addresses as its source")                  \
+    X(SOURCE_ROUTE, DROP, "source-route", "source routing is not obeyed here (RFC 7126, 4.3)")                         \
     X(MULTICAST, DROP, "multicast", "multicast is not routed here")                                                    \
     X(BROADCAST, DROP, "broadcast", "a broadcast is not forwarded (RFC 2644)")                                         \
+    X(DENIED_IN, DROP, "denied-in", "a security rule denies what arrives at the NIC")                                  \
+    X(DENIED_OUT, DROP, "denied-out", "a security rule denies what leaves the NIC")                                    \
     X(RPF, DROP, "rpf", "reverse path check failed (RFC 3704)")                                                        \
     X(NOT_A_ROUTER, DROP, "not-a-router", "not addressed to this machine, which does not forward")                     \
     X(FORWARDING_OFF, DROP, "forwarding-off", "the platform refuses an address that is not the NIC's own")             \
@@ -38,6 +44,8 @@ enum drop_class { DROP_CLASS_NONE, DROP_CLASS_MALFORMED, DROP_CLASS_IGNORED, DRO
     X(NO_ROUTE, DROP, "no-route", "no route to the destination")                                                       \
     X(BLACKHOLE, DROP, "blackhole", "a blackhole route")                                                               \
     X(UNREACHABLE, DROP, "unreachable", "an unreachable route")                                                        \
+    X(PROHIBITED, DROP, "prohibited", "a prohibiting route")                                                           \
+    X(TOO_BIG, DROP, "too-big", "longer than its way out takes, and not to be fragmented (RFC 1191, RFC 8201)")        \
     X(NO_HOST, DROP, "no-host", "no machine of the network has this address")                                          \
     X(NO_NEIGHBOUR, DROP, "no-neighbour", "nobody on the link has the next hop's address")                             \
     X(NAT_NO_PORT, DROP, "nat-no-port", "no outside port was free for a new session")                                  \

@@ -97,6 +97,7 @@ struct nat_stats {
 };
 
 struct nat;
+struct ipv4_header;
 
 /* Allocates everything that will ever be needed. NULL with -EINVAL, -ENOMEM in errno:
  * ranges, no address, zero port map. */
@@ -112,6 +113,11 @@ void nat_reset(struct nat *n);
  */
 void nat_in(struct nat *n, struct packet **pkts, unsigned count, uint64_t now);
 void nat_out(struct nat *n, struct packet **pkts, unsigned count, uint64_t now);
+/*
+ * Undoes in `ip`, a copy of a dropped packet's first `len` bytes from its IP header on, what these stages changed: the
+ * packet as its sender knows it, for an ICMP error about it. To be called before the next burst.
+ */
+void nat_undo(const struct nat *n, const struct packet *dropped, struct ipv4_header *ip, size_t len);
 /*
  * Frees idle sessions, looks at `budget` sessions and ticks at most; call once a burst. Verdicts do not depend on it:
  * an idle session is found by nothing, and makes room when room is needed.

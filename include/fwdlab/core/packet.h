@@ -19,7 +19,7 @@ enum {
     PACKET_NO_CHECKSUM = 1 << 1, /* IP header checksum is not to be believed (offloaded before the capture) */
     PACKET_FRAG_FIRST = 1 << 4, /* first fragment of several: has ports, not the whole payload */
     PACKET_FRAG_LATER = 1 << 5, /* later fragment: has no L4 header */
-    PACKET_OPTIONS = 1 << 6,    /* IP options present */
+    PACKET_OPTIONS = 1 << 6,    /* IPv4 options, IPv6 extension headers present */
     PACKET_ICMP_ERROR = 1 << 7, /* ICMP error: carries the header of the packet that caused it */
     PACKET_PORTS = 1 << 8,      /* sport and dport are valid (TCP, UDP, ICMP query, SCTP, DCCP, UDP-Lite) */
     PACKET_SRC_CHANGED = 1 << 9,  /* source address or port translated */
@@ -36,18 +36,19 @@ struct packet {
     uint32_t wire_len; /* bytes on the wire, >= len */
     uint16_t room;     /* bytes that may be written behind data + len */
     uint16_t l3;       /* offset of the IP header */
-    uint16_t l4;       /* offset of what follows the IP header */
+    uint16_t l4;       /* offset of what follows the IP header and its extension headers */
     uint16_t flags;
     uint16_t in_port;  /* set by the caller: index into the node's ports; PORT_NONE: the node itself sends it */
     uint16_t out_port; /* FORWARD: where it leaves */
     uint8_t family;    /* enum family */
-    uint8_t proto;     /* IP protocol */
+    uint8_t proto;     /* IP protocol; IPv6: after the extension headers */
     uint8_t verdict;   /* enum verdict */
     uint8_t reason;    /* enum drop */
-    be32 src, dst;     /* IPv4, as they now stand in the header (IPv6: read the header) */
+    be32 src, dst;     /* IPv4, as they now stand in the header; IPv6: 0, read the header (packet_ipv6) */
     be16 sport, dport; /* ICMP queries: identifier in both */
-    be32 next_hop;     /* FORWARD: IPv4 address of the neighbour on out_port; dst itself when on link */
-    uint32_t path;     /* route_path that won (route.h); ROUTE_NONE */
+    be32 next_hop;     /* FORWARD: IPv4 address of the neighbour on out_port; dst itself when on link. IPv6: which
+                          next hop of the path was taken; node_next_hop() gives the address for both families */
+    uint32_t path;     /* path that won: node_path(); ROUTE_NONE */
     uint32_t session;  /* NAT session + 1 (nat.h); 0: none */
     uint64_t tag;      /* the caller's; the core does not look at it */
 };

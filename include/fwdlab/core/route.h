@@ -3,7 +3,7 @@
  * Routes of one node. The table keeps every route that was ever added and not removed (so that it can say what hides
  * what) and puts the winners into a lookup backend: longest prefix, then lowest metric; winners of equal metric form
  * one ECMP path. Backends are exchangeable tables of functions: the compact trie and the linear oracle are built in,
- * DIR24-8 comes from src/dpdk. IPv4; routes of another family are refused with -EAFNOSUPPORT.
+ * DIR24-8 comes from src/dpdk. A table has the family of its backend; routes of another are refused with -EAFNOSUPPORT.
  */
 #ifndef FWDLAB_CORE_ROUTE_H
 #define FWDLAB_CORE_ROUTE_H
@@ -34,25 +34,29 @@ struct route_path {
     uint8_t n;           /* 1..ROUTE_ECMP_MAX */
     uint32_t route;      /* index of the first winner in route_table_routes(): the route to blame */
     struct {
-        be32 via;        /* 0: on link */
+        be32 via;        /* IPv4 address, 0: on link; IPv6: index of its route in route_table_routes() */
         uint16_t port;
     } next[];
 };
 
 /*
  * A lookup backend. `value` is a path index, or ROUTE_NONE for no route. `add` replaces the value of a prefix that
- * exists. add and remove return 0 or -errno (-ENOSPC: the backend is full). lookup never fails. Keys are network order.
+ * exists. add and remove return 0 or -errno (-ENOSPC: the backend is full). lookup never fails. Keys are addresses in
+ * network order, 4 or 16 bytes each by the backend's family; `dst` is an array of them.
  */
 struct route_backend {
     const char *name;
+    uint8_t family;      /* enum family */
     void *(*create)(uint32_t max_routes);
     void (*destroy)(void *state);
-    int (*add)(void *state, be32 prefix, uint8_t len, uint32_t value);
-    int (*remove)(void *state, be32 prefix, uint8_t len);
-    void (*lookup)(const void *state, const be32 *dst, uint32_t *value, unsigned n);
+    int (*add)(void *state, const void *prefix, uint8_t len, uint32_t value);
+    int (*remove)(void *state, const void *prefix, uint8_t len);
+    void (*lookup)(const void *state, const void *dst, uint32_t *value, unsigned n);
 };
 extern const struct route_backend route_trie;
 extern const struct route_backend route_linear;
+extern const struct route_backend route_trie6;
+extern const struct route_backend route_linear6;
 
 struct route_table;
 
@@ -66,17 +70,20 @@ int route_add(struct route_table *t, const struct route *r);
 /* Removes the route equal in prefix, via, port, kind and metric; -ENOENT. */
 int route_remove(struct route_table *t, const struct route *r);
 
-/* Path index of each destination, ROUTE_NONE without one. */
-void route_lookup(const struct route_table *t, const be32 *dst, uint32_t *path, unsigned n);
+/* Path index of each destination, ROUTE_NONE without one. `dst`: addresses of 4 or 16 bytes, by the table's family. */
+void route_lookup(const struct route_table *t, const void *dst, uint32_t *path, unsigned n);
 const struct route_path *route_path(const struct route_table *t, uint32_t path);
 /* Which next hop of a path a flow takes. Symmetric: both directions of a flow give the same hash. */
 unsigned route_pick(const struct route_path *path, uint32_t hash);
 uint32_t route_hash(be32 src, be32 dst, be16 sport, be16 dport, uint8_t proto);
+uint32_t route_hash6(const uint8_t src[16], const uint8_t dst[16], be16 sport, be16 dport, uint8_t proto);
 
 /* Every route in the order of its adding; removed ones leave no hole, so indexes are valid until the next change. */
 const struct route *route_table_routes(const struct route_table *t, size_t *n);
 /* Index of the route of the same prefix that wins over route i; ROUTE_NONE when i is in use. */
 uint32_t route_hidden_by(const struct route_table *t, uint32_t i);
+/* Has this very prefix a unicast route by the port, whether or not it wins? */
+bool route_leads_to(const struct route_table *t, const struct ip_prefix *prefix, uint16_t port);
 /* Changes with every add and remove. */
 uint64_t route_generation(const struct route_table *t);
 const struct route_backend *route_table_backend(const struct route_table *t);

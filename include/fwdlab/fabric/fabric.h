@@ -2,10 +2,10 @@
 /*
  * Nodes joined by links: the walk of a packet from its sender to where it ends, the walk of its answer, and the model's
  * verdict on the two. Every node is the core's; the fabric adds what happens between nodes: whose address a next hop
- * is, and what the platform refuses at the edge of a NIC whose IP forwarding is off.
+ * is, and what the platform refuses at the edge of a NIC whose IP forwarding is off. Both families.
  *
- * Each judgement starts with empty NAT tables: the fabric's nodes are a model, not the node that a trace is injected
- * into.
+ * Each judgement starts with empty NAT and flow tables: the fabric's nodes are a model, not the node that a trace is
+ * injected into.
  */
 #ifndef FWDLAB_FABRIC_FABRIC_H
 #define FWDLAB_FABRIC_FABRIC_H
@@ -16,19 +16,23 @@
 
 struct hop {
     uint32_t node;         /* index in control.nodes */
-    uint16_t in, out;      /* ports of that node; PORT_NONE: began or ended here */
+    uint16_t in, out;      /* ports of that node; PORT_NONE: began or ended here. denied-out: where it was to leave */
     uint8_t verdict;       /* enum verdict: DELIVER ends the walk well, DROP ends it */
     uint8_t reason;        /* enum drop */
     bool edge;             /* the platform's delivery at the NIC's own subnet: no routing decision */
-    uint32_t nic;          /* the NIC at whose edge the platform refused it; INDEX_NONE */
-    uint32_t route;        /* index in the node's route_table_routes: the winner; ROUTE_NONE */
+    uint32_t nic;          /* the NIC at whose edge the platform or a security group refused it; INDEX_NONE */
+    uint32_t route;        /* index in the routes of the node's table: the winner; ROUTE_NONE */
+    uint32_t table;        /* which table (control_table); 0: the main one */
     struct flow_key key;   /* the packet's, as it left this node */
 };
 struct walk {
     unsigned n;
+    uint16_t mtu;          /* the smallest of the ports by which it left nodes, bytes of an IP packet; 0: none */
     struct hop hops[WALK_HOPS_MAX];
 };
 static inline const struct hop *walk_end(const struct walk *w) { return &w->hops[w->n - 1]; }
+/* The route that won at a hop, in the table of its family; NULL when none did. Valid until the node's routes change. */
+const struct route *hop_route(const struct control *c, const struct hop *h);
 
 enum model_verdict { MODEL_SYMMETRIC, MODEL_ASYM_BENIGN, MODEL_ASYM_POSSIBLE, MODEL_ASYM_BREAKS, MODEL_NO_RETURN_ROUTE,
                      MODEL_RPF_DROP, MODEL_DROPPED, MODEL_UNMODELLED, MODEL_COUNT };
@@ -39,11 +43,18 @@ struct judgement {
     uint8_t reason;          /* enum drop of what was lost, there or back; DROP_NONE */
     bool lost_on_return;     /* the packet arrived, its answer was lost */
     bool works;              /* the initiator gets an answer that he takes for one */
-    bool translated;         /* some node changed addresses or ports on the way there */
+    bool translated;         /* some node changed addresses or ports on the way there: */
+    uint32_t nat_node;       /* the first that did; INDEX_NONE */
+    struct route nat_route;  /* and the route that led there: who meant to be untranslated has to change it */
+    bool told;               /* who sent what is lost, there or back, or else what is longer than `mtu`, is told so: an
+                                ICMP error is made and reaches him, or his own host says it */
+    uint16_t mtu;            /* the smallest MTU on the way there or back that is under its sender's own; 0: none. Works
+                                and is not told: a path MTU black hole */
     double probability;      /* ASYM_POSSIBLE: share of ECMP choices that break the flow or bend its way back */
     uint32_t cause_node;     /* where the answer leaves the mirror of the way there; DROPPED: where; INDEX_NONE */
-    uint32_t cause_nic;      /* scenario NIC whose edge refused it (IP forwarding off); INDEX_NONE */
+    uint32_t cause_nic;      /* scenario NIC whose edge refused it (IP forwarding off, denied); INDEX_NONE */
     struct route cause_route; /* the route that won there; prefix.addr.family FAMILY_NONE: none did */
+    uint32_t cause_table;    /* in which of the node's tables (control_table) */
     uint16_t mend_port;      /* port of cause_node that the answer should have left by; PORT_NONE: unknown */
     struct ip mend_via;      /* and the neighbour it should have gone to */
     struct ip far;           /* the answer's destination as cause_node saw it */
@@ -58,7 +69,7 @@ struct control *fabric_control(const struct fabric *f);
 
 /*
  * Walks one packet from `node`: it is sent by the node itself, or, with in_port not PORT_NONE, arrives there.
- * NAT state is kept from earlier walks until fabric_forget.
+ * NAT sessions and flows of filters are kept from earlier walks until fabric_forget.
  */
 void fabric_walk(struct fabric *f, uint32_t node, uint16_t in_port, const struct flow_key *key, struct walk *out);
 void fabric_forget(struct fabric *f);
@@ -68,7 +79,9 @@ uint32_t fabric_owner(const struct fabric *f, const struct ip *addr);
 
 /*
  * The model's verdict on a flow, named as its initiator sends it (ICMP: id as sport, type as dport). `there` and `back`
- * may be NULL; for ASYM_POSSIBLE they are those of a choice that differs.
+ * may be NULL; for ASYM_POSSIBLE they are those of a choice that differs. An answer that a security group denies where
+ * it would leave the mirror of the way there is ASYM_BREAKS: the group would have known the flow at the other NIC, the
+ * route is to blame. UNMODELLED: nobody's source, multicast, IPv6 in a scenario that has none.
  */
 void fabric_judge(struct fabric *f, const struct flow_key *flow, struct judgement *out, struct walk *there,
                   struct walk *back);
@@ -82,7 +95,7 @@ struct change {
     uint32_t node;
     struct route route;  /* what is added, removed, or put in place of `old` */
     struct route old;    /* REPLACE */
-    uint32_t table;      /* ASSOCIATE: route table of the scenario; the node is a gateway */
+    uint32_t table;      /* the node's (control_table). ASSOCIATE: the scenario's route table; the node is a gateway */
 };
 /* Changes the model's tables; -errno when it cannot be done (then nothing changed).
  * fabric_revert undoes the last apply. */
@@ -92,7 +105,10 @@ void fabric_revert(struct fabric *f);
 /* Candidate mends of a judgement in the order in which they are to be tried; returns how many (cap at most). */
 unsigned fabric_mends(const struct fabric *f, const struct judgement *j, struct change *out, unsigned cap);
 
-/* The longest declared prefix (subnet or site) that holds an address; FAMILY_NONE when none does. */
+/*
+ * The longest declared prefix that holds an address, among subnets; else among sites; else among the networks of
+ * switches; else among what route tables lead to appliances. FAMILY_NONE when none does.
+ */
 struct ip_prefix fabric_declared(const struct fabric *f, const struct ip *addr);
 
 #endif

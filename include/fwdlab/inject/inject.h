@@ -78,7 +78,16 @@ struct inject_verdict {
     uint8_t verdict, reason;   /* enum verdict, enum drop */
     uint16_t in_port, out_port;
     struct flow_key key;       /* as it left, or ended */
+    uint8_t fragments;         /* FORWARD: in how many pieces it left; 1: whole */
+    bool error;                /* DROP: the node told the sender, by this ICMP or ICMPv6 error: */
+    uint8_t error_type, error_code;
+    uint16_t error_port;       /* PORT_NONE: it found no way */
 };
+/*
+ * Notes what forward() made of a packet, and does what else the node owes: the ICMP error about a dropped one, sent as
+ * the node's own. Call it for each packet of a burst, in their order, before the bytes are used again.
+ */
+void inject_settle(struct node *node, const struct packet *p, uint64_t frame, uint64_t now, struct inject_verdict *v);
 
 /* Nanoseconds since the first packet. */
 static inline uint64_t inject_time(const struct inject *in, uint32_t i) {

@@ -15,11 +15,12 @@
 struct replay_configuration {
     /* in: all borrowed */
     const char *name;
-    struct node *node;          /* the node under test; its NAT is reset before every lap that starts anew */
+    struct node *node;          /* the node under test; it is reset before every lap that starts anew */
     const struct inject *cost;  /* the trace that is timed */
     const struct inject *own;   /* the trace whose verdicts are taken; may be the same */
     /* out */
     uint64_t delivered, forwarded, drops[DROP_COUNT]; /* of the verdict lap */
+    uint64_t errors[DROP_COUNT], fragmented; /* of it: ICMP errors made, by reason; packets that left in pieces */
     uint64_t answers_rewritten, answers_unmatched;
     uint64_t cut;               /* packets over 2048 captured bytes: the core got their first 2048 */
     struct inject_verdict *verdicts; /* one for each ARRIVED packet of `own`, in order */

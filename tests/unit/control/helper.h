@@ -51,11 +51,14 @@ static inline const struct control_node *node_of(const struct built *b, const ch
     return &b->control->nodes[i];
 }
 
-/* One line a route, in the order of the node's table. */
-static inline void expect_routes(const struct built *b, const char *name, const char *expected) {
+/* One line a route, in the order of one of the node's tables. */
+static inline void expect_table(const struct built *b, const char *name, uint8_t family, unsigned table,
+                                const char *expected) {
     const struct control_node *n = node_of(b, name);
+    const struct route_table *t = control_table(n, family, table);
     size_t count;
-    const struct route *routes = route_table_routes(n->node.routes, &count);
+    cr_assert_not_null(t, "%s", name);
+    const struct route *routes = route_table_routes(t, &count);
     char text[8192] = "", line[160];
     for (size_t i = 0; i < count; i++) {
         strcat(text, control_route_format(n, &routes[i], line, sizeof line));
@@ -64,7 +67,11 @@ static inline void expect_routes(const struct built *b, const char *name, const 
     cr_expect_str_eq(text, expected, "%s has\n%sand not\n%s", name, text, expected);
 }
 
-/* The route that wins for a destination, as text; "none". */
+static inline void expect_routes(const struct built *b, const char *name, const char *expected) {
+    expect_table(b, name, FAMILY_IPV4, 0, expected);
+}
+
+/* The route that wins for a destination in the main table, as text; "none". */
 static inline void expect_winner(const struct built *b, const char *name, const char *destination,
                                  const char *expected) {
     const struct control_node *n = node_of(b, name);
@@ -73,10 +80,12 @@ static inline void expect_winner(const struct built *b, const char *name, const 
     size_t count;
     char line[160] = "none";
     cr_assert_eq(ip_parse(destination, &dst), 0);
-    route_lookup(n->node.routes, &dst.v4, &path, 1);
-    const struct route *routes = route_table_routes(n->node.routes, &count);
+    const struct route_table *t = control_table(n, dst.family, 0);
+    cr_assert_not_null(t, "%s", name);
+    route_lookup(t, dst.v6, &path, 1);
+    const struct route *routes = route_table_routes(t, &count);
     if (path != ROUTE_NONE)
-        control_route_format(n, &routes[route_path(n->node.routes, path)->route], line, sizeof line);
+        control_route_format(n, &routes[route_path(t, path)->route], line, sizeof line);
     cr_expect_str_eq(line, expected, "%s to %s: %s", name, destination, line);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A whole node: order, counters, TTL, MACs, delivery, refusals of routes, packets of its own. */
 #include "frame.h"
+#include <limits.h>
 #include <fwdlab/base/random.h>
 
 static struct packet *pass(struct node *n, const struct frame *f, uint16_t flags, uint16_t in_port) {
@@ -25,7 +26,11 @@ Test(forward, next_hops) {
     struct frame f = frame_make("10.0.0.2", "192.0.2.1", PROTO_UDP, 8);
     struct packet *p = pass(&n, &f, 0, 0);
     cr_assert(p->verdict == VERDICT_FORWARD && p->out_port == 1 && p->next_hop == addr("10.0.1.254"));
-    cr_assert_eq(route_path(n.routes, p->path)->route, 7u);
+    unsigned table = 9;
+    cr_assert(node_path(&n, FAMILY_IPV4, p->path, &table)->route == 7 && table == 0);
+    cr_assert(node_path(&n, FAMILY_IPV4, ROUTE_NONE, &table) == NULL && table == UINT_MAX);
+    struct ip hop = node_next_hop(&n, p), want = ip_v4(addr("10.0.1.254"));
+    cr_assert(ip_equal(&hop, &want));
     packet_free(p);
     f = frame_make("10.0.0.2", "10.0.1.7", PROTO_UDP, 8);
     p = pass(&n, &f, 0, 0);
@@ -43,7 +48,7 @@ Test(forward, refusals) {
     struct node n = node_make();
     cr_assert_eq(reason_of(&n, "10.9.1.1", 64), DROP_BLACKHOLE);
     cr_assert_eq(reason_of(&n, "10.9.2.1", 64), DROP_UNREACHABLE);
-    cr_assert_eq(reason_of(&n, "10.9.3.1", 64), DROP_UNREACHABLE);
+    cr_assert_eq(reason_of(&n, "10.9.3.1", 64), DROP_PROHIBITED);
     cr_assert_eq(reason_of(&n, "10.9.1.1", 1), DROP_BLACKHOLE, "the route comes before the TTL");
     cr_assert_eq(reason_of(&n, "10.0.1.2", 1), DROP_TTL_EXPIRED);
     cr_assert_eq(reason_of(&n, "10.0.1.2", 0), DROP_TTL_EXPIRED);

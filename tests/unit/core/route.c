@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The route table: winners, what hides what, ECMP, removal, refusals, and a table of a million. */
-#include "frame.h"
+#include "frame6.h"
 #include <errno.h>
 #include <stdio.h>
 #include <fwdlab/base/random.h>
@@ -144,6 +144,138 @@ Test(route, hash_is_symmetric_and_spreads) {
     for (unsigned k = 0; k < 3; k++)
         cr_assert(taken[k] > n * 0.31 && taken[k] < n * 0.36, "choice %u: %u of %u", k, taken[k], n);
     route_table_destroy(t);
+}
+
+/* ---- IPv6 ---- */
+
+static const struct route_path *find6(const struct route_table *t, const char *dst) {
+    const struct ip key = addr6(dst);
+    uint32_t path;
+    route_lookup(t, key.v6, &path, 1);
+    return path == ROUTE_NONE ? NULL : route_path(t, path);
+}
+
+/* Which neighbour a path leads to: `via` names the route that does. */
+static const char *via6(const struct route_table *t, const struct route_path *p, unsigned k, char text[IP_TEXT]) {
+    size_t n;
+    const struct route *routes = route_table_routes(t, &n);
+    cr_assert_lt(p->next[k].via, n);
+    return ip_format(&routes[p->next[k].via].via, text);
+}
+
+Test(route6, longest_prefix_then_metric) {
+    struct route_table *t = route_table_create(&route_trie6, 100);
+    cr_assert_null(find6(t, "2001:db8::1"));
+    cr_assert_eq(add(t, "::/0", "fe80::1", 1, 0, ROUTE_UNICAST), 0);
+    cr_assert_eq(add(t, "2001:db8::/32", "fe80::2", 2, 256, ROUTE_UNICAST), 0);
+    cr_assert_eq(add(t, "2001:db8::/64", "fe80::1", 1, 256, ROUTE_UNICAST), 0);
+    cr_assert_eq(find6(t, "2001:db8::9")->route, 2u);
+    cr_assert_eq(find6(t, "2001:db8:0:1::9")->route, 1u);
+    cr_assert_eq(find6(t, "2001:db9::9")->route, 0u);
+    cr_assert_eq(add(t, "2001:db8::/64", NULL, 1, 0, ROUTE_UNICAST), 0);
+    cr_assert(find6(t, "2001:db8::9")->route == 3 && route_hidden_by(t, 2) == 3);
+    cr_assert_eq(take(t, "2001:db8::/64", NULL, 1, 0, ROUTE_UNICAST), 0);
+    cr_assert_eq(find6(t, "2001:db8::9")->route, 2u);
+    route_table_destroy(t);
+}
+
+/* Prefixes that differ in their last bits only, or in nothing but their length, are told apart. */
+Test(route6, all_bits_count) {
+    struct route_table *t = route_table_create(&route_trie6, 100);
+    const char *prefixes[] = {"2001:db8::/128", "2001:db8::1/128", "2001:db8::/127", "2001:db8:0:0:1::/128",
+                              "2001:db8::/64", "2001:db8::/32"};
+    for (unsigned i = 0; i < 6; i++)
+        cr_assert_eq(add(t, prefixes[i], NULL, (uint16_t)i, 0, ROUTE_UNICAST), 0, "%s", prefixes[i]);
+    cr_assert(find6(t, "2001:db8::")->route == 0 && find6(t, "2001:db8::1")->route == 1);
+    cr_assert(find6(t, "2001:db8::1:0:0:0")->route == 3 && find6(t, "2001:db8::2")->route == 4);
+    cr_assert_eq(find6(t, "2001:db8:1::")->route, 5u);
+    struct route r = route_make("2001:db8:2::/128", NULL, 1, 0, ROUTE_UNICAST);
+    struct ip key = r.prefix.addr;
+    uint32_t path;
+    for (unsigned i = 0; i < 90; i++) { /* so many that they share hash buckets */
+        r.prefix.addr.v6[8 + i % 8] = (uint8_t)(i + 1);
+        cr_assert_eq(route_add(t, &r), 0, "%u", i);
+    }
+    route_lookup(t, key.v6, &path, 1);
+    cr_assert_eq(route_path(t, path)->route, 5u);
+    for (unsigned i = 0; i < 90; i++) {
+        key.v6[8 + i % 8] = (uint8_t)(i + 1);
+        route_lookup(t, key.v6, &path, 1);
+        cr_assert_eq(route_path(t, path)->route, 6 + i);
+    }
+    for (unsigned i = 0; i < 6; i++)
+        cr_assert_eq(take(t, prefixes[i], NULL, (uint16_t)i, 0, ROUTE_UNICAST), 0, "%s", prefixes[i]);
+    route_table_destroy(t);
+}
+
+/* The routes that a path names stay the right ones when others before them go. */
+Test(route6, next_hops_when_holes_are_closed) {
+    struct route_table *t = route_table_create(&route_trie6, 100);
+    char text[IP_TEXT];
+    cr_assert_eq(add(t, "2001:db8:1::/48", NULL, 5, 0, ROUTE_UNICAST), 0);
+    cr_assert_eq(add(t, "::/0", "fe80::1", 1, 0, ROUTE_UNICAST), 0);
+    cr_assert_eq(add(t, "2001:db8:2::/48", NULL, 5, 0, ROUTE_UNICAST), 0);
+    cr_assert_eq(add(t, "::/0", "fe80::2", 2, 0, ROUTE_UNICAST), 0);
+    cr_assert_eq(add(t, "::/0", NULL, 3, 0, ROUTE_UNICAST), 0);
+    cr_assert_eq(take(t, "2001:db8:1::/48", NULL, 5, 0, ROUTE_UNICAST), 0);
+    cr_assert_eq(take(t, "2001:db8:2::/48", NULL, 5, 0, ROUTE_UNICAST), 0);
+    const struct route_path *p = find6(t, "2001:db9::1");
+    cr_assert(p->n == 3 && p->route == 0 && p->next[0].port == 1 && p->next[1].port == 2 && p->next[2].port == 3);
+    cr_assert_str_eq(via6(t, p, 0, text), "fe80::1");
+    cr_assert_str_eq(via6(t, p, 1, text), "fe80::2");
+    cr_assert_str_eq(via6(t, p, 2, text), "", "on link");
+    cr_assert_eq(take(t, "::/0", "fe80::1", 1, 0, ROUTE_UNICAST), 0);
+    p = find6(t, "2001:db9::1");
+    cr_assert(p->n == 2 && p->route == 0 && p->next[0].port == 2);
+    cr_assert_str_eq(via6(t, p, 0, text), "fe80::2");
+    route_table_destroy(t);
+}
+
+Test(route6, refusals) {
+    struct route_table *t = route_table_create(&route_trie6, 100);
+    struct route r = route_make("2001:db8::/64", "fe80::1", 1, 0, ROUTE_UNICAST), bad = r;
+    cr_assert_eq(route_add(t, &r), 0);
+    cr_assert_eq(route_add(t, &r), -EEXIST);
+    bad.prefix.addr.v6[15] = 1;
+    cr_assert_eq(route_add(t, &bad), -EINVAL, "host bits");
+    bad = r;
+    bad.prefix.len = 129;
+    cr_assert_eq(route_add(t, &bad), -EINVAL);
+    bad = r;
+    memset(bad.via.v6, 0, 16);
+    cr_assert_eq(route_add(t, &bad), -EINVAL, "nobody has ::");
+    bad = route_make("2001:db8::/64", NULL, PORT_NONE, 0, ROUTE_BROADCAST);
+    cr_assert_eq(route_add(t, &bad), -EINVAL, "IPv6 has no broadcasts");
+    bad = route_make("10.0.0.0/8", NULL, 1, 0, ROUTE_UNICAST);
+    cr_assert_eq(route_add(t, &bad), -EAFNOSUPPORT);
+    bad = route_make("2001:db8::/64", "10.0.0.1", 1, 0, ROUTE_UNICAST);
+    cr_assert_eq(route_add(t, &bad), -EAFNOSUPPORT);
+    route_table_destroy(t);
+}
+
+Test(route6, hash_is_symmetric_and_spreads) {
+    struct random r;
+    random_seed(&r, 6);
+    for (unsigned varied = 0; varied < 4; varied++) { /* an interface identifier, a network, ports, all of them */
+        unsigned taken[3] = {0}, n = 30000;
+        union path_of_three {
+            struct route_path path;
+            char room[sizeof(struct route_path) + 3 * 8];
+        } u = {.path.n = 3};
+        for (unsigned i = 0; i < n; i++) {
+            struct ip src = addr6("2001:db8::1"), dst = addr6("2001:db8:1::1");
+            if (varied == 0 || varied == 3)
+                memcpy(src.v6 + 14, &(be16){htons((uint16_t)i)}, 2);
+            if (varied == 1 || varied == 3)
+                memcpy(dst.v6 + 4, &(be16){htons((uint16_t)i)}, 2);
+            be16 sport = htons(varied >= 2 ? (uint16_t)random_u64(&r) : 7), dport = htons(443);
+            uint32_t h = route_hash6(src.v6, dst.v6, sport, dport, PROTO_TCP);
+            cr_assert_eq(h, route_hash6(dst.v6, src.v6, dport, sport, PROTO_TCP));
+            taken[route_pick(&u.path, h)]++;
+        }
+        for (unsigned k = 0; k < 3; k++)
+            cr_assert(taken[k] > n * 0.31 && taken[k] < n * 0.36, "%u, choice %u: %u of %u", varied, k, taken[k], n);
+    }
 }
 
 /* Quadratic work anywhere would take hours. */

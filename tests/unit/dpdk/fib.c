@@ -41,8 +41,8 @@ static void churn(const struct route_backend *other, unsigned max, unsigned step
         be32 prefix = random_address(&r) & ipv4_mask(len);
         uint32_t value = random_below(&r, 4);
         bool add = random_below(&r, i < steps / 2 ? 3 : 2);
-        int a = add ? other->add(o, prefix, len, value) : other->remove(o, prefix, len);
-        int b = add ? route_dir24_8.add(f, prefix, len, value) : route_dir24_8.remove(f, prefix, len);
+        int a = add ? other->add(o, &prefix, len, value) : other->remove(o, &prefix, len);
+        int b = add ? route_dir24_8.add(f, &prefix, len, value) : route_dir24_8.remove(f, &prefix, len);
         cr_assert_eq(a, b, "seed %lu, step %u: %s says %d, DIR24-8 %d", seed, i, other->name, a, b);
         full += b == -ENOSPC;
         removed += !add && b == 0;
@@ -80,13 +80,13 @@ Test(fib, values) {
     uint32_t value = 1;
     route_dir24_8.lookup(f, &dst, &value, 1);
     cr_assert_eq(value, ROUTE_NONE);
-    cr_assert_eq(route_dir24_8.add(f, net, 25, 0x7ffffffd), 0);
+    cr_assert_eq(route_dir24_8.add(f, &net, 25, 0x7ffffffd), 0);
     route_dir24_8.lookup(f, &dst, &value, 1);
     cr_assert_eq(value, 0x7ffffffd);
-    cr_assert_eq(route_dir24_8.add(f, net, 25, 0x7ffffffe), -ERANGE);
-    cr_assert_eq(route_dir24_8.add(f, net, 33, 1), -EINVAL);
-    cr_assert_eq(route_dir24_8.remove(f, net, 24), -ENOENT);
-    cr_assert_eq(route_dir24_8.add(f, net, 25, ROUTE_NONE), 0);
+    cr_assert_eq(route_dir24_8.add(f, &net, 25, 0x7ffffffe), -ERANGE);
+    cr_assert_eq(route_dir24_8.add(f, &net, 33, 1), -EINVAL);
+    cr_assert_eq(route_dir24_8.remove(f, &net, 24), -ENOENT);
+    cr_assert_eq(route_dir24_8.add(f, &net, 25, ROUTE_NONE), 0);
     route_dir24_8.lookup(f, &dst, &value, 1);
     cr_assert_eq(value, ROUTE_NONE);
     route_dir24_8.destroy(f);
@@ -98,15 +98,16 @@ Test(fib, same_value_as_cover) {
     void *f = route_dir24_8.create(600);
     be32 dst;
     uint32_t value;
-    cr_assert_eq(route_dir24_8.add(f, htonl(0x0a000000), 8, 7), 0);
+    cr_assert_eq(route_dir24_8.add(f, &(be32){htonl(0x0a000000)}, 8, 7), 0);
     for (unsigned round = 0; round < 3; round++) {
+        const uint32_t nh = round == 1 ? 8 : 7;
         for (uint32_t i = 0; i < 500; i++)
-            cr_assert_eq(route_dir24_8.add(f, htonl(0x0a000080 + (i << 8)), 25, round == 1 ? 8 : 7), 0, "%u", i);
+            cr_assert_eq(route_dir24_8.add(f, &(be32){htonl(0x0a000080 + (i << 8))}, 25, nh), 0, "%u", i);
         dst = htonl(0x0a000180);
         route_dir24_8.lookup(f, &dst, &value, 1);
-        cr_assert_eq(value, round == 1 ? 8 : 7);
+        cr_assert_eq(value, nh);
         for (uint32_t i = 0; i < 500; i++)
-            cr_assert_eq(route_dir24_8.remove(f, htonl(0x0a000080 + (i << 8)), 25), 0, "%u", i);
+            cr_assert_eq(route_dir24_8.remove(f, &(be32){htonl(0x0a000080 + (i << 8))}, 25), 0, "%u", i);
     }
     route_dir24_8.destroy(f);
 }
@@ -117,13 +118,13 @@ Test(fib, end_of_the_address_space) {
     void *f = route_dir24_8.create(10);
     const be32 dst[4] = {htonl(0x0a000001), htonl(0xe0000001), htonl(0xf0000001), htonl(0xffffffff)};
     uint32_t value[4];
-    cr_assert_eq(route_dir24_8.add(f, htonl(0x0a000000), 8, 1), 0);
-    cr_assert_eq(route_dir24_8.add(f, htonl(0xe0000000), 4, 2), 0);
-    cr_assert_eq(route_dir24_8.add(f, htonl(0xf0000000), 4, 3), 0);
-    cr_assert_eq(route_dir24_8.add(f, 0, 0, 4), 0);
+    cr_assert_eq(route_dir24_8.add(f, &(be32){htonl(0x0a000000)}, 8, 1), 0);
+    cr_assert_eq(route_dir24_8.add(f, &(be32){htonl(0xe0000000)}, 4, 2), 0);
+    cr_assert_eq(route_dir24_8.add(f, &(be32){htonl(0xf0000000)}, 4, 3), 0);
+    cr_assert_eq(route_dir24_8.add(f, &(be32){0}, 0, 4), 0);
     route_dir24_8.lookup(f, dst, value, 4);
     cr_assert(value[0] == 1 && value[1] == 2 && value[2] == 3 && value[3] == 3);
-    cr_assert_eq(route_dir24_8.remove(f, htonl(0xf0000000), 4), 0);
+    cr_assert_eq(route_dir24_8.remove(f, &(be32){htonl(0xf0000000)}, 4), 0);
     route_dir24_8.lookup(f, dst, value, 4);
     cr_assert(value[0] == 1 && value[1] == 2 && value[2] == 4 && value[3] == 4);
     route_dir24_8.destroy(f);
@@ -136,7 +137,7 @@ Test(fib, many_tables) {
     cr_assert_eq(dpdk_start(&(struct dpdk_options){.no_huge = true}, &e), 0, "%s", e.what);
     for (unsigned i = 0; i < 8; i++) {
         cr_assert(f[i] = route_dir24_8.create(10000), "table %u", i);
-        cr_assert_eq(route_dir24_8.add(f[i], 0, 0, i), 0);
+        cr_assert_eq(route_dir24_8.add(f[i], &(be32){0}, 0, i), 0);
     }
     for (unsigned i = 0; i < 8; i++) {
         uint32_t value;

@@ -92,6 +92,43 @@ Test(judge, reverse_path_filter) {
     world_end(&w);
 }
 
+/* An answer that a policy rule sends astray: its table is to blame, and that is where the mend goes. */
+Test(judge, policy_routing) {
+    struct world w = world_text(
+        "fwdlab: 1\nname: policy\nnode: r\nswitches: {a: {}, b: {}, c: {}, d: {}}\nmachines:\n"
+        "  pc: {nics: {e: {switch: a, address: 10.1.0.9/24, gateway: 10.1.0.1}}}\n"
+        "  r:\n    router: true\n    nics: {a: {switch: a, address: 10.1.0.1/24}, b: {switch: b, address: 10.2.0.1/24},"
+        " c: {switch: c, address: 10.4.0.1/24}}\n"
+        "    routes: {main: {prefix: 10.3.0.0/24, via: 10.2.0.2, nic: b},\n"
+        "      other: {prefix: 10.3.0.0/24, via: 10.4.0.2, nic: c, table: 100}}\n"
+        "    rules: {from-a: {priority: 10, from: 10.1.0.0/24, nic: a, table: 100}}\n"
+        "  r2:\n    router: true\n    nics: {b: {switch: b, address: 10.2.0.2/24}, c: {switch: c, address: "
+        "10.4.0.2/24}, d: {switch: d, address: 10.3.0.1/24}}\n"
+        "    routes: {back: {prefix: 10.1.0.0/24, via: 10.2.0.1, nic: b}}\n"
+        "  server: {nics: {e: {switch: d, address: 10.3.0.9/24, gateway: 10.3.0.1}}}\n");
+    struct walk there, back;
+    struct flow_key k = flow(PROTO_TCP, "10.3.0.9", 1, "10.1.0.9", 2);
+    struct judgement j = judge(&w, &k, &there, &back);
+    expect_verdict(&j, MODEL_ASYM_BENIGN);
+    expect_path(&w, &back, "pc r[c] r2[d] server");
+    expect_cause(&w, &j, "r", "other");
+    cr_expect_eq(j.cause_table, 1u);
+    cr_expect_str_eq(hop_route(w.control, &back.hops[1])->name, "other");
+    struct change c[16];
+    unsigned n = fabric_mends(w.fabric, &j, c, 16), mended = 0;
+    cr_assert_gt(n, 0u);
+    for (unsigned i = 0; i < n; i++) {
+        cr_expect_eq(c[i].table, 1u);
+        if (fabric_apply(w.fabric, &c[i]) == 0)
+            mended += judge(&w, &k, NULL, NULL).verdict == MODEL_SYMMETRIC;
+        fabric_revert(w.fabric);
+    }
+    cr_expect_eq(mended, 3u, "%u", mended); /* not the added prefix: it has an equal, and ECMP a choice */
+    j = judge(&w, &k, NULL, NULL);
+    expect_verdict(&j, MODEL_ASYM_BENIGN);
+    world_end(&w);
+}
+
 Test(judge, names) {
     static const char *const name[] = {"symmetric",       "asym_benign", "asym_possible", "asym_breaks",
                                        "no_return_route", "rpf_drop",    "dropped",       "unmodelled"};

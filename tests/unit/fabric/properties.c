@@ -5,13 +5,19 @@
 
 /*
  * A network of random subnets with random machines, and a router with guests on a switch behind it; every subnet's
- * route table leads to the guests. `stray`: the router has a second NIC, and the route of one subnet leaves by it.
+ * route table leads to the guests. All of it in both families. `stray`: the router has a second NIC, and the route of
+ * one subnet leaves by it.
  */
 struct topology {
     unsigned subnets, machines, guests, stray;
-    char address[40][16];
-    unsigned subnet[40]; /* of each machine */
+    char address[2][40][24]; /* IPv4, IPv6 */
+    unsigned subnet[40];     /* of each machine */
 };
+
+static void address_set(struct topology *t, unsigned i, unsigned subnet, unsigned host) {
+    snprintf(t->address[0][i], sizeof t->address[0][i], "10.0.%u.%u", subnet, host);
+    snprintf(t->address[1][i], sizeof t->address[1][i], "fd00:0:0:%u::%u", subnet, host);
+}
 
 static struct world topology_make(uint64_t seed, bool stray, struct topology *t) {
     static char text[16000];
@@ -24,30 +30,43 @@ static struct world topology_make(uint64_t seed, bool stray, struct topology *t)
     at += snprintf(
         at, (size_t)(end - at),
         "fwdlab: 1\nname: random\nnode: router\nswitches: {inside: {}}\n"
-        "networks: {net: {space: [10.0.0.0/16], subnets: {lan: {prefix: 10.0.1.0/24}, second: {prefix: 10.0.2.0/24}, "
-        "guests: {prefix: 10.0.200.0/24, floating: true}");
+        "networks: {net: {space: [10.0.0.0/16, \"fd00::/48\"], subnets: {\n"
+        "lan: {prefix: 10.0.1.0/24, prefix6: \"fd00:0:0:1::/64\"},\n"
+        "second: {prefix: 10.0.2.0/24, prefix6: \"fd00:0:0:2::/64\"},\n"
+        "guests: {prefix: 10.0.200.0/24, prefix6: \"fd00:0:0:200::/64\", floating: true}");
     for (unsigned i = 0; i < t->subnets; i++)
-        at += snprintf(at, (size_t)(end - at), ", s%u: {prefix: 10.0.%u.0/24, route_table: t}", i, 3 + i);
+        at += snprintf(at, (size_t)(end - at),
+                       ",\n s%u: {prefix: 10.0.%u.0/24, prefix6: \"fd00:0:0:%u::/64\", route_table: t}", i, 3 + i,
+                       3 + i);
     at += snprintf(at, (size_t)(end - at),
-                   "}}}\nroute_tables: {t: {to-guests: {prefix: 10.0.200.0/24, next_hop: 10.0.1.4}}}\nmachines:\n"
-                   "  router:\n    router: true\n    nics:\n      inside: {switch: inside, address: 10.0.200.1/24}\n"
-                   "      lan: {subnet: net/lan, address: 10.0.1.4/24, ip_forwarding: true}\n");
+                   "}}}\nroute_tables: {t: {to-guests: {prefix: 10.0.200.0/24, next_hop: 10.0.1.4},\n"
+                   "  to-guests-6: {prefix: \"fd00:0:0:200::/64\", next_hop: \"fd00:0:0:1::4\"}}}\nmachines:\n"
+                   "  router:\n    router: true\n    nics:\n"
+                   "      inside: {switch: inside, address: 10.0.200.1/24, address6: \"fd00:0:0:200::1/64\"}\n"
+                   "      lan: {subnet: net/lan, address: 10.0.1.4/24, address6: \"fd00:0:0:1::4/64\","
+                   " ip_forwarding: true}\n");
     if (stray)
         at += snprintf(at, (size_t)(end - at),
-                       "      second: {subnet: net/second, address: 10.0.2.4/24, gateway: none, ip_forwarding: true}\n"
-                       "    routes: {Stray: {prefix: 10.0.%u.0/24, via: 10.0.2.1, nic: second, metric: 9}}\n",
-                       t->stray);
+                       "      second: {subnet: net/second, address: 10.0.2.4/24, gateway: none, ip_forwarding: true,\n"
+                       "        address6: \"fd00:0:0:2::4/64\", gateway6: none}\n"
+                       "    routes: {Stray: {prefix: 10.0.%u.0/24, via: 10.0.2.1, nic: second, metric: 9},\n"
+                       "      Stray 6: {prefix: \"fd00:0:0:%u::/64\", via: \"fd00:0:0:2::1\", nic: second,"
+                       " metric: 9}}\n",
+                       t->stray, t->stray);
     for (unsigned i = 0; i < t->machines; i++) {
         t->subnet[i] = 3 + random_below(&r, t->subnets);
-        snprintf(t->address[i], sizeof t->address[i], "10.0.%u.%u", t->subnet[i], 10 + i);
-        at += snprintf(at, (size_t)(end - at), "  m%u: {nics: {e: {subnet: net/s%u, address: %s/24}}}\n", i,
-                       t->subnet[i] - 3, t->address[i]);
+        address_set(t, i, t->subnet[i], 10 + i);
+        at += snprintf(at, (size_t)(end - at),
+                       "  m%u: {nics: {e: {subnet: net/s%u, address: %s/24, address6: \"%s/64\"}}}\n", i,
+                       t->subnet[i] - 3, t->address[0][i], t->address[1][i]);
     }
     for (unsigned g = 0; g < t->guests; g++) {
         unsigned i = t->machines + g;
-        snprintf(t->address[i], sizeof t->address[i], "10.0.200.%u", 10 + g);
+        address_set(t, i, 200, 10 + g);
         at += snprintf(at, (size_t)(end - at),
-                       "  g%u: {nics: {e: {switch: inside, address: %s/24, gateway: 10.0.200.1}}}\n", g, t->address[i]);
+                       "  g%u: {nics: {e: {switch: inside, address: %s/24, gateway: 10.0.200.1, address6: \"%s/64\","
+                       " gateway6: \"fd00:0:0:200::1\"}}}\n",
+                       g, t->address[0][i], t->address[1][i]);
     }
     return world_text(text);
 }
@@ -56,6 +75,8 @@ static struct flow_key random_flow(struct random *r, const char *src, const char
     static const uint8_t proto[] = {PROTO_TCP, PROTO_UDP, PROTO_ICMP, PROTO_ESP};
     uint8_t p = proto[random_below(r, 4)];
     uint16_t sport = (uint16_t)(1 + random_below(r, 65535)), dport = (uint16_t)(1 + random_below(r, 65535));
+    if (p == PROTO_ICMP && strchr(src, ':'))
+        return flow(PROTO_ICMPV6, src, sport, dst, ICMPV6_ECHO);
     return flow(p, src, p == PROTO_ESP ? 0 : sport, dst, p == PROTO_ICMP ? ICMP_ECHO : p == PROTO_ESP ? 0 : dport);
 }
 
@@ -76,13 +97,14 @@ Test(properties, sound_topologies_are_symmetric) {
         unsigned all = t.machines + t.guests;
         for (unsigned a = 0; a < all; a++)
             for (unsigned b = 0; b < all; b++) {
-                struct flow_key k = random_flow(&r, t.address[a], t.address[b]);
+                unsigned six = random_below(&r, 2);
+                struct flow_key k = random_flow(&r, t.address[six][a], t.address[six][b]);
                 struct walk p, q;
                 if (a == b)
                     continue;
                 struct judgement j = judge(&w, &k, &p, &q);
-                cr_assert_eq(j.verdict, MODEL_SYMMETRIC, "seed %lu, %s to %s: %s", seed, t.address[a], t.address[b],
-                             model_verdict_name(j.verdict));
+                cr_assert_eq(j.verdict, MODEL_SYMMETRIC, "seed %lu, %s to %s: %s", seed, t.address[six][a],
+                             t.address[six][b], model_verdict_name(j.verdict));
                 cr_assert(j.works && !j.translated);
                 expect_mirror(&p, &q, seed);
             }
@@ -101,7 +123,8 @@ Test(properties, one_stray_route_is_blamed) {
         random_seed(&r, seed);
         for (unsigned a = 0; a < t.machines; a++)
             for (unsigned g = t.machines; g < t.machines + t.guests; g++) {
-                struct flow_key k = random_flow(&r, t.address[a], t.address[g]);
+                unsigned six = random_below(&r, 2);
+                struct flow_key k = random_flow(&r, t.address[six][a], t.address[six][g]);
                 struct judgement j = judge(&w, &k, NULL, NULL);
                 if (t.subnet[a] != t.stray) {
                     cr_assert_eq(j.verdict, MODEL_SYMMETRIC, "seed %lu", seed);
@@ -109,7 +132,7 @@ Test(properties, one_stray_route_is_blamed) {
                 }
                 blamed++;
                 cr_assert_eq(j.verdict, MODEL_ASYM_BENIGN, "seed %lu: %s", seed, model_verdict_name(j.verdict));
-                expect_cause(&w, &j, "router", "Stray");
+                expect_cause(&w, &j, "router", six ? "Stray 6" : "Stray");
                 struct change c[16];
                 unsigned n = fabric_mends(w.fabric, &j, c, 16), mended = 0;
                 for (unsigned i = 0; i < n; i++) {
@@ -129,7 +152,8 @@ static bool same(const struct judgement *a, const struct judgement *b) {
            a->works == b->works && a->translated == b->translated && a->probability == b->probability &&
            a->cause_node == b->cause_node && a->cause_nic == b->cause_nic &&
            prefix_equal(&a->cause_route.prefix, &b->cause_route.prefix) && a->cause_route.port == b->cause_route.port &&
-           a->mend_port == b->mend_port && ip_equal(&a->mend_via, &b->mend_via) && ip_equal(&a->far, &b->far);
+           a->mend_port == b->mend_port && ip_equal(&a->mend_via, &b->mend_via) && ip_equal(&a->far, &b->far) &&
+           a->nat_node == b->nat_node && a->told == b->told && a->mtu == b->mtu && a->cause_table == b->cause_table;
 }
 
 static struct flow_key nested_flow(struct random *r) {

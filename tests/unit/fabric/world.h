@@ -18,7 +18,10 @@ struct world {
     struct fabric *fabric;
 };
 
-static inline struct world world_text(const char *text) {
+/* What a test changes in a scenario before its nodes are built. */
+typedef void (*alter_fn)(struct scenario *s);
+
+static inline struct world world_altered(const char *text, alter_fn alter) {
     struct complaints c = {0};
     struct err e = {0};
     struct world w = {.scenario = scenario_load_text(NESTED "variant.yaml", text, strlen(text), &c)};
@@ -26,17 +29,50 @@ static inline struct world world_text(const char *text) {
         fprintf(stderr, "%u: %s\n", c.list.v[i].at.line, c.list.v[i].what);
     cr_assert_not_null(w.scenario, "%s", text);
     complaints_fini(&c);
+    if (alter)
+        alter(w.scenario);
     w.control = control_build(w.scenario, NULL, &e);
     cr_assert_not_null(w.control, "%s", e.what);
     w.fabric = fabric_create(w.control);
     return w;
 }
 
+static inline struct world world_text(const char *text) {
+    return world_altered(text, NULL);
+}
+
 /* A configuration of traces/nested-host, with something merged over it. */
 static inline struct world world_nested(const char *base, const char *over) {
-    char text[4096];
+    char text[8192];
     snprintf(text, sizeof text, "fwdlab: 1\nbase: %s.yaml\nname: variant\n%s", base, over);
     return world_text(text);
+}
+
+/* The same with IPv6 beside IPv4: no NAT, the Internet behind NIC2, Route 1 and Route 2 with their likes. */
+static inline struct world world_dual(alter_fn alter) {
+    static const char dual[] =
+        "networks:\n  nested-fun:\n    space: [10.0.0.0/22, 10.0.255.0/27, \"fd00:a::/48\"]\n    subnets:\n"
+        "      nat: {prefix6: \"fd00:a:0:0::/64\"}\n      hyper-v-lan: {prefix6: \"fd00:a:0:1::/64\"}\n"
+        "      ghosted: {prefix6: \"fd00:a:0:2::/64\"}\n      azure-vms: {prefix6: \"fd00:a:0:3::/64\"}\n"
+        "      GatewaySubnet: {prefix6: \"fd00:a:0:ff::/64\"}\n"
+        "route_tables: {Routes-for-nested-VMs: {six: {prefix: \"fd00:a:0:2::/64\", next_hop: \"fd00:a:0:1::4\"}}}\n"
+        "sites: {on-premises: {prefixes: [172.16.0.0/22, \"fd00:ac10::/48\"]}}\n"
+        "machines:\n"
+        "  hyperv:\n    nics:\n"
+        "      NIC1: {address6: \"fd00:a::4/64\", gateway6: none}\n"
+        "      NIC2: {address6: \"fd00:a:0:1::4/64\", gateway6: \"fd00:a:0:1::1\"}\n"
+        "      switch: {address6: \"fd00:a:0:2::1/64\"}\n"
+        "    routes:\n"
+        "      Route 1 v6: {prefix: \"fd00:a::/64\", via: \"fd00:a::1\", nic: NIC1, metric: 256}\n"
+        "      Route 2 v6: {prefix: \"fd00:a::/48\", via: \"fd00:a:0:1::1\", nic: NIC2, metric: 256}\n"
+        "  guest1: {nics: {eth0: {address6: \"fd00:a:0:2::2/64\", gateway6: \"fd00:a:0:2::1\"}}}\n"
+        "  nat-machine: {nics: {eth0: {address6: \"fd00:a::10/64\"}}}\n"
+        "  azure-vm: {nics: {eth0: {address6: \"fd00:a:0:3::4/64\"}}}\n"
+        "  onprem-pc: {nics: {eth0: {address6: \"fd00:ac10::10/48\"}}}\n"
+        "  web-server: {nics: {eth0: {address6: \"2001:db8:113::10/64\"}}}\n";
+    char text[8192];
+    snprintf(text, sizeof text, "fwdlab: 1\nbase: routed.yaml\nname: dual\n%s", dual);
+    return world_altered(text, alter);
 }
 
 static inline void world_end(struct world *w) {
@@ -46,11 +82,12 @@ static inline void world_end(struct world *w) {
 }
 
 static inline struct flow_key flow(uint8_t proto, const char *src, uint16_t sport, const char *dst, uint16_t dport) {
-    struct flow_key k = {.family = FAMILY_IPV4, .proto = proto, .sport = htons(sport), .dport = htons(dport)};
+    struct flow_key k = {.proto = proto, .sport = htons(sport), .dport = htons(dport)};
     struct ip a, b;
     cr_assert(ip_parse(src, &a) == 0 && ip_parse(dst, &b) == 0, "%s %s", src, dst);
-    memcpy(k.src, &a.v4, 4);
-    memcpy(k.dst, &b.v4, 4);
+    k.family = a.family;
+    memcpy(k.src, a.v6, a.family == FAMILY_IPV6 ? 16 : 4);
+    memcpy(k.dst, b.v6, b.family == FAMILY_IPV6 ? 16 : 4);
     return k;
 }
 
@@ -85,9 +122,8 @@ static inline void expect_path(const struct world *w, const struct walk *walk, c
 
 /* Whose source a packet has at the end of its walk. */
 static inline void expect_source(const struct walk *walk, const char *expected) {
-    struct ip a = {.family = FAMILY_IPV4};
+    struct ip a = flow_key_src(&walk_end(walk)->key);
     char text[IP_TEXT];
-    memcpy(&a.v4, walk_end(walk)->key.src, 4);
     cr_expect_str_eq(ip_format(&a, text), expected);
 }
 

@@ -1,30 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Each kind of complaint: its line, its words, its hint, and that it brings no others with it. */
-#include "helper.h"
-#include <fwdlab/base/file.h>
-
-struct fault {
-    const char *text; /* from line 4 of a variant of routed.yaml */
-    const char *line; /* its number; or how the last such line of routed.yaml begins */
-    enum severity severity;
-    const char *what, *hint; /* parts of them */
-};
-
-#define E SEVERITY_ERROR
-#define W SEVERITY_WARNING
-#define HOST(text) "machines: { hyperv: { " text " } }\n"
-#define NIC1(text) HOST("nics: { NIC1: { " text " } }")
-#define PC(text) "machines: { pc: { nics: { eth0: { " text " } } } }\n"
-#define SUBNET(text) "networks: { nested-fun: { subnets: { " text " } } }\n"
-#define ROUTE(text) HOST("routes: { new: { " text " } }")
-#define MAP(text) HOST("nat: { port_maps: { new: { " text " } } }")
-#define SCOPE(text) HOST("dhcp: [ { " text " } ]")
-#define TABLE(text) "route_tables: { Routes-for-nested-VMs: { new: { " text " } } }\n"
-#define TABLES_OFF                                                                                                     \
-    SUBNET("azure-vms: { route_table: null }, GatewaySubnet: { route_table: null }") "route_tables: null\n"
+#include "expect.h"
 
 /* Of the form, not of the meaning. */
-static const struct fault form[] = {
+static const struct expected form[] = {
     {"\nmachnes: {}\n", "5", E, "unknown key \"machnes\"", "did you mean \"machines\"?"},
     {"zzzzzz: 1\n", "4", E, "unknown key \"zzzzzz\"", "allowed: fwdlab, name, title, base"},
     {NIC1("adress: 10.0.0.4/24"), "4", E, "unknown key \"adress\"", "\"address\""},
@@ -90,14 +69,15 @@ static const struct fault form[] = {
 };
 
 /* Of the meaning. */
-static const struct fault meaning[] = {
-    {SUBNET("x: { prefix: 10.9.0.0/24 }"), "4", E, "\"x\" 10.9.0.0/24 is outside the space of network \"nested-fun\"",
-     "10.0.0.0/22, 10.0.255.0/27"},
-    {SUBNET("x: { prefix: 10.0.1.128/25 }"), "4", E, "overlaps subnet \"hyper-v-lan\" 10.0.1.0/24", "routed.yaml:"},
+static const struct expected meaning[] = {
+    {SUBNET("x: { prefix: 10.9.0.0/24 }"), "4", F(OUTSIDE),
+     "\"x\" 10.9.0.0/24 is outside the space of network \"nested-fun\"", "10.0.0.0/22, 10.0.255.0/27"},
+    {SUBNET("x: { prefix: 10.0.1.128/25 }"), "4", F(OVERLAP), "overlaps subnet \"hyper-v-lan\" 10.0.1.0/24",
+     "routed.yaml:"},
     {SUBNET("x: { prefix: 10.0.255.0/30 }"), "4", E, "of length /30 is too small", "/29 or larger"},
-    {"networks: { n2: { space: [10.0.2.0/23], subnets: {} } }\n", "4", E,
+    {"networks: { n2: { space: [10.0.2.0/23], subnets: {} } }\n", "4", F(OVERLAP),
      "10.0.2.0/23 of network \"n2\" overlaps 10.0.0.0/22 of network \"nested-fun\"", "routed.yaml:"},
-    {"sites: { lab: { prefixes: [172.16.1.0/24], gateway: nested-fun/GatewaySubnet } }\n", "4", E,
+    {"sites: { lab: { prefixes: [172.16.1.0/24], gateway: nested-fun/GatewaySubnet } }\n", "4", F(OVERLAP),
      "172.16.1.0/24 of site \"lab\" overlaps 172.16.0.0/22 of site \"on-premises\"", "must not share"},
     {"networks: { lan: { space: [10.7.0.0/16], subnets: {} } }\n", "4", E, "cannot be called \"lan\"", ""},
     {"sites: { net2: { internet: true } }\n", "4", E, "\"net2\" is a second Internet", "\"internet\""},
@@ -107,37 +87,43 @@ static const struct fault meaning[] = {
      "cannot be called \"network\"", ""},
     {"sites: { guest1: { prefixes: [192.168.0.0/24], gateway: nested-fun/GatewaySubnet } }\n", "4", E,
      "name of a machine", "routed.yaml:"},
-    {PC("subnet: nested-fun/azure-vms, address: 10.0.1.9/24, gateway: none"), "4", E,
+    {PC("subnet: nested-fun/azure-vms, address: 10.0.1.9/24, gateway: none"), "4", F(OUTSIDE),
      "is outside its subnet \"azure-vms\"", "10.0.3.4 to 10.0.3.254"},
-    {PC("subnet: nested-fun/azure-vms, address: 10.0.3.9/23"), "4", E, "has length /23", "10.0.3.9/24"},
-    {PC("subnet: nested-fun/azure-vms, address: 10.0.3.3/24"), "4", E, "10.0.3.3 of NIC \"eth0\" is reserved",
-     "first four"},
-    {PC("subnet: nested-fun/azure-vms, address: 10.0.3.255/24"), "4", E, "is reserved", "10.0.3.4 to 10.0.3.254"},
-    {SUBNET("azure-vms: { floating: true }"), "azure-vm: ", E, "a floating subnet", "routes only"},
-    {PC("subnet: nested-fun/azure-vms, address: 10.0.3.4/24"), "4", E, "both have address 10.0.3.4", "routed.yaml:"},
-    {PC("switch: nested-switch, address: 10.0.9.9/24"), "4", E, "switch \"nested-switch\" carries 10.0.2.0/24",
+    {PC("subnet: nested-fun/azure-vms, address: 10.0.3.9/23"), "4", F(OUTSIDE), "has length /23", "10.0.3.9/24"},
+    {PC("subnet: nested-fun/azure-vms, address: 10.0.3.3/24"), "4", F(RESERVED_ADDRESS),
+     "10.0.3.3 of NIC \"eth0\" is reserved", "first four"},
+    {PC("subnet: nested-fun/azure-vms, address: 10.0.3.255/24"), "4", F(RESERVED_ADDRESS), "is reserved",
+     "10.0.3.4 to 10.0.3.254"},
+    {SUBNET("azure-vms: { floating: true }"), "azure-vm: ", F(RESERVED_ADDRESS), "a floating subnet", "routes only"},
+    {PC("subnet: nested-fun/azure-vms, address: 10.0.3.4/24"), "4", F(DUPLICATE_ADDRESS), "both have address 10.0.3.4",
+     "routed.yaml:"},
+    {PC("switch: nested-switch, address: 10.0.9.9/24"), "4", F(OUTSIDE), "switch \"nested-switch\" carries 10.0.2.0/24",
      "hyperv"},
-    {PC("switch: nested-switch, address: 10.0.2.9/25"), "4", E, "is in 10.0.2.0/25, but switch", "of 10.0.2.0/24"},
-    {PC("switch: nested-switch, address: 10.0.2.0/24"), "4", E, "is the network address", ""},
-    {PC("site: on-premises, address: 172.17.0.1/22"), "4", E, "outside its site \"on-premises\"", "172.16.0.0/22"},
-    {PC("site: internet, address: 10.0.1.77/32"), "4", E, "belongs to network \"nested-fun\"", "outside 10.0.0.0/22"},
-    {PC("switch: nested-switch, address: 10.0.2.9/24, gateway: 10.0.3.1"), "4", E, "not on its link", "10.0.2.0/24"},
-    {PC("switch: nested-switch, address: 10.0.2.9/24, gateway: 10.0.2.9"), "4", E, "its own gateway", ""},
+    {PC("switch: nested-switch, address: 10.0.2.9/25"), "4", F(OUTSIDE), "is in 10.0.2.0/25, but switch",
+     "of 10.0.2.0/24"},
+    {PC("switch: nested-switch, address: 10.0.2.0/24"), "4", F(RESERVED_ADDRESS), "is the network address", ""},
+    {PC("site: on-premises, address: 172.17.0.1/22"), "4", F(OUTSIDE), "outside its site \"on-premises\"",
+     "172.16.0.0/22"},
+    {PC("site: internet, address: 10.0.1.77/32"), "4", F(OVERLAP), "belongs to network \"nested-fun\"",
+     "outside 10.0.0.0/22"},
+    {PC("switch: nested-switch, address: 10.0.2.9/24, gateway: 10.0.3.1"), "4", F(NEXT_HOP), "not on its link",
+     "10.0.2.0/24"},
+    {PC("switch: nested-switch, address: 10.0.2.9/24, gateway: 10.0.2.9"), "4", F(NEXT_HOP), "its own gateway", ""},
     {PC("subnet: nested-fun/azure-vms, address: 10.0.3.9/24, mac: \"02:0a:00:00:00:04\""), "4", W, "same MAC address",
      ""},
     {PC("subnet: nested-fun/azure-vms, address: 10.0.3.9/24, capture: nic2"), "4", E, "both interface \"nic2\"", ""},
-    {HOST("nics: { NIC3: { subnet: nested-fun/nat, address: 10.0.0.9/24, gateway: none } }"), "4", E,
+    {HOST("nics: { NIC3: { subnet: nested-fun/nat, address: 10.0.0.9/24, gateway: none } }"), "4", F(SAME_SUBNET),
      "are in the same subnet \"nat\"", "different subnets"},
     {HOST("nics: { NIC2: { gateway: 10.0.1.1 } }"), "NIC2:", W, "both bring a default route", "gateway: none"},
-    {ROUTE("prefix: 1.0.0.0/8, via: 10.0.3.1, nic: NIC2"), "4", E, "10.0.3.1 of route \"new\" is not on the link",
-     "10.0.1.0/24"},
-    {ROUTE("prefix: 1.0.0.0/8, via: 10.0.1.4, nic: NIC2"), "4", E, "the machine itself", "neighbour"},
+    {ROUTE("prefix: 1.0.0.0/8, via: 10.0.3.1, nic: NIC2"), "4", F(NEXT_HOP),
+     "10.0.3.1 of route \"new\" is not on the link", "10.0.1.0/24"},
+    {ROUTE("prefix: 1.0.0.0/8, via: 10.0.1.4, nic: NIC2"), "4", F(NEXT_HOP), "the machine itself", "neighbour"},
     {ROUTE("prefix: 1.0.0.0/8, via: 10.0.2.77, nic: switch"), "4", W, "nobody on NIC \"switch\"'s switch has 10.0.2.77",
      ""},
-    {ROUTE("prefix: 10.0.0.0/24, via: 10.0.0.1, nic: NIC1, metric: 256"), "4", E,
+    {ROUTE("prefix: 10.0.0.0/24, via: 10.0.0.1, nic: NIC1, metric: 256"), "4", F(ROUTE),
      "\"Route 1\" and \"new\" are the same", ""},
-    {ROUTE("prefix: 10.0.1.4/32, via: 10.0.0.1, nic: NIC1"), "4", E, "the machine's own address", "delivered"},
-    {TABLE("prefix: 10.0.2.0/24, next_hop: none"), "4", E, "\"Nested-VMs\" and \"new\" of table", "remove one"},
+    {ROUTE("prefix: 10.0.1.4/32, via: 10.0.0.1, nic: NIC1"), "4", F(ROUTE), "the machine's own address", "delivered"},
+    {TABLE("prefix: 10.0.2.0/24, next_hop: none"), "4", F(ROUTE), "\"Nested-VMs\" and \"new\" of table", "remove one"},
     {TABLE("prefix: 1.0.0.0/8, next_hop: 10.0.1.77"), "4", W, "10.0.1.77 of route \"new\" is no NIC", "lost"},
     {TABLE("prefix: 1.0.0.0/8, next_hop: 10.0.0.4"), "4", W, "NIC \"NIC1\" of \"hyperv\" has IP forwarding off",
      "the platform will drop what is routed to it"},
@@ -151,64 +137,26 @@ static const struct fault meaning[] = {
      "\"guest1-web\" and \"new\" both want outside port 8080/tcp", "\"guest1-web\" wins"},
     {MAP("proto: tcp, port: 9, to: \"10.0.9.9:9\""), "4", W, "10.0.9.9, an address that nobody has", "behind the NAT"},
     {TABLES_OFF HOST("router: false"), "nat:", W, "\"hyperv\" has NAT, but is no router", ""},
-    {SCOPE("nic: switch, range: 10.0.2.2-10.0.3.1"), "4", E, "reaches outside 10.0.2.0/24", "10.0.2.0/24 only"},
-    {SCOPE("nic: switch, range: 10.0.2.1-10.0.2.9"), "4", E, "hands out 10.0.2.1, which NIC \"switch\"", "own address"},
-    {SCOPE("nic: switch, range: 10.0.2.2-10.0.2.255"), "4", E, "hands out the broadcast address", ""},
-    {SCOPE("nic: switch, range: 10.0.2.2-10.0.2.9, router: 10.0.2.5"), "4", E, "its router's address 10.0.2.5", ""},
-    {SCOPE("nic: switch, range: 10.0.2.2-10.0.2.9, router: 10.9.9.9"), "4", E, "router 10.9.9.9", "10.0.2.1"},
-    {SCOPE("nic: NIC2, range: 10.0.1.9-10.0.1.20"), "4", E, "in a network's subnet", "on a switch"},
-    {HOST("dhcp: [ { nic: switch, range: 10.0.2.2-10.0.2.9 }, { nic: switch, range: 10.0.2.9-10.0.2.20 } ]"), "4", E,
-     "two DHCP scopes", "distinct"},
-    {"switches: { s2: {} }\n" PC("switch: s2, address: 10.0.2.99/24"), "- { nic: switch", E,
+    {SCOPE("nic: switch, range: 10.0.2.2-10.0.3.1"), "4", F(DHCP), "reaches outside 10.0.2.0/24", "10.0.2.0/24 only"},
+    {SCOPE("nic: switch, range: 10.0.2.1-10.0.2.9"), "4", F(DHCP), "hands out 10.0.2.1, which NIC \"switch\"",
+     "own address"},
+    {SCOPE("nic: switch, range: 10.0.2.2-10.0.2.255"), "4", F(DHCP), "hands out the broadcast address", ""},
+    {SCOPE("nic: switch, range: 10.0.2.2-10.0.2.9, router: 10.0.2.5"), "4", F(DHCP), "its router's address 10.0.2.5",
+     ""},
+    {SCOPE("nic: switch, range: 10.0.2.2-10.0.2.9, router: 10.9.9.9"), "4", F(DHCP), "router 10.9.9.9", "10.0.2.1"},
+    {SCOPE("nic: NIC2, range: 10.0.1.9-10.0.1.20"), "4", F(DHCP), "in a network's subnet", "on a switch"},
+    {HOST("dhcp: [ { nic: switch, range: 10.0.2.2-10.0.2.9 }, { nic: switch, range: 10.0.2.9-10.0.2.20 } ]"), "4",
+     F(DHCP), "two DHCP scopes hand out 10.0.2.9", "distinct"},
+    {"switches: { s2: {} }\n" PC("switch: s2, address: 10.0.2.99/24"), "- { nic: switch", F(DHCP),
      "hands out 10.0.2.99, which NIC \"eth0\" of \"pc\"", "elsewhere"},
 };
 
-/* The last line of routed.yaml that begins with `start`, after its indentation. */
-static unsigned line_of(const char *start) {
-    char *text, *rest;
-    size_t len;
-    unsigned found = 0, n = 0;
-    cr_assert_eq(file_load(NESTED "routed.yaml", &text, &len, NULL), 0);
-    rest = text;
-    for (char *line; (line = strsep(&rest, "\n"));) {
-        n++;
-        if (strncmp(line + strspn(line, " "), start, strlen(start)) == 0)
-            found = n;
-    }
-    free(text);
-    cr_assert_neq(found, 0, "%s", start);
-    return found;
-}
-
-static void check(const struct fault *f) {
-    unsigned line = *f->line >= '0' && *f->line <= '9' ? (unsigned)atoi(f->line) : line_of(f->line);
-    struct complaints c;
-    char *text;
-    cr_assert_gt(asprintf(&text, "%s%s", VARIANT, f->text), 0);
-    struct scenario *s = load_text(text, &c);
-    unsigned found = 0, errors = f->severity == E;
-    for (size_t i = 0; i < c.list.n; i++) {
-        const struct complaint *x = &c.list.v[i];
-        found +=
-            x->severity == f->severity && x->at.line == line && strstr(x->what, f->what) && strstr(x->hint, f->hint);
-    }
-    if (found != 1 || c.errors != errors)
-        print_complaints(&c);
-    cr_expect(found == 1 && c.errors == errors, "%u such complaints, %u errors: %s", found, c.errors, f->text);
-    cr_expect((s == NULL) == (c.errors > 0), "a scenario in spite of errors, or none without: %s", f->text);
-    scenario_destroy(s);
-    complaints_fini(&c);
-    free(text);
-}
-
 Test(complaints, form) {
-    for (size_t i = 0; i < sizeof form / sizeof *form; i++)
-        check(&form[i]);
+    expect_all(form, sizeof form / sizeof *form);
 }
 
 Test(complaints, meaning) {
-    for (size_t i = 0; i < sizeof meaning / sizeof *meaning; i++)
-        check(&meaning[i]);
+    expect_all(meaning, sizeof meaning / sizeof *meaning);
 }
 
 Test(complaints, many_in_one_run_in_order_of_lines) {
@@ -221,7 +169,7 @@ Test(complaints, many_in_one_run_in_order_of_lines) {
     cr_assert_null(s);
     unsigned n = 0;
     for (size_t i = 0; i < c.list.n; i++) {
-        if (c.list.v[i].severity != E)
+        if (c.list.v[i].severity != SEVERITY_ERROR)
             continue;
         cr_assert_lt(n, 4);
         cr_expect_eq(c.list.v[i].at.line, lines[n], "%u: %s", c.list.v[i].at.line, c.list.v[i].what);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* DHCP leases of a capture (RFC 2131). */
+#ifndef ANALYZE_DHCP_H
+#define ANALYZE_DHCP_H
+
+#include <jansson.h>
+#include <fwdlab/base/addr.h>
+#include <fwdlab/base/vec.h>
+
+enum { DHCP_DISCOVER = 1, DHCP_OFFER, DHCP_REQUEST, DHCP_DECLINE, DHCP_ACK, DHCP_NAK, DHCP_RELEASE, DHCP_INFORM };
+
+struct dhcp_lease {
+    be32 addr;
+    struct mac mac;        /* the client's hardware address */
+    uint16_t port;         /* where it was granted */
+    uint64_t first, until; /* ns since the trace's first packet; until UINT64_MAX: for ever */
+    uint32_t grants;       /* ACKs: the first one and renewals */
+};
+
+struct dhcp_sight {
+    uint32_t transaction;
+    struct mac mac;
+    uint8_t type;
+    uint16_t port;
+};
+
+struct dhcp {
+    uint64_t messages[DHCP_INFORM + 1];
+    VEC(struct dhcp_lease) leases; /* in the order of granting */
+    VEC(struct dhcp_sight) sights; /* messages, each where it was first seen */
+    uint64_t forwarded;            /* messages seen beyond their link */
+    uint64_t duplicates;           /* proofs that an address is there twice */
+};
+
+struct analysis;
+/* Fills analysis.dhcp and adds to analysis.notes; call it after every packet has its kind. */
+void dhcp_see(struct analysis *a);
+json_t *dhcp_json(const struct analysis *a);
+
+#endif
