@@ -4,28 +4,47 @@ import json
 import os
 import subprocess
 
-from topology import ADDRESS, GATEWAY, SYSCTLS, VPN_GATEWAY, host_sysctls
+from topology import host_sysctls
+from variants import GATEWAY, GATEWAY6, VPN_GATEWAY
 
-OWN = ("hyperv-nic1", "hyperv-nic2", "switch")
-UNUSED = ("10.0.0.99", "10.0.2.77", "10.0.3.99", "172.16.3.77")  # nobody has these; the routes cover them
+# Nobody has these; the routes cover them.
+UNUSED = ("10.0.0.99", "10.0.2.77", "10.0.3.99", "172.16.3.77")
+UNUSED6 = ("fd00:a::99", "fd00:a:0:2::77", "fd00:a:0:3::99", "fd00:ac10::77", "2001:db8::77")
 
 
-def routes(lab):
-    return "".join(f"# ip -4 {command}\n" + lab.run("hyperv", "ip", "-4", *command.split()) + "\n"
-                   for command in ("rule", "-br addr", "route show table all"))
+def families(v):
+    return ("-4", "-6") if v.routes6 else ("-4",)
+
+
+def routes(lab, v):
+    return "".join(f"# ip {family} {command}\n" + lab.run("hyperv", "ip", family, *command.split()) + "\n"
+                   for family in families(v) for command in ("rule", "-br addr", "route show table all"))
 
 
 def lookups(lab, v):
     """A line of JSON a lookup: for each pair of addresses and each interface that a packet may come in on, and for the
     host's own packets (iif null), where the host's tables send it, or the error."""
-    own = [ADDRESS[n] for n in OWN if v.nic2 or n != "hyperv-nic2"]
-    others = [a for n, a in ADDRESS.items() if n not in OWN] + [*GATEWAY.values(), VPN_GATEWAY]
-    asked = [(to, source, None) for source in (None, *own) for to in (*others, *own, *UNUSED)]
-    asked += [(to, source, iif) for iif in v.nics() for source in others for to in (*others, *own, *UNUSED)
-              if to != source]
+    addresses, lines = v.addresses(), []
+    for family in families(v):
+        six = family == "-6"
+        names = [name for name in addresses if name.endswith("/6") == six]
+        own = [addresses[n] for n in v.own() if n in names]
+        absent = ("hyperv-nic2",) if not v.nic2 else ()
+        others = [addresses[n] for n in names if n not in (*v.own(), *absent)]
+        others += GATEWAY6.values() if six else (*GATEWAY.values(), VPN_GATEWAY)
+        unused = UNUSED6 if six else UNUSED
+        asked = [(to, source, None) for source in (None, *own) for to in (*others, *own, *unused)]
+        asked += [(to, source, iif) for iif in v.nics() for source in others for to in (*others, *own, *unused)
+                  if to != source]
+        lines += [json.dumps(found) for found in ask(lab, family, asked)]
+    return "\n".join(lines) + "\n"
+
+
+def ask(lab, family, asked):
+    """The kernel's answers to all (to, from, iif)."""
     batch = "".join(f"route get {to}" + (f" from {source}" if source else "") + (f" iif {iif}" if iif else "") + "\n"
                     for to, source, iif in asked)
-    done = subprocess.run(["ip", "netns", "exec", lab.namespace("hyperv"), "ip", "-4", "-j", "-force", "-b", "-"],
+    done = subprocess.run(["ip", "netns", "exec", lab.namespace("hyperv"), "ip", family, "-j", "-force", "-b", "-"],
                           input=batch, text=True, capture_output=True)
     errors, reason = {}, ""
     for line in done.stderr.splitlines():
@@ -34,17 +53,15 @@ def lookups(lab, v):
         else:
             reason = line.removeprefix("RTNETLINK answers: ")
     answers = (json.loads(line)[0] for line in done.stdout.splitlines() if line.startswith("["))
-    lines = []
     for number, (to, source, iif) in enumerate(asked):
         if number in errors:
             found = {"error": errors[number]}
         else:
             answer = next(answers)
             found = {key: answer[key] for key in ("type", "dev", "gateway", "prefsrc") if key in answer}
-        lines.append(json.dumps({"to": to, "from": source, "iif": iif, **found}))
+        yield {"to": to, "from": source, "iif": iif, **found}
     if next(answers, None):
         raise RuntimeError("kernel: more answers than questions of ip route get")
-    return "\n".join(lines) + "\n"
 
 
 def conntrack(lab, events):
@@ -73,7 +90,7 @@ def programs(outcomes):
 def about(lab, v, captured):
     """No host name, path or date: what is needed to understand the files beside this one."""
     system = os.uname()
-    stated = "".join(f"{key} = {value}\n" for key, value in {**SYSCTLS, **host_sysctls(v)}.items())
+    stated = "".join(f"{key} = {value}\n" for key, value in {**lab.sysctls, **host_sysctls(v)}.items())
     return (f"kernel: {system.sysname} {system.release} {system.machine}\n\nframes captured on the host:\n{captured}\n"
             f"sysctls stated on the host:\n{stated}\nits NAT:\n{lab.run('hyperv', 'nft', '-s', 'list', 'ruleset')}\n"
             f"the platform's edge:\n{lab.run('platform', 'nft', '-s', 'list', 'ruleset')}")
@@ -82,7 +99,7 @@ def about(lab, v, captured):
 def write(directory, lab, v, events, captured, outcomes):
     directory.mkdir(exist_ok=True)
     for name, content in {
-        "routes.txt": routes(lab), "lookups.json": lookups(lab, v), "conntrack.txt": conntrack(lab, events),
+        "routes.txt": routes(lab, v), "lookups.json": lookups(lab, v), "conntrack.txt": conntrack(lab, events),
         "drops.json": drops(lab), "programs.txt": programs(outcomes), "about.txt": about(lab, v, captured),
     }.items():
         (directory / name).write_text(content)
