@@ -66,7 +66,7 @@ struct finding {
 struct note {
     const char *source, *verdict;
     char text[400], hint[300];
-    uint32_t count;              /* packets or flows */
+    uint32_t count;              /* flows; DHCP: 1 */
     bool benign, has_flow;
     struct flow_key flow;
     unsigned n_frames;
@@ -104,7 +104,7 @@ uint32_t flow_find(struct analysis *a, const struct flow_key *key, unsigned *way
 uint32_t flow_get(struct analysis *a, const struct flow_key *key, bool answer, uint64_t now, unsigned *way);
 void flow_see(struct analysis *a, uint32_t packet, uint32_t flow, unsigned way);
 void flow_left(struct analysis *a, uint32_t copy, uint32_t flow, unsigned way);
-/* notes.c: counts it, with a frame that shows it (0: none), under its verdict and text */
+/* notes.c: files it under its verdict and text, with a frame that shows it (0: none); a count of 0 means: one more */
 void note_add(struct analysis *a, const struct note *n, uint64_t frame);
 /* observed.c */
 void observe(struct analysis *a);

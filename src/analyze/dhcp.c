@@ -68,7 +68,7 @@ static bool read_message(const struct inject_packet *p, struct message *m) {
 
 static void note(struct analysis *a, const char *verdict, const struct inject_packet *p, const char *text,
                  const char *hint) {
-    struct note n = {.source = "dhcp", .verdict = verdict, .has_flow = p->key.family != FAMILY_NONE,
+    struct note n = {.source = "dhcp", .verdict = verdict, .count = 1, .has_flow = p->key.family != FAMILY_NONE,
                      .flow = p->key};
     snprintf(n.text, sizeof n.text, "%s", text);
     snprintf(n.hint, sizeof n.hint, "%s", hint);

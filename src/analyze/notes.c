@@ -11,7 +11,7 @@ void note_add(struct analysis *a, const struct note *n, uint64_t frame) {
     if (i == a->notes.n)
         vec_push(&a->notes, *n);
     struct note *have = &a->notes.v[i];
-    have->count++;
+    have->count += !n->count;
     if (frame && have->n_frames < FLOW_FRAMES)
         have->frames[have->n_frames++] = frame;
 }

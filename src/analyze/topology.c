@@ -82,10 +82,14 @@ json_t *topology_json(const struct control *c, const char *under_test) {
         json_t *o = node_json(n->name, kind[n->kind], n->node.router, !strcmp(n->name, under_test));
         json_t *addresses = json_object_get(o, "addresses");
         for (uint16_t p = 0; p < n->node.n_ports; p++) {
-            struct ip addr = ip_v4(n->node.ports[p].addr);
+            const struct port *port = &n->node.ports[p];
+            struct ip addr = ip_v4(port->addr), addr6 = {.family = FAMILY_IPV6};
             char text[IP_TEXT];
-            if (addr.v4)
+            memcpy(addr6.v6, port->addr6, sizeof port->addr6);
+            if (port->addr)
                 json_array_append_new(addresses, json_string(ip_format(&addr, text)));
+            if (port->len6)
+                json_array_append_new(addresses, json_string(ip_format(&addr6, text)));
         }
         json_array_append_new(nodes, o);
         links_of(c, n, links);

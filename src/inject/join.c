@@ -2,7 +2,8 @@
 /*
  * Joins the two sights of a forwarded packet: as it arrived, and as it left. They agree in everything that routing and
  * NAT leave alone (length, IP id, fragment, sequence numbers, payload), differ by one in TTL or hop limit, and keep at
- * least one address; IPv6, which is not translated, keeps all. Identical packets are joined in their order.
+ * least one address; IPv6, which is not translated, keeps all. A packet that the node cut is joined with each piece.
+ * Identical packets are joined in their order.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #define JOIN_WINDOW_NS 5000000000ull /* longest stay in the node: reassembly, neighbour discovery */
 #define DIGEST_BYTES 64
+#define PIECES_WINDOW 4096           /* packets back where a fragment's whole is looked for */
 
 static uint64_t digest(uint64_t h, const uint8_t *from, const uint8_t *end) {
     for (size_t n = 0; from < end && n < DIGEST_BYTES; from++, n++)
@@ -65,6 +67,45 @@ static bool same_packet(const struct inject_packet *in, const struct inject_pack
         return inject_ipv6(in)->hop_limit == inject_ipv6(out)->hop_limit + 1;
     const struct ipv4_header *a = inject_ipv4(in), *b = inject_ipv4(out);
     return a->ttl == b->ttl + 1 && (a->src == b->src || a->dst == b->dst);
+}
+
+/* ---- what the node cut ---- */
+
+/* Bytes of the datagram that an IPv4 packet carries: [first, end). */
+static void datagram_part(const struct ipv4_header *ip, uint32_t *first, uint32_t *end) {
+    *first = (ntohs(ip->fragment) & IPV4_OFFSET) * 8u;
+    *end = *first + ntohs(ip->total_length) - (ip->version_ihl & 15) * 4u;
+}
+
+/* Did the node cut `piece`, which left, out of what arrived? Reassembled before (as Linux does) or not. */
+static bool cut_from(const struct inject_packet *in, const struct inject_packet *piece) {
+    const struct ipv4_header *a = inject_ipv4(in), *b = inject_ipv4(piece);
+    uint32_t from, end, first, last;
+    if (in->key.family != FAMILY_IPV4 || a->id != b->id || a->proto != b->proto || in->port == piece->port ||
+        a->ttl != b->ttl + 1 || (a->src != b->src && a->dst != b->dst))
+        return false;
+    datagram_part(a, &from, &end);
+    datagram_part(b, &first, &last);
+    return from <= first && first < end && piece->raw->time_ns - in->raw->time_ns <= JOIN_WINDOW_NS;
+}
+
+/* Fragments that left and are nobody's copy: of which arrived packet they are a piece. The first piece is its copy. */
+static void join_pieces(struct inject *in) {
+    for (uint32_t i = 0; i < in->n; i++) {
+        struct inject_packet *p = &in->packets[i];
+        if (p->kind != INJECT_OWN || p->key.family != FAMILY_IPV4 || !(p->flags & (PACKET_FRAG_FIRST | PACKET_FRAG_LATER)))
+            continue;
+        for (uint32_t k = i, looked = 0; k-- > 0 && looked < PIECES_WINDOW; looked++) {
+            struct inject_packet *a = &in->packets[k];
+            if (a->kind != INJECT_ARRIVED || !cut_from(a, p))
+                continue;
+            p->kind = INJECT_COPY;
+            p->partner = k;
+            if (a->partner == INJECT_NONE)
+                a->partner = i;
+            break;
+        }
+    }
 }
 
 /* Arrived packets that wait for their copy, by fingerprint: chains in a hash table, oldest first. */
@@ -138,4 +179,5 @@ void join_copies(struct inject *in) {
     free(w.tail);
     free(w.next);
     free(w.print);
+    join_pieces(in);
 }

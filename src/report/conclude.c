@@ -69,8 +69,9 @@ static void say_findings(struct arena *a, const struct configuration *c, unsigne
         const char *cause = finding_cause(a, f->finding), *mend = finding_mend(a, f->finding);
         size_t first = out->lines.n;
         mend_state(f->finding, &tone);
+        const char *flows = finding_flows(a, c->analyze, f->finding, f->count);
         say(out, kinds[f->kind].label, kinds[f->kind].tone,
-            arena_printf(a, "%s: %s", finding_flows(a, c->analyze, f->finding, f->count), finding_what(a, f->finding)));
+            arena_printf(a, "%s%s%s", flows, *flows ? ": " : "", finding_what(a, f->finding)));
         say(out, "Cause", TONE_NONE, again && *cause ? "As above." : cause);
         say(out, "Mend", tone, again && *mend ? "As above." : mend);
         apart(out, first);
@@ -93,6 +94,8 @@ static void say_complaints(struct arena *a, const json_t *analyze, struct conclu
     json_t *c;
     json_array_foreach(value_at(analyze, "complaints"), i, c) {
         const char *severity = text_at(c, "severity"), *hint = text_at(c, "hint");
+        if (!strcmp(severity, "error") && *text_at(c, "fault")) /* told as a finding */
+            continue;
         enum tone tone = !strcmp(severity, "error") ? TONE_BAD : !strcmp(severity, "warning") ? TONE_WARN : TONE_NONE;
         say(out, "Scenario", tone,
             sentence(a, arena_printf(a, *hint ? "%s:%lld: %s; %s" : "%s:%lld: %s%s", text_at(c, "file"),

@@ -120,6 +120,8 @@ static const char *name_of(const json_t *analyze, const char *address) {
 
 const char *finding_flows(struct arena *a, const json_t *analyze, const json_t *finding, long long count) {
     const char *flow = flow_text(a, value_at(finding, "flow"));
+    if (!strcmp(text_at(finding, "source"), "dhcp")) /* is about an address, not about flows */
+        return "";
     const char *src = text_at(finding, "flow.src"), *dst = text_at(finding, "flow.dst");
     const char *from = name_of(analyze, src), *to = name_of(analyze, dst);
     const char *n = arena_printf(a, "%s %s", count_text(a, count), count == 1 ? "flow" : "flows");

@@ -83,8 +83,9 @@ static void figure(struct out *o, const char *css, const struct picture *p) {
 
 static const char *source_text(const json_t *f) {
     const char *source = text_at(f, "source");
-    return !strcmp(source, "model") ? "by the model" : !strcmp(source, "nat") ? "between the capture points"
-                                                                              : "as captured";
+    return !strcmp(source, "model") || !strcmp(source, "nat") ? "by the model"
+           : !strcmp(source, "scenario")                      ? "in the scenario"
+                                                              : "as captured";
 }
 
 static void finding_card(struct arena *a, const json_t *analyze, const json_t *f, struct out *o) {

@@ -28,6 +28,18 @@ static const struct verdict_text {
     {"double_mapping", "two mappings", "one inside endpoint with two outside ones, or two claims to one port", false},
     {"nat_filtered", "filtered by NAT", "came in from outside and belongs to no session", false},
     {"port_exhausted", "no port left", "no outside port was free", false},
+    {"into_nat", "goes into NAT", "between two declared places, and yet translated on the way", true},
+    {"duplicate_address", "address there twice", "two hosts use one address", false},
+    {"outside_scope", "outside the scope", "DHCP handed out an address that is not in its scope", false},
+    {"dhcp_forwarded", "DHCP forwarded", "a DHCP message was seen beyond its link", false},
+    {"overlap", "overlapping prefixes", "two networks, sites or subnets share addresses", false},
+    {"outside", "outside its prefix", "a subnet or an address lies outside what holds it", false},
+    {"duplicate-address", "address there twice", "two NICs of the scenario have one address", false},
+    {"reserved-address", "reserved address", "the platform keeps this address for itself", false},
+    {"same-subnet", "two NICs in one subnet", "a router's NICs must be in different subnets", false},
+    {"next-hop", "next hop not on link", "a route leads to a neighbour that its NIC cannot reach", false},
+    {"dhcp", "DHCP scope", "a scope leaves its network or hands out what somebody has", false},
+    {"route", "contradicting routes", "routes that contradict each other or the machine's own address", false},
 };
 
 static const struct verdict_text *find(const char *name) {

@@ -28,6 +28,19 @@ static void expect_error(struct node *n, const struct frame *f, enum drop reason
     packet_free(p);
 }
 
+/* As Linux: what a rule refuses is an unreachable network, what a route refuses an unreachable host. */
+Test(icmp, a_rule_that_refuses_says_network_unreachable) {
+    struct node n = router();
+    struct route_rule rule = {.priority = 100, .in_port = PORT_NONE, .kind = ROUTE_UNREACHABLE};
+    cr_assert_eq(prefix_parse("10.9.2.0/24", &rule.to), 0);
+    n.rules = route_rules_create(n.routes);
+    cr_assert_eq(route_rules_add(n.rules, &rule), 0);
+    node_prepare(&n);
+    struct frame f = ipv4("10.0.0.2", "10.9.2.1", 9, 8);
+    expect_error(&n, &f, DROP_UNREACHABLE, ICMP_UNREACHABLE, 0, 0);
+    node_fini(&n);
+}
+
 Test(icmp, kinds_of_ipv4) {
     struct node n = router();
     struct frame f = ipv4("10.0.0.2", "172.16.0.9", 1, 700);

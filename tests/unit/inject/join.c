@@ -161,3 +161,34 @@ Test(join, translated_icmp_errors) {
     cr_expect(b.in->packets[2].flags & PACKET_ICMP_ERROR);
     bench_end(&b);
 }
+
+/* What the node cut is joined with its pieces (RFC 791, 3.2), and a piece of another datagram with nothing. */
+Test(join, pieces_of_what_the_node_cut) {
+    struct capture c = capture_make();
+    char payload[1001];
+    memset(payload, 'x', sizeof payload - 1);
+    payload[1000] = 0;
+    udp(&c, payload); /* 1008 bytes behind the IP header */
+    struct frame whole = c.frames.v[0];
+    static const struct { unsigned offset, len; bool foreign; } pieces[] = {
+        {0, 496, false}, {496, 496, false}, {992, 16, false}, {496, 496, true}};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        struct frame f = whole;
+        struct ipv4_header *ip = frame_ip(&f);
+        f.time_ns += MS + i;
+        f.interface = NIC2;
+        f.direction = TRACE_OUTBOUND;
+        memmove(frame_l4(&f), frame_l4(&f) + pieces[i].offset, pieces[i].len);
+        ip->ttl--;
+        ip->id ^= pieces[i].foreign ? htons(1) : 0;
+        ip->fragment = htons((uint16_t)(pieces[i].offset / 8 | (i != 2 ? IPV4_MF : 0)));
+        frame_seal(&f, pieces[i].len);
+        vec_push(&c.frames, f);
+    }
+    struct bench b = bench_make(&c);
+    cr_expect_eq(b.in->packets[0].partner, 1u);
+    for (uint32_t i = 1; i <= 3; i++)
+        cr_expect(b.in->packets[i].kind == INJECT_COPY && b.in->packets[i].partner == 0, "piece %u", i);
+    cr_expect_eq(b.in->packets[4].kind, INJECT_OWN);
+    bench_end(&b);
+}

@@ -146,3 +146,17 @@ Test(conntrack, protocols_without_ports) {
                 DROP_NAT_NO_PORT);
     nat_destroy(n);
 }
+
+/* A range of ports is for what is translated: Linux gives the others a mapping to themselves. */
+Test(conntrack, untranslated_connections_keep_ports_beyond_the_range) {
+    struct nat_config c = {.personality = NAT_CONNTRACK, .outside_port = OUTSIDE, .n_addresses = 1,
+                           .addresses = {addr(NODE)}, .port_min = 40000, .port_max = 40010};
+    struct nat *n = nat_create(&c);
+    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, U, .src = WEB, .dst = GUEST, .sport = 53, .dport = 1000), WEB, 53, GUEST,
+           1000);
+    expect(SEND(n, OUTSIDE, PORT_NONE, EPOCH, U, .src = WEB, .dst = NODE, .sport = 80, .dport = 1000), WEB, 80, NODE,
+           1000);
+    struct wire *w = SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST2, .dst = WEB, .sport = 1000, .dport = 53);
+    cr_expect(ntohs(w->p.sport) >= 40000 && ntohs(w->p.sport) <= 40010);
+    nat_destroy(n);
+}
