@@ -98,6 +98,7 @@ struct analysis {
 };
 
 /* flows.c */
+struct flow_key flow_reverse(const struct flow_key *k); /* ICMP: identifier and type stay */
 uint32_t flow_find(struct analysis *a, const struct flow_key *key, unsigned *way); /* FLOW_NONE */
 /* Made when new; `answer`: a packet of this key cannot be its initiator's, so a new flow
  * is named the other way round. */

@@ -164,7 +164,7 @@ static json_t *mend_json(const struct analysis *a, const struct finding *g) {
 static json_t *finding_json(const struct analysis *a, uint32_t index) {
     const struct finding *g = &a->findings.v[index];
     const struct judgement *j = g->observed || !a->fabric ? NULL : &a->judgements[g->example];
-    char text[700];
+    char text[1000];
     json_t *o = json_object();
     json_object_set_new(o, "source", json_string(g->observed ? "observed" : "model"));
     json_object_set_new(o, "verdict",

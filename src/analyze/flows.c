@@ -6,7 +6,7 @@
 
 #define FLOWS_AT_FIRST 4096
 
-static struct flow_key reverse_key(const struct flow_key *k) {
+struct flow_key flow_reverse(const struct flow_key *k) {
     struct flow_key r = *k;
     memcpy(r.src, k->dst, sizeof r.src);
     memcpy(r.dst, k->src, sizeof r.dst);
@@ -54,7 +54,7 @@ static void table_grow(struct analysis *a) {
 uint32_t flow_find(struct analysis *a, const struct flow_key *key, unsigned *way) {
     if (!a->mask)
         return FLOW_NONE;
-    struct flow_key there = table_key(key), back = reverse_key(&there);
+    struct flow_key there = table_key(key), back = flow_reverse(&there);
     for (uint32_t i = a->heads[hash_key(&there) & a->mask]; i != FLOW_NONE; i = a->flows.v[i].next) {
         struct flow_key k = table_key(&a->flows.v[i].key);
         if (!memcmp(&k, &there, sizeof k)) {
@@ -81,7 +81,7 @@ uint32_t flow_get(struct analysis *a, const struct flow_key *key, bool answer, u
     vec_push(
         &a->flows,
         (struct flow){
-            .key = answer ? reverse_key(key) : *key, .first = now, .last = now, .finding = FLOW_NONE, .next = *head});
+            .key = answer ? flow_reverse(key) : *key, .first = now, .last = now, .finding = FLOW_NONE, .next = *head});
     *head = i;
     *way = answer;
     return i;

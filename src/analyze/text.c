@@ -34,14 +34,35 @@ static const char *far_text(const struct finding *g, const struct judgement *j, 
     return ip_is_none(&g->far.addr) ? ip_format(&j->far, buf) : prefix_format(&g->far, buf);
 }
 
-/* Which NIC refused it, and the switch that ends that. */
-static const char *nic_text(const struct control *c, const struct judgement *j, char *buf, size_t size) {
+/* The security rule that denied it at a NIC, as far as the flow's own ends tell (NAT may have changed them). */
+static void rule_text(const struct analysis *a, const struct finding *g, const struct scenario_nic *nic, char *buf,
+                      size_t size) {
+    const struct judgement *j = &a->judgements[g->example];
+    const struct control *c = fabric_control(a->fabric);
+    const struct scenario_machine *m = &c->scenario->machines.v[nic->machine];
+    const struct flow_key *key = &a->flows.v[g->example].key, back = flow_reverse(key);
+    struct filter_answer answer =
+        filter_judge(c->nodes[nic->machine].node.filter, (uint16_t)(nic - c->scenario->nics.v - m->first_nic),
+                     j->reason == DROP_DENIED_IN ? FILTER_IN : FILTER_OUT, j->lost_on_return ? &back : key);
+    if (!answer.allowed && answer.group)
+        snprintf(buf, size, "; rule %s of %s's security group %s, at %s of %s", answer.rule ? answer.rule->name : "(none)",
+                 answer.by_subnet ? "the subnet" : "the NIC", answer.group->name, nic->name, m->name);
+    else
+        snprintf(buf, size, "; security group at %s of %s", nic->name, m->name);
+}
+
+/* Which NIC refused it, and why. */
+static const char *nic_text(const struct analysis *a, const struct finding *g, char *buf, size_t size) {
+    const struct judgement *j = &a->judgements[g->example];
+    const struct scenario *s = fabric_control(a->fabric)->scenario;
     buf[0] = '\0';
-    if (j->cause_nic != INDEX_NONE) {
-        const struct scenario_nic *nic = &c->scenario->nics.v[j->cause_nic];
-        const char *machine = c->scenario->machines.v[nic->machine].name;
-        snprintf(buf, size, "; IP forwarding is off on %s of %s", nic->name, machine);
-    }
+    if (j->cause_nic == INDEX_NONE)
+        return buf;
+    const struct scenario_nic *nic = &s->nics.v[j->cause_nic];
+    if (j->reason == DROP_DENIED_IN || j->reason == DROP_DENIED_OUT)
+        rule_text(a, g, nic, buf, size);
+    else
+        snprintf(buf, size, "; IP forwarding is off on %s of %s", nic->name, s->machines.v[nic->machine].name);
     return buf;
 }
 
@@ -55,18 +76,18 @@ static void model_text(const struct analysis *a, const struct finding *g, char *
     }
     const struct control_node *n = &c->nodes[j->cause_node];
     const char *why = drop_sentence((enum drop)j->reason);
-    char route[200], far[PREFIX_TEXT], nic[160];
+    char route[200], far[PREFIX_TEXT], nic[260];
     cause_text(a, j, route, sizeof route);
-    if (g->verdict == MODEL_DROPPED && !j->lost_on_return) {
+    if ((g->verdict == MODEL_DROPPED || g->verdict == MODEL_RPF_DROP) && !j->lost_on_return) {
         snprintf(buf, size, "%s: dropped at %s (%s: %s)%s", g->benign ? "Nobody in the scenario has its destination" :
                  "Never arrives", n->name, drop_name((enum drop)j->reason), why,
-                 nic_text(c, j, nic, sizeof nic));
+                 nic_text(a, g, nic, sizeof nic));
         return;
     }
-    char lost[320] = "";
+    char lost[460] = "";
     if (j->lost_on_return)
         snprintf(lost, sizeof lost, ", and is lost (%s: %s)%s", drop_name((enum drop)j->reason), why,
-                 nic_text(c, j, nic, sizeof nic));
+                 nic_text(a, g, nic, sizeof nic));
     else if (!j->works)
         snprintf(lost, sizeof lost, ", and comes back as something the initiator did not ask for");
     bool bent = j->mend_port != PORT_NONE && (j->cause_route.port != j->mend_port || !j->lost_on_return);

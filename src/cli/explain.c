@@ -118,11 +118,11 @@ static void print_verdict(const struct control *c, const struct judgement *j) {
     printf("verdict: %s\n", model_verdict_name(j->verdict));
     if (j->cause_node == INDEX_NONE)
         return;
-    char route[200] = "no route";
+    char route[200] = "";
     const struct control_node *n = &c->nodes[j->cause_node];
     if (j->cause_route.prefix.addr.family != FAMILY_NONE)
         control_route_format(n, &j->cause_route, route, sizeof route);
-    printf("cause:   %s, %s\n", n->name, route);
+    printf("cause:   %s%s%s\n", n->name, *route ? ", " : "", route);
     if (!j->works && j->reason)
         printf("sender:  %s\n", j->told ? "is told so by an ICMP error" : "is told nothing");
 }
