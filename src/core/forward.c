@@ -136,10 +136,13 @@ static __attribute__((noinline)) bool route_special(const struct node *node, str
 
 static __attribute__((noinline)) unsigned route_by_rules(const struct node *node, struct packet **pkts, unsigned n,
                                                          uint64_t now) {
+    static const be32 no_source;
     unsigned kept = 0;
     for (unsigned i = 0; i < n; i++) {
         struct packet *p = pkts[i];
-        p->path = stage_lookup(node, FAMILY_IPV4, &p->src, &p->dst, p->in_port);
+        /* Linux looks for the way of an error before it has a source (icmp_route_lookup) */
+        bool own_error = p->in_port == PORT_NONE && p->flags & PACKET_ICMP_ERROR;
+        p->path = stage_lookup(node, FAMILY_IPV4, own_error ? &no_source : &p->src, &p->dst, p->in_port);
         if (route_special(node, p, stage_path(node, FAMILY_IPV4, p->path), now))
             pkts[kept++] = p;
     }

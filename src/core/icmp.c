@@ -32,6 +32,7 @@ static const struct kind kinds[DROP_COUNT][2] = {
     [DROP_TOO_BIG] = {{ICMP_UNREACHABLE, 4}, {ICMPV6_TOO_BIG, 0}},
     [DROP_NO_NEIGHBOUR] = {{ICMP_UNREACHABLE, 1}, {ICMPV6_UNREACHABLE, 3}},
     [DROP_BAD_OPTIONS] = {{ICMP_PARAMETER, 0}, {0, 0}},
+    [DROP_BAD_EXTENSION] = {{0, 0}, {ICMPV6_PARAMETER, 2}},
     [DROP_LINK_LOCAL] = {{0, 0}, {ICMPV6_UNREACHABLE, 2}},
 };
 
@@ -138,6 +139,9 @@ static bool is_due(const struct packet *d) {
         return false;
     if (d->family == FAMILY_IPV6) {
         const struct ipv6_header *ip = packet_ipv6(d);
+        uint8_t code;
+        if (d->reason == DROP_BAD_EXTENSION) /* also of groups (RFC 4443, 2.4 e.3) */
+            return ipv6_option_pointer(d, &code) && is_one_host6(ip->src);
         bool scope = d->reason != DROP_LINK_LOCAL || (is_link_local6(ip->src) && !is_link_local6(ip->dst));
         return scope && ip->dst[0] != 0xff && is_one_host6(ip->src);
     }
@@ -269,6 +273,8 @@ static unsigned error_ipv6(struct node *node, const struct packet *d, uint8_t *b
     memcpy(ip->dst, dst.v6, sizeof ip->dst);
     const struct kind kind = kinds[d->reason][1];
     *icmp = (struct icmp_header){.type = kind.type, .code = kind.code, .rest = rest_of_header(node, d)};
+    if (d->reason == DROP_BAD_EXTENSION)
+        icmp->rest = htonl(ipv6_option_pointer(d, &icmp->code));
     const uint32_t pseudo = checksum_sum(ip->src, 32, ip->payload_length + htons(PROTO_ICMPV6)); /* RFC 8200, 8.1 */
     icmp->checksum = checksum_fold(checksum_sum(icmp, payload, pseudo));
     return sizeof *ip + payload;

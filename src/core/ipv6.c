@@ -47,36 +47,55 @@ static bool is_own_address(const struct node *node, const uint8_t addr[16]) {
     return false;
 }
 
-enum { OPTION_PAD1 = 0, OPTION_PADN = 1, OPTION_ROUTER_ALERT = 5, OPTION_ACTION = 0xc0 };
+enum { OPTION_PAD1 = 0, OPTION_PADN = 1, OPTION_ROUTER_ALERT = 5, OPTION_JUMBO = 0xc2, OPTION_TELL = 0x80,
+       OPTION_ACTION = 0xc0 };
 enum { OPTIONS_MAX = 8, PADDING_MAX = 7 }; /* Linux' limits (RFC 8504, 5.3; RFC 4942, 2.1.9.5) */
 
 /*
- * Are the options of a hop-by-hop header in order (RFC 8200, 4.2, 4.3)? The two highest bits of one that a router does
- * not know say whether to pass over it. Padding between two options has a limit, and carries nothing.
+ * The first option of a hop-by-hop header that stops a router (RFC 8200, 4.2, 4.3); NULL: they are in order. The two
+ * highest bits of one that a router does not know say whether to pass over it. Padding between two options has a limit,
+ * and carries nothing.
  */
-static bool options_in_order(const uint8_t *o, unsigned left) {
+static const uint8_t *stopping_option(const uint8_t *o, unsigned left) {
     unsigned options = 0, padding = 0;
     for (unsigned size; left; o += size, left -= size) {
         bool pad1 = o[0] == OPTION_PAD1, padn = o[0] == OPTION_PADN;
         if (!pad1 && left < 2)
-            return false;
+            return o;
         size = pad1 ? 1 : o[1] + 2u;
         padding = pad1 || padn ? padding + size : 0;
         options += !pad1 && !padn;
         if (size > left || padding > PADDING_MAX || options > OPTIONS_MAX || o[0] & OPTION_ACTION)
-            return false;
+            return o;
         if (padn && memcmp(o + 2, unspecified, size - 2))
-            return false;
+            return o;
         if (o[0] == OPTION_ROUTER_ALERT && size != 4) /* RFC 2711, 2.1 */
-            return false;
+            return o;
     }
-    return true;
+    return NULL;
+}
+
+/* The option of a packet with a hop-by-hop header that stops it; NULL: none does, or there is no such header. */
+static const uint8_t *packet_stopping_option(const struct packet *p) {
+    const struct ipv6_header *ip = packet_ipv6(p);
+    const uint8_t *header = (const uint8_t *)(ip + 1), *end = p->data + p->len;
+    if (ip->next_header != EXTENSION_HOP_BY_HOP || end - header < 8 || end - header < (header[1] + 1) * 8)
+        return NULL;
+    return stopping_option(header + 2, (header[1] + 1u) * 8 - 2);
+}
+
+unsigned ipv6_option_pointer(const struct packet *p, uint8_t *code) {
+    const uint8_t *o = packet_stopping_option(p);
+    if (!o || !(o[0] & OPTION_TELL) || (o[0] & OPTION_ACTION) == 0 ||
+        ((o[0] & OPTION_ACTION) == OPTION_ACTION && is_multicast(packet_ipv6(p)->dst)))
+        return 0;
+    *code = o[0] == OPTION_JUMBO ? 0 : 2;
+    return (unsigned)(o - (const uint8_t *)packet_ipv6(p));
 }
 
 /* The source may be unspecified or link-local: route6 delivers such packets, and forwards none. */
 static enum drop guard_refusal(const struct node *node, const struct packet *p) {
     const struct ipv6_header *ip = packet_ipv6(p);
-    const uint8_t *options = (const uint8_t *)(ip + 1);
     if (is_multicast(ip->src) || is_loopback_or_mapped(ip->src))
         return DROP_MARTIAN_SOURCE;
     if (is_multicast(ip->dst) && !group_is_ours(node, ip->dst, &node->ports[p->in_port]))
@@ -85,8 +104,7 @@ static enum drop guard_refusal(const struct node *node, const struct packet *p) 
         return DROP_MARTIAN_DESTINATION;
     if (!is(ip->src, unspecified) && is_own_address(node, ip->src))
         return DROP_OWN_SOURCE;
-    if (p->flags & PACKET_OPTIONS && ip->next_header == EXTENSION_HOP_BY_HOP &&
-        !options_in_order(options + 2, (options[1] + 1u) * 8 - 2))
+    if (p->flags & PACKET_OPTIONS && packet_stopping_option(p))
         return DROP_BAD_EXTENSION;
     return DROP_NONE;
 }

@@ -69,6 +69,12 @@ unsigned options_pointer(const struct packet *p);
 /* Records the router in a packet that it forwards: its address on the way out, the time, as the options ask. */
 void options_record(const struct node *node, struct packet *p, uint64_t now);
 
+/*
+ * The offset from the IPv6 header of the hop-by-hop option that stopped a packet whose sender is to be told (RFC 8200,
+ * 4.2; RFC 2675, 3), and the code of the parameter problem; 0: none is due.
+ */
+unsigned ipv6_option_pointer(const struct packet *p, uint8_t *code);
+
 /* Brings parsed IPv6 packets (n <= BURST_MAX) to their verdicts; `own`: the node itself sends them. Reorders pkts. */
 void ipv6_forward(struct node *node, struct packet **pkts, unsigned n, uint64_t now, bool own);
 

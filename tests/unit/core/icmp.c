@@ -97,6 +97,29 @@ Test(icmp, kinds_of_ipv6) {
     node_fini(&n);
 }
 
+/* RFC 8200, 4.2: an unknown hop-by-hop option of the kinds 10 and 11 is told of, with where it stands. */
+Test(icmp, options_of_ipv6) {
+    static const struct { uint8_t option; bool stops, told; unsigned code; } is[] = {
+        {0x1e, false, false, 0}, {0x5e, true, false, 0}, {0x9e, true, true, 2}, {0xde, true, true, 2},
+        {0xc2, true, true, 0}}; /* a jumbo payload option where there is a payload length (RFC 2675, 3) */
+    struct node n = router();
+    for (size_t i = 0; i < sizeof is / sizeof *is; i++) {
+        struct frame f = ipv6(V6_HOST, V6_FAR, 9, 8);
+        uint8_t *h = frame6_extend(&f, EXTENSION_HOP_BY_HOP, 16);
+        memcpy(h + 2, (uint8_t[]){1, 2, 0, 0, is[i].option, 2, 0, 0, 1, 4, 0, 0, 0, 0}, 14);
+        if (is[i].told) {
+            expect_error(&n, &f, DROP_BAD_EXTENSION, ICMPV6_PARAMETER, is[i].code, 40 + 6);
+            continue;
+        }
+        struct packet *p = packet_make(&f, 0, 0);
+        forward(&n, &p, 1, 0);
+        cr_expect_eq(p->verdict, is[i].stops ? VERDICT_DROP : VERDICT_FORWARD, "option %#x", is[i].option);
+        cr_expect(!is[i].stops || (p->reason == DROP_BAD_EXTENSION && !is_due(&n, p, 0)), "option %#x", is[i].option);
+        packet_free(p);
+    }
+    node_fini(&n);
+}
+
 /* RFC 1812, 4.3.2.7; RFC 4443, 2.4 e. */
 Test(icmp, what_no_error_is_due_about) {
     struct node n = router();
@@ -211,6 +234,14 @@ Test(icmp, ways_back_by_rules) {
     cr_assert_eq(route_rules_remove(n.rules, &rule), 0);
     rule.from.addr.family = FAMILY_NONE;
     cr_assert_eq(prefix_parse("172.17.0.0/16", &rule.to), 0);
+    cr_assert_eq(route_rules_add(n.rules, &rule), 0);
+    e = error_about(&n, p, 0);
+    check_error(&n, e, &(struct want){11, 0, 0, "10.0.1.1", "172.17.0.9", 1}, 0);
+    packet_free(e);
+    rule.priority = 5; /* a rule by the error's own source does not bend its way: there is none yet when it is sought */
+    rule.kind = ROUTE_BLACKHOLE;
+    rule.table = 0;
+    cr_assert_eq(prefix_parse("10.0.1.1/32", &rule.from), 0);
     cr_assert_eq(route_rules_add(n.rules, &rule), 0);
     e = error_about(&n, p, 0);
     check_error(&n, e, &(struct want){11, 0, 0, "10.0.1.1", "172.17.0.9", 1}, 0);
