@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A second reader of captures, without a line in common with src/trace on purpose: pcapng and IPv4, no modules."""
+"""A second reader of captures, without a line in common with src/trace on purpose: pcapng, IPv4 and IPv6, no
+modules."""
 import socket
 import struct
 import subprocess
 
 PCAPNG_SHB, PCAPNG_IDB, PCAPNG_EPB = 0x0A0D0D0A, 1, 6
 INBOUND, OUTBOUND = 1, 2
-ICMP, TCP, UDP = 1, 6, 17
-ICMP_QUERIES, ICMP_ERRORS = (0, 8, 13, 14, 15, 16, 17, 18), (3, 4, 5, 11, 12)
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS = 0, 43, 44, 60
+ICMP_ERRORS = 3, 4, 5, 11, 12
+QUERIES = {ICMP: (0, 8, 13, 14, 15, 16, 17, 18), ICMPV6: (128, 129)}
+ERRORS = {ICMP: ICMP_ERRORS, ICMPV6: range(128)}
 
 
 def decompressed(path):
@@ -62,55 +66,85 @@ def frames(data):
 
 
 def text(address):
-    return socket.inet_ntoa(address)
+    return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
+
+
+def body(proto, l4, is_error=False):
+    """What translation leaves alone of a transport's header and data; of an ICMP error, which packet it is about."""
+    if proto == TCP:
+        return l4[4:16] + l4[18:]
+    if proto == UDP:
+        return l4[4:6] + l4[8:]
+    if proto == ICMP and is_error:
+        q = Ip(l4[8:], quoted=True)
+        return l4[:2] + struct.pack('>HHB', q.length, q.id, q.proto)
+    return l4[:2] + l4[6:] if proto == ICMP else l4
 
 
 class Ip:
-    """An IPv4 packet. `tuple`: (proto, src, sport, dst, dport); ICMP queries: identifier and 0; without ports: 0, 0."""
-    __slots__ = ('ihl', 'length', 'id', 'more', 'offset', 'ttl', 'proto', 'src', 'dst', 'l4', 'tuple')
+    """
+    An IPv4 or IPv6 packet. `tuple`: (proto, src, sport, dst, dport); ICMP queries: identifier and 0; no ports: 0, 0.
+    `extensions`: IPv6's headers before `l4`; `id`, `more`, `offset`: of a fragment, and IPv4's id of any packet.
+    """
+    __slots__ = ('version', 'length', 'id', 'more', 'offset', 'ttl', 'proto', 'src', 'dst', 'extensions', 'l4', 'tuple')
 
     def __init__(self, data, quoted=False):
-        self.ihl = (data[0] & 15) * 4
-        _, _, self.length, self.id, fragment, self.ttl, self.proto = struct.unpack_from('>BBHHHBB', data)
-        self.more, self.offset = bool(fragment & 0x2000), (fragment & 0x1FFF) * 8
-        self.src, self.dst = text(data[12:16]), text(data[16:20])
-        self.l4 = data[self.ihl:] if quoted else data[self.ihl:self.length]
+        self.version = data[0] >> 4
+        at = self.read_ipv4(data) if self.version == 4 else self.read_ipv6(data)
+        self.l4 = data[at:] if quoted else data[at:self.length]
         sport = dport = 0
         if not self.offset and self.proto in (TCP, UDP):
             sport, dport = struct.unpack_from('>HH', self.l4)
-        elif not self.offset and self.proto == ICMP and self.l4[0] in ICMP_QUERIES:
+        elif not self.offset and self.proto in QUERIES and self.l4[0] in QUERIES[self.proto]:
             sport, = struct.unpack_from('>H', self.l4, 4)
         self.tuple = (self.proto, self.src, sport, self.dst, dport)
+
+    def read_ipv4(self, data):
+        _, _, self.length, self.id, fragment, self.ttl, self.proto = struct.unpack_from('>BBHHHBB', data)
+        self.more, self.offset, self.extensions = bool(fragment & 0x2000), (fragment & 0x1FFF) * 8, b''
+        self.src, self.dst = text(data[12:16]), text(data[16:20])
+        return (data[0] & 15) * 4
+
+    def read_ipv6(self, data):
+        length, self.proto, self.ttl = struct.unpack_from('>HBB', data, 4)
+        self.length, self.id, self.more, self.offset, at = 40 + length, 0, False, 0, 40
+        self.src, self.dst = text(data[8:24]), text(data[24:40])
+        while self.proto in (HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS) and not self.offset:
+            size = 8
+            if self.proto == FRAGMENT:
+                fragment, self.id = struct.unpack_from('>HI', data, at + 2)
+                self.more, self.offset = bool(fragment & 1), fragment & 0xFFF8
+            else:
+                size += data[at + 1] * 8
+            self.proto = data[at]
+            at += size
+        self.extensions = data[40:at]
+        return at
 
     def is_fragment(self):
         return self.more or self.offset > 0
 
     def is_error(self):
-        return self.proto == ICMP and not self.offset and self.l4[0] in ICMP_ERRORS
+        return self.proto in ERRORS and not self.offset and self.l4[0] in ERRORS[self.proto]
+
+    def is_neighbour_discovery(self):
+        """A link's own business, multicast listener reports too (RFC 4861, RFC 3810)."""
+        return self.proto == ICMPV6 and not self.offset and \
+            (self.l4[0] in (133, 134, 135, 136, 137) and self.ttl == 255 or
+             self.l4[0] in (130, 131, 132, 143) and self.ttl == 1)
 
     def quoted(self):
         """The packet that an ICMP error is about."""
         return Ip(self.l4[8:], quoted=True)
 
     def invariant(self):
-        """What routing and translation leave alone, except the TTL."""
-        l4 = self.l4
-        if self.offset:
-            body = l4
-        elif self.proto == TCP:
-            body = l4[4:16] + l4[18:]
-        elif self.proto == UDP:
-            body = l4[4:6] + l4[8:]
-        elif self.is_error():
-            q = self.quoted()
-            body = l4[:2] + struct.pack('>HHB', q.length, q.id, q.proto)
-        elif self.proto == ICMP:
-            body = l4[:2] + l4[6:]
-        else:
-            body = l4
-        return self.proto, self.length, self.id, self.more, self.offset, body
+        """What routing and translation (of IPv4) leave alone, except the TTL."""
+        fragment = self.length, self.id, self.more, self.offset
+        if self.version == 6:
+            return self.proto, self.src, self.dst, *fragment, self.extensions, self.l4
+        return self.proto, *fragment, self.l4 if self.offset else body(self.proto, self.l4, self.is_error())
 
 
 def reverse(t):
     proto, src, sport, dst, dport = t
-    return (proto, dst, sport, src, dport) if proto == ICMP else (proto, dst, dport, src, sport)
+    return (proto, dst, sport, src, dport) if proto in QUERIES else (proto, dst, dport, src, sport)

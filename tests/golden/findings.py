@@ -10,7 +10,7 @@ import tempfile
 
 import golden
 from capture import decompressed, reverse
-from kernel import join
+from join import join
 
 GUESTS, INSIDE, AZURE_VMS, ON_PREMISES = map(ipaddress.ip_network, (
     '10.0.2.0/24', '10.0.0.0/22', '10.0.3.0/24', '172.16.0.0/22'))
@@ -42,7 +42,7 @@ class Variant:
         self.document = golden.analyze(fwdlab, golden.scenario(name), rows)
         self.decisions = golden.decisions(rows)
         self.findings = self.document['findings']
-        self.entered, self.own = join(decompressed(golden.trace(name)))
+        self.entered, self.own, _ = join(decompressed(golden.trace(name)))
         self.platform = {k: c['packets'] for k, c in
                          json.loads((golden.kernel(name) / 'drops.json').read_text())['platform_drops'].items()}
 
@@ -81,7 +81,8 @@ def sums(tap, fwdlab, v):
         tap.equal(sum(flows[part].values()), flows['total'], f'{v.name}: flows.{part} sums to the total')
         tap.equal(counted(v.document, part), {k: n for k, n in flows[part].items() if n and k != 'symmetric'},
                   f'{v.name}: every flow that is not symmetric is in a finding of source {part}')
-    tap.equal(flows['drift'], 0, f'{v.name}: no drift')
+    if v.name != 'dhcp':  # where two machines have one address: rows.py
+        tap.equal(flows['drift'], 0, f'{v.name}: no drift')
     tap.equal(p['answers_unmatched'], 0, f'{v.name}: every answer behind NAT finds its session')
     one, two = ({k: x for k, x in d.items() if k != 'environment'}
                 for d in (v.document, golden.analyze(fwdlab, golden.scenario(v.name))))

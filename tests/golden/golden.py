@@ -8,7 +8,9 @@ import subprocess
 import sys
 
 HOST = pathlib.Path(__file__).resolve().parents[2] / 'traces' / 'nested-host'
-VARIANTS = ('routed', 'without-route-1', 'connected', 'without-onprem-route', 'forwarding-off', 'nat-only')
+VARIANTS = ('routed', 'without-route-1', 'connected', 'without-onprem-route', 'forwarding-off', 'nat-only',
+            'without-route-table', 'dhcp', 'two-hosts', 'two-hosts-without-peer-route', 'onprem-gateway',
+            'onprem-gateway-without-static', 'dual-stack', 'dual-stack-without-route-1-v6', 'small-mtu')
 
 
 class Tap:

@@ -3,10 +3,11 @@
 The kernel as the referee. For every packet that entered the host in a committed capture, the core's decision is
 compared with what the kernel did with it:
 
-forward   the packet was seen again as it left: by which interface, with which addresses and ports. A port (or ICMP
-          identifier) that the kernel's NAT chose may be another one in the core, then one-to-one for each remote end.
-deliver   it was not, and its destination, as conntrack had it, is the host's own or a broadcast.
-drop      neither; a TTL that expired by the ICMP error that the host sent.
+forward   the packet was seen again as it left, whole or in pieces: by which interface, with which addresses and ports,
+          in how many. A port (or ICMP identifier) that the kernel's NAT chose may be another one in the core, then
+          one-to-one for each remote end.
+deliver   it was not, and its destination, as conntrack had it, is the host's own, a broadcast, or IPv6's anycast.
+drop      neither; with the ICMP or ICMPv6 error that the host sent about it: its type, code, and by which interface.
 
 Its counters and its answers to `ip route get` must agree too.
 Differences that have a reason are rules below, and their counts stand in kernel-reasons.tsv: a difference without a
@@ -18,21 +19,15 @@ import pathlib
 import re
 import sys
 import tempfile
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 
 import golden
-from capture import ICMP, INBOUND, OUTBOUND, TCP, UDP, Ip, decompressed, frames, reverse
+from capture import ICMP, TCP, UDP, decompressed, reverse
+from join import join
 
 TABLE = pathlib.Path(__file__).resolve().parent / 'kernel-reasons.tsv'
-STAY_NS = 5_000_000_000
-
-
-class Packet:
-    """One that entered the host. `copy`: as it left; `kind`, `tuple`, `out`: what the kernel did."""
-    __slots__ = ('frame', 'ip', 'copy', 'kind', 'out', 'tuple', 'error')
-
-    def __init__(self, frame, ip):
-        self.frame, self.ip, self.copy, self.error = frame, ip, None, None
+NO_NEIGHBOUR, TIME_EXCEEDED = {4: (3, 1), 6: (1, 3)}, {4: (11, 0), 6: (3, 0)}
+LIMIT, REFILL_NS = 6, 1_000_000_000  # Linux' default limit of ICMP errors to a destination: so many, and one a second
 
 
 class Kernel:
@@ -41,7 +36,8 @@ class Kernel:
     def __init__(self, folder):
         routes = (folder / 'routes.txt').read_text()
         self.addresses = set(re.findall(r'^local (\S+) dev', routes, re.M))
-        self.local = self.addresses | set(re.findall(r'^broadcast (\S+) dev', routes, re.M)) | {'255.255.255.255'}
+        self.local = self.addresses | {'255.255.255.255'} | \
+            set(re.findall(r'^(?:broadcast|anycast) (\S+) dev', routes, re.M))
         self.final = {}  # tuple as it arrives → destination after translation
         numbers = {'icmp': ICMP, 'tcp': TCP, 'udp': UDP}
         for line in decompressed(folder / 'conntrack.txt.zst').decode().splitlines():
@@ -59,34 +55,6 @@ class Kernel:
         return self.final.get(ip.tuple, ip.dst)
 
 
-def ipv4_of(frame):
-    return Ip(frame.data[14:]) if frame.data[12:14] == b'\x08\x00' else None
-
-
-def join(data):
-    """The packets that entered, each with its copy if it has one; and what left without having entered."""
-    entered, own, waiting = [], [], defaultdict(deque)
-    everything = [(f, ipv4_of(f)) for f in frames(data)]
-    for frame, ip in sorted((x for x in everything if x[1]), key=lambda x: (x[0].time, x[0].number)):
-        key = ip.invariant()
-        if frame.direction == INBOUND:
-            p = Packet(frame, ip)
-            entered.append(p)
-            waiting[key].append(p)
-        elif frame.direction == OUTBOUND:
-            for p in waiting[key]:
-                if p.ip.ttl == ip.ttl + 1 and frame.time - p.frame.time < STAY_NS and \
-                        (p.ip.src == ip.src or p.ip.dst == ip.dst):
-                    p.copy = (frame, ip)
-                    waiting[key].remove(p)
-                    break
-            else:
-                own.append((frame, ip))
-        else:
-            raise ValueError(f'frame {frame.number}: no direction')
-    return entered, own
-
-
 def quote_errors(entered, own, kernel):
     """The host's own ICMP errors belong to the packets that they quote."""
     by_id = defaultdict(list)
@@ -96,25 +64,39 @@ def quote_errors(entered, own, kernel):
         if ip.is_error() and ip.src in kernel.addresses:
             q = ip.quoted()
             for p in by_id[q.id, q.proto, q.length]:
-                same = p.ip.l4[4:8] == q.l4[4:8] and (p.ip.src, p.ip.dst) == (q.src, q.dst)
+                same = p.ip.l4[4:8] == q.l4[4:8] and p.ip.tuple == q.tuple
                 if not p.error and not p.copy and same and p.frame.time <= frame.time:
-                    p.error = (ip.l4[0], ip.l4[1])
+                    p.error = (ip.l4[0], ip.l4[1], frame.interface)
                     break
+
+
+def limit_errors(entered):
+    """Which time-exceeded errors Linux' default limit would have kept back (the lab turns it off)."""
+    buckets = {}
+    for p in entered:
+        if p.kind == 'drop' and p.error and p.error[:2] == TIME_EXCEEDED[p.ip.version]:
+            tokens, last = buckets.get(p.ip.src, (LIMIT, p.frame.time))
+            tokens = min(LIMIT, tokens + (p.frame.time - last) / REFILL_NS)
+            p.limited = tokens < 1
+            buckets[p.ip.src] = tokens - (not p.limited), p.frame.time
 
 
 def referee(variant):
     """What the kernel did with each packet that entered."""
     kernel = Kernel(golden.kernel(variant))
-    entered, own = join(decompressed(golden.trace(variant)))
+    entered, own, pieces = join(decompressed(golden.trace(variant)))
     quote_errors(entered, own, kernel)
     for p in entered:
         p.out, p.tuple = '', p.ip.tuple
         if p.copy:
             p.kind, p.out, p.tuple = 'forward', p.copy[0].interface, p.copy[1].tuple
+            if p.ip.offset:  # of a datagram that was cut anew: the first piece has ports, this one has none
+                p.tuple = (*p.tuple[:2], 0, p.tuple[3], 0)
         else:
             p.kind = 'deliver' if kernel.destination(p.ip) in kernel.local else 'drop'
             p.tuple = (*p.tuple[:3], kernel.destination(p.ip), p.tuple[4])
-    return kernel, entered, own
+    limit_errors(entered)
+    return kernel, entered, own, pieces
 
 
 class Ports:
@@ -138,28 +120,48 @@ class Ports:
             self.back.setdefault((end, core[2]), sport) == sport
 
 
+def where(packet, core, ports):
+    return packet.out == core['out'].lower() and ports.match(packet, core['tuple'])
+
+
+def core_error(core):
+    """As Packet.error. The wire tells no other reason."""
+    return (*map(int, core['error'].split('/')), core['error_out'].lower()) if core['error'] else None
+
+
 def agree(packet, core, ports):
     if packet.kind != core['verdict']:
         return False
     if packet.kind == 'forward':
-        return packet.out == core['out'].lower() and ports.match(packet, core['tuple'])
+        return packet.pieces == int(core['fragments']) and where(packet, core, ports)
     if packet.kind == 'deliver':
         return packet.tuple[3] == core['dst']
-    if packet.kind == 'drop':  # the one reason that the wire tells: the host says so to the sender
-        return (packet.error == (11, 0)) == (core['reason'] == 'ttl-expired')
-    return False
+    return packet.kind == 'drop' and packet.error == core_error(core)
 
 
-# name, reason, predicate(packet, the core's row)
+def pieces_of(ip, piece):
+    """In how many pieces a packet leaves of which a piece, not the last one, is as long as it may be."""
+    return -(-len(ip.l4) // len(piece.l4))
+
+
+# name, reason, predicate(packet, the core's row, the ports so far)
 RULES = (
     ('no-neighbour', 'nobody answers ARP for the next hop: the kernel drops what it had routed and tells the sender '
      '(host unreachable); the core at one node decides where to, and has no neighbours',
-     lambda p, core: p.kind == 'drop' and core['verdict'] == 'forward' and p.error == (3, 1)),
+     lambda p, core, ports: p.kind == 'drop' and core['verdict'] == 'forward' and p.error and
+     p.error[:2] == NO_NEIGHBOUR[p.ip.version]),
+    ('rate-limited', 'the kernel tells the sender of every expired TTL, for the lab turns its limit off; the core has '
+     'Linux\' default limit, 6 errors to a destination and one more each second',
+     lambda p, core, ports: p.limited and core['reason'] == 'ttl-expired' and not core['error']),
+    ('reassembled', 'connection tracking puts a datagram together, and the kernel cuts the whole anew for a smaller '
+     'MTU; the core, as RFC 791 has routers do it, cuts each fragment that is too long for itself',
+     lambda p, core, ports: p.kind == core['verdict'] == 'forward' and p.pieces is None and where(p, core, ports) and
+     int(core['fragments']) == pieces_of(p.ip, p.copy[1])),
 )
 
 
-def rule_of(packet, core):
-    return next((name for name, _, fits in RULES if fits(packet, core)), None)
+def rule_of(packet, core, ports):
+    return next((name for name, _, fits in RULES if fits(packet, core, ports)), None)
 
 
 def describe(packet, core):
@@ -182,14 +184,36 @@ def surplus(entered, core):
     return fragments - Counter(datagrams.values())
 
 
+def counters(version, entered, core, nstat):
+    """What the core did with the packets of a version, as the kernel's own counters would count it."""
+    of = [p for p in entered if p.ip.version == version and p.frame.number in core]
+    rows = [core[p.frame.number] for p in of]
+    verdicts, reasons, more = Counter(r['verdict'] for r in rows), Counter(r['reason'] for r in rows), surplus(of, core)
+    forwarded, delivered = (verdicts[v] - more[v] for v in ('forward', 'deliver'))
+    if version == 4:  # RFC 4293 counts what is too big as forwarded
+        return {'IpInReceives': len(rows), 'IpForwDatagrams': forwarded + reasons['too-big'],
+                'IpInDelivers': delivered, 'IpInHdrErrors': reasons['ttl-expired'], 'IpFragFails': reasons['too-big']}
+    found = sum(nstat.get('Icmp6InNeighbor' + name, 0) for name in ('Solicits', 'Advertisements'))
+    return {'Ip6OutForwDatagrams': verdicts['forward'], 'Ip6InDelivers': delivered + found,
+            'Ip6InHdrErrors': reasons['ttl-expired']}
+
+
+def compare_pieces(tap, variant, own, pieces):
+    """Each but the last as long as the MTU lets it, in steps of 8 bytes (RFC 791, 3.2); the host told the MTU."""
+    if pieces:
+        told = {int.from_bytes(ip.l4[6:8], 'big') for _, ip in own if ip.is_error() and ip.l4[:2] == b'\3\4'}
+        tap.equal({len(ip.l4) for _, ip in pieces if ip.more}, {(mtu - 20) // 8 * 8 for mtu in told},
+                  f'{variant}: {len(pieces)} pieces left, each but the last as long as an MTU of {told} lets it')
+
+
 def compare(tap, fwdlab, variant, folder):
     """Returns how many packets were compared, and the count of each rule."""
-    kernel, entered, own = referee(variant)
+    kernel, entered, own, pieces = referee(variant)
     rows = folder / f'{variant}.csv'
     packets = golden.analyze(fwdlab, golden.scenario(variant), rows)['packets']
     core = golden.decisions(rows)
     tap.equal(sorted(core), sorted(p.frame.number for p in entered), f'{variant}: the core got what entered the host')
-    joined = sum(p.copy is not None for p in entered)
+    joined = sum(p.pieces == 1 for p in entered) + len(pieces)
     tap.equal((packets['copies'] - packets['own'], packets['own']), (joined, len(own)),
               f'{variant}: joined copies, and what the host sent itself, are those of the second reader')
     ports, same, compared, rules, unexplained = Ports(), Counter(), Counter(), Counter(), []
@@ -201,7 +225,7 @@ def compare(tap, fwdlab, variant, folder):
         if agree(p, row, ports):
             same[p.kind] += 1
             continue
-        rule = rule_of(p, row)
+        rule = rule_of(p, row, ports)
         if rule:
             rules[rule] += 1
         else:
@@ -211,12 +235,11 @@ def compare(tap, fwdlab, variant, folder):
     tap.note(*(f'{variant}: {kind}: {compared[kind]} compared, {same[kind]} agree' for kind in sorted(compared)),
              f'{variant}: {len(ports.translated)} translated source ports, one-to-one; {ports.differ} packets left '
              'with another port than the kernel chose')
-    more = surplus(entered, core)
-    counters = {'IpInReceives': packets['injected'], 'IpForwDatagrams': packets['forwarded'] - more['forward'],
-                'IpInDelivers': packets['delivered'] - more['deliver'],
-                'IpInHdrErrors': packets['dropped'].get('ttl-expired', 0)}
-    tap.equal(counters, {name: kernel.nstat.get(name, 0) for name in counters},
-              f'{variant}: the core counts what the kernel counted')
+    compare_pieces(tap, variant, own, pieces)
+    for version in {p.ip.version for p in entered}:
+        mine = counters(version, entered, core, kernel.nstat)
+        tap.equal(mine, {name: kernel.nstat.get(name, 0) for name in mine},
+                  f'{variant}: the core counts the packets of IPv{version} that the kernel counted')
     return sum(compared.values()), rules
 
 
