@@ -163,14 +163,21 @@ static unsigned prefix_shift(const struct node *node, const struct route_path *p
     return (128u - route_table_routes(t, &n)[path->route].prefix.len) >> 5;
 }
 
+/* Is it a route to the link-local addresses of the port's link? Others lead to another link, or to a gateway. */
+static bool is_on_link(const struct node *node, const struct route_path *path, unsigned table, uint16_t port) {
+    size_t n;
+    const struct route_table *t = node->rules6 ? route_rules_table(node->rules6, table) : node->routes6;
+    const struct ip_prefix *prefix = &route_table_routes(t, &n)[path->route].prefix;
+    return prefix->len >= 10 && is_link_local6(prefix->addr.v6) && path->next[0].port == port;
+}
+
 static struct way way_back(const struct node *node, const struct packet *d, const struct ip *dst) {
     static const uint8_t any[16]; /* the source is not known yet */
-    if (dst->family == FAMILY_IPV6 && is_link_local6(dst->v6))
-        return (struct way){d->in_port, (128 - 64) >> 5};
     unsigned table;
     const uint32_t number = stage_lookup(node, dst->family, any, dst->v6, PORT_NONE); /* v6: where v4 stands too */
     const struct route_path *path = node_path(node, dst->family, number, &table);
-    if (!path || path->kind != ROUTE_UNICAST)
+    if (!path || path->kind != ROUTE_UNICAST || (dst->family == FAMILY_IPV6 && is_link_local6(dst->v6) &&
+                                                 !is_on_link(node, path, table, d->in_port)))
         return (struct way){PORT_NONE, 0};
     return (struct way){path->next[node->hash_fixed ? node->hash % path->n : 0].port,
                         dst->family == FAMILY_IPV6 ? prefix_shift(node, path, table) : 0};

@@ -79,6 +79,8 @@ static const uint8_t *stopping_option(const uint8_t *o, unsigned left) {
 static const uint8_t *packet_stopping_option(const struct packet *p) {
     const struct ipv6_header *ip = packet_ipv6(p);
     const uint8_t *header = (const uint8_t *)(ip + 1), *end = p->data + p->len;
+    if (end - header > ntohs(ip->payload_length)) /* padding follows */
+        end = header + ntohs(ip->payload_length);
     if (ip->next_header != EXTENSION_HOP_BY_HOP || end - header < 8 || end - header < (header[1] + 1) * 8)
         return NULL;
     return stopping_option(header + 2, (header[1] + 1u) * 8 - 2);
@@ -89,8 +91,13 @@ unsigned ipv6_option_pointer(const struct packet *p, uint8_t *code) {
     if (!o || !(o[0] & OPTION_TELL) || (o[0] & OPTION_ACTION) == 0 ||
         ((o[0] & OPTION_ACTION) == OPTION_ACTION && is_multicast(packet_ipv6(p)->dst)))
         return 0;
+    const unsigned at = (unsigned)(o - (const uint8_t *)packet_ipv6(p));
     *code = o[0] == OPTION_JUMBO ? 0 : 2;
-    return (unsigned)(o - (const uint8_t *)packet_ipv6(p));
+    if (o[0] != OPTION_JUMBO)
+        return at;
+    if (o[1] != 4 || at % 4 != 2) /* RFC 2675, 2; broken ones are dropped silently, as Linux does */
+        return 0;
+    return o[2] | o[3] ? at : at + 2; /* 3: a length that a payload length could have had */
 }
 
 /* The source may be unspecified or link-local: route6 delivers such packets, and forwards none. */

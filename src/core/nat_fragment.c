@@ -25,20 +25,15 @@ static struct nat_fragment *fragment_find(struct nat *n, const struct packet *p,
     return NULL;
 }
 
-/* A place for a datagram: its own, an unused one, or that of the oldest. */
+/* A datagram's place, the first of its set. What stood before its old one, an unused one or the oldest moves on. */
 static struct nat_fragment *fragment_place(struct nat *n, const struct packet *p, uint64_t now) {
-    struct nat_fragment *f = fragment_find(n, p, p->src, p->dst, now);
-    if (f)
-        return f;
     struct nat_fragment *set = fragment_set(n, p->src, p->dst, p->proto, packet_ipv4(p)->id);
-    f = set;
-    for (unsigned i = 0; i < NAT_FRAGMENT_WAYS; i++) {
-        if (!fragment_live(&set[i], now))
-            return &set[i];
-        if (set[i].time < f->time)
-            f = &set[i];
-    }
-    return f;
+    const struct nat_fragment *own = fragment_find(n, p, p->src, p->dst, now);
+    size_t i = 0;
+    while (i < NAT_FRAGMENT_WAYS - 1 && &set[i] != own && fragment_live(&set[i], now))
+        i++;
+    memmove(set + 1, set, i * sizeof *set);
+    return set;
 }
 
 void nat_fragment_first_in(struct nat *n, const struct packet *p, uint64_t now) {

@@ -50,6 +50,11 @@ static struct nat_record *record_take(struct nat *n, uint32_t *index) {
     return r;
 }
 
+/* Of an end with itself: packets look the same both ways. It has one key then, and they all count as original. */
+static bool looks_same(const struct nat_record *r) {
+    return memcmp(&r->original, &r->reply, sizeof r->reply) == 0;
+}
+
 static void index_add(struct nat *n, uint32_t i, enum nat_key_kind kind, bool reply) {
     const struct nat_record *r = &n->records[i];
     struct nat_key key = nat_key(kind, r->proto, nat_before(r, reply));
@@ -58,7 +63,7 @@ static void index_add(struct nat *n, uint32_t i, enum nat_key_kind kind, bool re
 
 static void record_free(struct nat *n, uint32_t i, enum nat_key_kind kind) {
     struct nat_record *r = &n->records[i];
-    for (int reply = 0; reply < 2; reply++) {
+    for (int reply = 0; reply < 2 - looks_same(r); reply++) {
         struct nat_key key = nat_key(kind, r->proto, nat_before(r, reply));
         nat_table_remove(&n->table, &key, nat_value(i, reply));
     }
@@ -180,7 +185,8 @@ uint32_t nat_session_create(struct nat *n, uint8_t proto, const struct nat_tuple
     *r = (struct nat_record){.original = *original, .reply = *reply, .kind = NAT_SESSION, .proto = proto,
                              .timer = TIMER_OTHER, .mapping = mapping, .first = now, .last = now};
     index_add(n, i, NAT_KEY_SESSION, false);
-    index_add(n, i, NAT_KEY_SESSION, true);
+    if (!looks_same(r))
+        index_add(n, i, NAT_KEY_SESSION, true);
     if (mapping != NAT_NONE)
         siblings_add(n, mapping, i);
     if (uses_port(n, r))

@@ -2,7 +2,7 @@
 /*
  * The index of sessions: a hash table from tuples to 32-bit values. A bucket is one cache line with three keys; what
  * does not fit goes into chained buckets of a pool that is large enough for the worst case, so that inserting never
- * fails. Keys are unique but for a session whose two directions look the same, hence removing names the value too.
+ * fails. Keys are unique.
  */
 #ifndef FWDLAB_CORE_NAT_TABLE_H
 #define FWDLAB_CORE_NAT_TABLE_H

@@ -6,7 +6,8 @@
  * the last packet, and an error about it, are made from what became of it and have no bytes of their own.
  *
  * Whatever comes: a packet gets one verdict, checksums that were right are right afterwards, nothing changes that need
- * not, an error is no error about an error, fragments make up the whole, and bursts change nothing.
+ * not, no inside source leaves (NAT_INTERFACE), an error is no error about an error and quotes what was sent, fragments
+ * make up the whole, and bursts change none of it, sessions included.
  */
 #include <fwdlab/core/fragment.h>
 #include "router.h"
@@ -104,6 +105,9 @@ static void check_ipv4(const struct node *node, const struct packet *p, uint8_t 
     if (!node->nat)
         CHECK(is->src == was->src && is->dst == was->dst && memcmp(after + (p->l4 - p->l3), before + (p->l4 - p->l3),
                                                                    p->len - p->l4) == 0);
+    if (node->nat && nat_config_get(node->nat)->personality == NAT_INTERFACE && p->verdict == VERDICT_FORWARD &&
+        p->in_port != OUTSIDE_PORT && p->out_port == OUTSIDE_PORT && !(p->flags & PACKET_ICMP_ERROR))
+        CHECK(is->src == node->ports[OUTSIDE_PORT].addr);
     const uint8_t *sum = l4_checksum(before, len), *sum_after = l4_checksum(after, len);
     if (!sum)
         return;
@@ -149,19 +153,36 @@ static void check_error(const struct packet *e) {
     }
 }
 
-/* The error about a dropped packet, sent by the node. */
-static void complain(struct node *node, const struct packet *dropped, uint64_t now) {
+/* An error names the ends that its receiver used, and of IPv6 quotes what it sent. */
+static void check_quotation(const struct packet *error, const struct packet *dropped, const uint8_t *sent) {
+    const uint8_t *quoted = error->data + dropped->l3 + (dropped->family == FAMILY_IPV4 ? 28 : 48);
+    const uint32_t size = (uint32_t)(error->data + error->len - quoted), header = dropped->l4 - dropped->l3;
+    bool ports = dropped->proto == PROTO_TCP || dropped->proto == PROTO_UDP;
+    if (dropped->family == FAMILY_IPV6)
+        CHECK(memcmp(quoted, sent, size) == 0);
+    else
+        CHECK(memcmp(quoted + 12, sent + 12, 8) == 0 &&
+              (!ports || size < header + 4 || memcmp(quoted + header, sent + header, 4) == 0));
+}
+
+/* The error about a dropped packet, sent by the node; a sum over it, 0: there is none. */
+static uint32_t complain(struct node *node, const struct packet *dropped, const struct input *in) {
+    const uint64_t now = in->now;
+    uint32_t sum = 0;
     struct packet error = {.data = malloc(ICMP_ERROR_MAX), .room = ICMP_ERROR_MAX};
     if (icmp_error(node, dropped, &error, now)) {
         CHECK(!(dropped->flags & (PACKET_ICMP_ERROR | PACKET_FRAG_LATER)) || dropped->family == FAMILY_IPV6);
         CHECK(!(dropped->flags & PACKET_ICMP_ERROR) && error.in_port == PORT_NONE);
         CHECK(error.len <= ICMP_ERROR_MAX && error.len == error.wire_len);
+        check_quotation(&error, dropped, in->bytes + dropped->l3);
         forward_own(node, &error, now);
         check_error(&error);
+        sum = checksum_sum(error.data, error.len, error.verdict) + 1;
         node->delivered = node->forwarded = 0; /* only the packets that came in are counted */
         memset(node->drops, 0, sizeof node->drops);
     }
     free(error.data);
+    return sum;
 }
 
 /* Cuts a forwarded IPv4 packet for its way out; the pieces follow each other and are the whole. What the node itself
@@ -190,11 +211,13 @@ static void cut(const struct node *node, const struct packet *p) {
     CHECK(total == ntohs(whole->total_length) - header && (n == 1 || !(whole->fragment & htons(IPV4_DF))));
 }
 
-static void follow(struct node *node, const struct packet *p, uint64_t now) {
+/* As complain. */
+static uint32_t follow(struct node *node, const struct packet *p, const struct input *in) {
     if (p->verdict == VERDICT_DROP)
-        complain(node, p, now);
-    else if (p->verdict == VERDICT_FORWARD && p->family == FAMILY_IPV4)
+        return complain(node, p, in);
+    if (p->verdict == VERDICT_FORWARD && p->family == FAMILY_IPV4)
         cut(node, p);
+    return 0;
 }
 
 static uint64_t counted(const struct node *node) {
@@ -215,6 +238,14 @@ static void pass(struct node *node, struct packet **pkts, unsigned n, uint64_t n
     CHECK(counted(node) == before + n);
 }
 
+/* With a session its destination may change, without one it does not (nat.h): an error, what begins no connection. */
+static bool needs_session(const struct node *node, const struct packet *p) {
+    if (p->flags & PACKET_ICMP_ERROR || !node->nat || p->proto != PROTO_TCP)
+        return p->flags & PACKET_ICMP_ERROR;
+    uint8_t flags = p->l4 + 14u <= p->len ? p->data[p->l4 + 13] & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST) : 0;
+    return nat_config_get(node->nat)->personality == NAT_CONNTRACK && flags != TCP_SYN && flags != TCP_ACK;
+}
+
 /*
  * May packet q share a burst with p? Not as an answer to it, or an error about it (nat.h): what goes to where p came
  * from, or to the outside address that it may have got.
@@ -222,11 +253,12 @@ static void pass(struct node *node, struct packet **pkts, unsigned n, uint64_t n
 static bool may_share(const struct node *node, const struct packet *p, const struct packet *q) {
     uint8_t src[2][16], dst[2][16];
     const struct packet *both[] = {p, q};
-    if (p->in_port != q->in_port || q->in_port == PORT_NONE)
+    if (p->in_port == PORT_NONE || q->in_port == PORT_NONE)
         return false;
+    struct packet parsed;
     for (int i = 0; i < 2; i++) {
-        struct packet parsed = *both[i];
         struct flow_key key;
+        parsed = *both[i];
         parse(&parsed);
         packet_key(&parsed, &key);
         memcpy(src[i], key.src, 16);
@@ -234,17 +266,22 @@ static bool may_share(const struct node *node, const struct packet *p, const str
     }
     be32 outside = node->ports[OUTSIDE_PORT].addr;
     bool enters = memcmp(dst[1], &outside, 4) == 0;
-    return memcmp(dst[1], src[0], 16) != 0 && (!enters || (q->in_port == OUTSIDE_PORT && !memcmp(dst[0], &outside, 4)));
+    bool alike = p->in_port == q->in_port && memcmp(dst[0], &outside, 4) == 0 && !needs_session(node, &parsed);
+    return memcmp(dst[1], src[0], 16) != 0 && (!enters || (q->in_port == OUTSIDE_PORT && alike));
 }
 
+/* A dropped packet may not have come as far as to a session that its own burst made. */
 static void check_same(const struct packet *one, const struct packet *many) {
     CHECK(one->verdict == many->verdict && one->reason == many->reason && one->flags == many->flags);
     CHECK(one->out_port == many->out_port && one->next_hop == many->next_hop && one->path == many->path);
     CHECK(one->src == many->src && one->dst == many->dst && one->sport == many->sport && one->dport == many->dport);
-    CHECK(!one->session == !many->session && memcmp(one->data, many->data, one->len) == 0);
+    CHECK(one->verdict == VERDICT_DROP || !one->session == !many->session);
+    CHECK(memcmp(one->data, many->data, one->len) == 0);
 }
 
-static void run_bursts(struct node *node, const struct input *in, const struct packet *ones, unsigned n) {
+/* `errors`: what follow() said of each. */
+static void run_bursts(struct node *node, const struct input *in, const struct packet *ones, const uint32_t *errors,
+                       unsigned n) {
     for (unsigned first = 0, count; first < n; first += count) {
         struct packet packets[BURST], *pkts[BURST];
         for (count = 0; count < BURST && first + count < n; count++) {
@@ -261,21 +298,34 @@ static void run_bursts(struct node *node, const struct input *in, const struct p
         pass(node, pkts, count, in[first].now);
         for (unsigned k = 0; k < count; k++) {
             check_same(&ones[first + k], &packets[k]);
+            CHECK(follow(node, &packets[k], &in[first + k]) == errors[first + k]);
             free(packets[k].data);
         }
     }
 }
 
-static void check_sessions(const struct nat *nat) {
+static void is_there_too(const struct nat_session *s, void *other) {
+    struct nat_session t;
+    uint32_t i = nat_find(other, s->proto, &s->original);
+    CHECK(i != UINT32_MAX && nat_session_get(other, i, &t));
+    CHECK(memcmp(&s->reply, &t.reply, sizeof t.reply) == 0 && s->state == t.state && s->translated == t.translated &&
+          s->from_outside == t.from_outside && s->first == t.first && s->last == t.last);
+}
+
+static void check_sessions(struct nat *nat, struct nat *burst, uint64_t now) {
     struct nat_stats stats;
     nat_stats_get(nat, &stats);
     CHECK(stats.live <= SESSIONS && stats.created - stats.expired == stats.live);
+    nat_expire(burst, now, 0);
+    nat_each(nat, is_there_too, burst);
+    nat_each(burst, is_there_too, nat);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct twin single, burst;
     static struct input inputs[PACKETS];
     static struct packet packets[PACKETS];
+    static uint32_t errors[PACKETS];
     if (size < 2)
         return 0;
     if (!single.filter) {
@@ -292,16 +342,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         *p = packet_of(&inputs[i]);
         pass(&single.node, &p, 1, inputs[i].now);
         check(&single.node, p, &inputs[i]);
-        follow(&single.node, p, inputs[i].now);
+        errors[i] = follow(&single.node, p, &inputs[i]);
         if (single.node.nat)
             nat_expire(single.node.nat, inputs[i].now, data[1]);
     }
-    run_bursts(&burst.node, inputs, packets, n);
+    run_bursts(&burst.node, inputs, packets, errors, n);
     for (unsigned i = 0; i < n; i++) {
         free(packets[i].data);
         free(inputs[i].bytes);
     }
-    if (single.node.nat)
-        check_sessions(single.node.nat);
+    if (single.node.nat && n)
+        check_sessions(single.node.nat, burst.node.nat, inputs[n - 1].now);
     return 0;
 }

@@ -76,7 +76,9 @@ static inline void set_l4(uint8_t proto, uint8_t *l4, uint32_t len) {
     else if (proto == PROTO_ICMPV6)
         l4[0] = types6[l4[0] & 3];
     set_port(l4 + (proto_is_icmp(proto) ? 4 : 0));
-    if (!proto_is_icmp(proto) && (l4[2] != 7007 >> 8 || l4[3] != (7007 & 255)))
+    if (!proto_is_icmp(proto) && l4[3] & 4)
+        memcpy(l4 + 2, &(be16){htons(7007)}, 2); /* the port maps' */
+    else if (!proto_is_icmp(proto))
         set_port(l4 + 2);
 }
 

@@ -56,6 +56,9 @@ static inline struct route_table *make_routes6(void) {
     add(t, "2001:db8:2::/64", NULL, 1, ROUTE_UNICAST);
     add(t, "2001:db8:1::/64", NULL, 2, ROUTE_UNICAST);
     add(t, "2001:db8::/32", "2001:db8::1", 0, ROUTE_UNICAST);
+    add(t, "fe80::/64", NULL, 1, ROUTE_UNICAST);
+    add(t, "2001:db8:f::2/128", "2001:db8::1", 0, ROUTE_UNICAST);
+    add(t, "2001:db8:f::2/128", "2001:db8:1::1", 2, ROUTE_UNICAST);
     add(t, "2001:db8:9::/64", NULL, PORT_NONE, ROUTE_BLACKHOLE);
     add(t, "2001:db8:93::/64", NULL, PORT_NONE, ROUTE_PROHIBIT);
     add(t, "2001:db8::4/128", NULL, PORT_NONE, ROUTE_LOCAL);
@@ -64,7 +67,7 @@ static inline struct route_table *make_routes6(void) {
     return t;
 }
 
-/* Guests of 10.0.2.0/31 leave by port 2, where there is a route. */
+/* Guests of 10.0.2.0/31 leave by port 2, where there is a route; a guest is not for the LAN. */
 static inline struct route_rules *make_rules(struct route_table *main) {
     struct route_rules *r = route_rules_create(main);
     struct route_table *t = route_table_create(&route_trie, 4);
@@ -73,15 +76,20 @@ static inline struct route_rules *make_rules(struct route_table *main) {
     CHECK(prefix_parse("10.0.2.2/31", &rule.from) == 0);
     rule.table = (uint8_t)route_rules_table_add(r, t);
     CHECK(route_rules_add(r, &rule) == 0);
+    rule = (struct route_rule){.priority = 50, .in_port = 2, .kind = ROUTE_PROHIBIT};
+    CHECK(prefix_parse("10.0.2.3/32", &rule.to) == 0);
+    CHECK(route_rules_add(r, &rule) == 0);
     return r;
 }
 
 static inline struct nat *make_nat(enum nat_personality personality) {
-    const struct nat_port_map map = {.proto = PROTO_UDP, .outside_port = htons(7007), .inside_port = htons(7),
-                                     .inside_addr = ip_of("10.0.2.2").v4};
+    const struct nat_port_map maps[] = {{.proto = PROTO_UDP, .outside_port = htons(7007), .inside_port = htons(7),
+                                         .inside_addr = ip_of("10.0.2.2").v4},
+                                        {.proto = PROTO_TCP, .outside_port = htons(7007), .inside_port = htons(7),
+                                         .inside_addr = ip_of("10.0.2.3").v4}};
     return nat_create(&(struct nat_config){.personality = personality, .outside_port = OUTSIDE_PORT, .n_addresses = 1,
-                                           .addresses = {ip_of("10.0.0.4").v4}, .port_min = 0x3030, .port_max = 0x3037,
-                                           .max_sessions = SESSIONS, .n_port_maps = 1, .port_maps = &map});
+                                           .addresses = {ip_of("10.0.0.4").v4}, .port_min = 0x3030, .port_max = 0x3033,
+                                           .max_sessions = SESSIONS, .n_port_maps = 2, .port_maps = maps});
 }
 
 /* Guests may begin anything, others only to port 7 and errors of their own. Room for every flow: none is evicted. */

@@ -9,6 +9,9 @@
  * the port's first; both must allow it. Addresses and ports are those on the wire: what arrives is judged before NAT,
  * what leaves after it. Later fragments have no ports: rules that name ports do not match them, but a later fragment of
  * an allowed flow between the same two addresses and protocol passes.
+ *
+ * Bursts. All of a burst arrives before any of it leaves: an answer, or an ICMP error about a flow, belongs in a later
+ * burst than the packet that may make the flow. Verdicts do not depend on bursts otherwise, while flows have room.
  */
 #ifndef FWDLAB_CORE_FILTER_H
 #define FWDLAB_CORE_FILTER_H

@@ -11,6 +11,7 @@
  *   too-big       3/4 with the next link's MTU (RFC 1191)     2/0 with the MTU
  *   no-neighbour  3/1                                         1/3
  *   bad-options   12/0 with a pointer                         -
+ *   bad-extension -                                           4/2 an unknown hop-by-hop option that asks for it
  *   link-local    -                                           1/2 (source beyond its scope)
  *
  * None is due (RFC 1812, 4.3.2.7; RFC 4443, 2.4 e) about an ICMP error, a later fragment (IPv4), a broadcast or

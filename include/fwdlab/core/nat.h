@@ -19,9 +19,11 @@
  * With NAT_INTERFACE an inside port has one outside port towards all ends, and all ends may use it (RFC 4787 REQ-1,
  * endpoint-independent filtering of REQ-8). A port map is such a mapping that never ends.
  *
- * Bursts. Verdicts and bytes do not depend on how packets are cut into bursts, with one rule for the caller: an answer
- * to a packet that may make a session (or an ICMP error about it) belongs in a later burst than that packet, for nat_in
- * has to find the session by its outside end. Packets of one direction may share the burst that makes their session.
+ * Bursts. Verdicts and bytes do not depend on how packets are cut into bursts, with one rule for the caller: what is
+ * sent on by a session alone belongs in a later burst than the packet that may make the session, for nat_in has to find
+ * it. These are answers, ICMP errors about packets of either direction, and, with NAT_CONNTRACK, what enters by a TCP
+ * port map but begins no connection (FIN, RST, SYN with ACK). Other packets of one direction may share the burst that
+ * makes their session; one of them that is dropped between the stages then has none in packet.session.
  */
 #ifndef FWDLAB_CORE_NAT_H
 #define FWDLAB_CORE_NAT_H

@@ -90,6 +90,9 @@ Test(icmp, kinds_of_ipv6) {
     cr_expect_eq(memcmp(e->data + ETH + 24, f.byte + ETH + 8, 16), 0);
     packet_free(e);
     packet_free(p);
+    p = dropped(&n, &f, 1, DROP_LINK_LOCAL, 0);
+    cr_expect(!is_due(&n, p, 0), "the route leads to another link than the source's");
+    packet_free(p);
     f = ipv6(V6_HOST, "fe80::7", 9, 8);
     p = dropped(&n, &f, 0, DROP_LINK_LOCAL, 0);
     cr_expect(!is_due(&n, p, 0), "the source's scope is right");
@@ -101,7 +104,7 @@ Test(icmp, kinds_of_ipv6) {
 Test(icmp, options_of_ipv6) {
     static const struct { uint8_t option; bool stops, told; unsigned code; } is[] = {
         {0x1e, false, false, 0}, {0x5e, true, false, 0}, {0x9e, true, true, 2}, {0xde, true, true, 2},
-        {0xc2, true, true, 0}}; /* a jumbo payload option where there is a payload length (RFC 2675, 3) */
+        {0xc2, true, false, 0}}; /* a jumbo payload option of 2 bytes */
     struct node n = router();
     for (size_t i = 0; i < sizeof is / sizeof *is; i++) {
         struct frame f = ipv6(V6_HOST, V6_FAR, 9, 8);
@@ -115,6 +118,37 @@ Test(icmp, options_of_ipv6) {
         forward(&n, &p, 1, 0);
         cr_expect_eq(p->verdict, is[i].stops ? VERDICT_DROP : VERDICT_FORWARD, "option %#x", is[i].option);
         cr_expect(!is[i].stops || (p->reason == DROP_BAD_EXTENSION && !is_due(&n, p, 0)), "option %#x", is[i].option);
+        packet_free(p);
+    }
+    struct frame f = ipv6(V6_HOST, V6_FAR, 9, 8);
+    uint8_t *h = frame6_extend(&f, EXTENSION_HOP_BY_HOP, 16);
+    memcpy(h + 2, (uint8_t[]){0x9e, 2, 0, 0, 1, 4, 0, 0, 0, 0, 1, 2, 0, 0}, 14);
+    f.byte[ETH + 5] = 15;
+    struct packet *p = dropped(&n, &f, 0, DROP_BAD_EXTENSION, 0);
+    cr_expect(!is_due(&n, p, 0), "the header ends in the padding behind the packet");
+    packet_free(p);
+    node_fini(&n);
+}
+
+/* RFC 2675, 3: it is where there is a payload length (pointer to it), or its own would fit there (to that). */
+Test(icmp, jumbo_payload) {
+    static const struct { uint8_t size, high, pad; unsigned pointer; } is[] = {
+        {4, 1, 0, 42}, {4, 0, 0, 44}, {2, 1, 0, 0}, {4, 1, 2, 0} /* out of line */};
+    struct node n = router();
+    for (size_t i = 0; i < sizeof is / sizeof *is; i++) {
+        struct frame f = ipv6(V6_HOST, V6_FAR, 9, 8);
+        uint8_t *h = frame6_extend(&f, EXTENSION_HOP_BY_HOP, 16), *o = h + 2 + is[i].pad;
+        memcpy(h + 2, (uint8_t[14]){1, 0}, 14);
+        o[0] = 0xc2;
+        o[1] = is[i].size;
+        o[3] = is[i].high;
+        if (is[i].pointer) {
+            expect_error(&n, &f, DROP_BAD_EXTENSION, ICMPV6_PARAMETER, 0, is[i].pointer);
+            continue;
+        }
+        struct packet *p = packet_make(&f, 0, 0);
+        forward(&n, &p, 1, 0);
+        cr_expect(p->reason == DROP_BAD_EXTENSION && !is_due(&n, p, 0), "%zu", i);
         packet_free(p);
     }
     node_fini(&n);

@@ -33,6 +33,29 @@ Test(conntrack, answers_of_translated_connections_follow_by_any_port) {
     nat_destroy(n);
 }
 
+/* What an end sends to itself looks like its answer: it counts as the original, whatever comes and goes beside it. */
+Test(conntrack, of_an_end_with_itself) {
+    struct nat *n = nat_of(NAT_CONNTRACK);
+    struct nat_stats stats;
+    for (uint16_t i = 0; i < 400; i++)
+        wire_free(SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST, .dst = WEB, .sport = 2000 + i, .dport = 53));
+    for (unsigned later = 0; later < 2; later++) {
+        nat_expire(n, EPOCH + later * 60 * S, UINT32_MAX); /* UDP is gone, and its places in the index are taken */
+        for (uint16_t i = 0; i < 400; i++) {
+            struct wire *w = SEND(n, INSIDE, INSIDE, EPOCH + later * 60 * S, .proto = PROTO_SCTP, .src = GUEST,
+                                  .dst = GUEST, .sport = 5000 + i, .dport = 5000 + i);
+            cr_expect(w->p.session && !(w->p.flags & PACKET_REPLY), "port %u", 5000 + i);
+            expect(w, GUEST, 5000 + i, GUEST, 5000 + i);
+        }
+    }
+    nat_stats_get(n, &stats);
+    cr_expect_eq(stats.live, 400);
+    nat_expire(n, EPOCH + 3600 * S, UINT32_MAX);
+    nat_stats_get(n, &stats);
+    cr_expect_eq(stats.live, 0);
+    nat_destroy(n);
+}
+
 Test(conntrack, the_node_has_connections_too) {
     struct nat *n = nat_of(NAT_CONNTRACK);
     /* To the node: a guest's flow that would use the same tuple has to move. */
@@ -158,5 +181,6 @@ Test(conntrack, untranslated_connections_keep_ports_beyond_the_range) {
            1000);
     struct wire *w = SEND(n, INSIDE, OUTSIDE, EPOCH, U, .src = GUEST2, .dst = WEB, .sport = 1000, .dport = 53);
     cr_expect(ntohs(w->p.sport) >= 40000 && ntohs(w->p.sport) <= 40010);
+    wire_free(w);
     nat_destroy(n);
 }
