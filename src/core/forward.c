@@ -301,11 +301,13 @@ void forward_own(struct node *node, struct packet *p, uint64_t now) {
             packet_drop(p, DROP_IPV6);
         left = 0;
     }
-    if (left && node->nat)
+    /* The node's ICMP errors are made as their receivers know the flow (icmp.h): no session has a say in them. */
+    bool nat = node->nat && !(p->flags & PACKET_ICMP_ERROR);
+    if (left && nat)
         left = stage_nat_in(node, &live, left, now);
     if (left)
         left = stage_route(node, &live, left, now);
-    if (left && node->nat)
+    if (left && nat)
         left = stage_nat_out(node, &live, left, now);
     if (left && node->filter)
         left = stage_filter_out(node, &live, left, now);

@@ -63,6 +63,10 @@ static void nat_errors(enum nat_personality personality) {
     cr_assert(p->flags & PACKET_DST_CHANGED && p->flags & PACKET_REPLY);
     expect_unchanged(&n, p, &f, &(struct want){11, 0, 0, "10.0.1.1", "172.16.0.9", 1});
     packet_free(p);
+    f = udp("172.16.0.9", 53, "172.17.0.7", 5009, 1); /* past NAT: the session that looks like it has no say */
+    p = dropped(&n, &f, 1, DROP_TTL_EXPIRED, EPOCH);
+    expect_unchanged(&n, p, &f, &(struct want){11, 0, 0, "10.0.1.1", "172.16.0.9", 1});
+    packet_free(p);
     node_fini(&n);
 }
 
