@@ -104,13 +104,13 @@ static struct bucket *bucket_of(struct icmp_limiter *l, const struct ip *dst, ui
     return oldest;
 }
 
-static bool may_send(struct icmp_limiter *l, const struct ip *dst, uint64_t interval, bool routing, uint64_t now) {
+static bool may_send(struct icmp_limiter *l, const struct ip *dst, bool routing, uint64_t now) {
     struct bucket *b = bucket_of(l, dst, now);
     if (routing && !bucket_take(b, l->interval, ROUTING_BURST, now))
         return false;
     if (!bucket_take(&l->all, ALL_INTERVAL_NS, ALL_BURST, now))
         return false;
-    if (bucket_take(b, interval, DESTINATION_BURST, now))
+    if (bucket_take(b, l->interval, DESTINATION_BURST, now))
         return true;
     l->all.credit += ALL_INTERVAL_NS; /* nothing was sent */
     return false;
@@ -151,18 +151,6 @@ static bool is_due(const struct packet *d) {
 
 /* ---- the way back ---- */
 
-struct way {
-    uint16_t port;  /* PORT_NONE: there is none */
-    unsigned shift; /* the destination's bucket fills 2^shift times as fast */
-};
-
-/* IPv6: twice the messages for each 32 bits that the route leaves open, as Linux has it. */
-static unsigned prefix_shift(const struct node *node, const struct route_path *path, unsigned table) {
-    size_t n;
-    const struct route_table *t = node->rules6 ? route_rules_table(node->rules6, table) : node->routes6;
-    return (128u - route_table_routes(t, &n)[path->route].prefix.len) >> 5;
-}
-
 /* Is it a route to the link-local addresses of the port's link? Others lead to another link, or to a gateway. */
 static bool is_on_link(const struct node *node, const struct route_path *path, unsigned table, uint16_t port) {
     size_t n;
@@ -171,24 +159,23 @@ static bool is_on_link(const struct node *node, const struct route_path *path, u
     return prefix->len >= 10 && is_link_local6(prefix->addr.v6) && path->next[0].port == port;
 }
 
-static struct way way_back(const struct node *node, const struct packet *d, const struct ip *dst) {
+/* The port by which an error leaves; PORT_NONE: there is no way. */
+static uint16_t way_back(const struct node *node, const struct packet *d, const struct ip *dst) {
     static const uint8_t any[16]; /* the source is not known yet */
     unsigned table;
     const uint32_t number = stage_lookup(node, dst->family, any, dst->v6, PORT_NONE); /* v6: where v4 stands too */
     const struct route_path *path = node_path(node, dst->family, number, &table);
     if (!path || path->kind != ROUTE_UNICAST || (dst->family == FAMILY_IPV6 && is_link_local6(dst->v6) &&
                                                  !is_on_link(node, path, table, d->in_port)))
-        return (struct way){PORT_NONE, 0};
-    return (struct way){path->next[node->hash_fixed ? node->hash % path->n : 0].port,
-                        dst->family == FAMILY_IPV6 ? prefix_shift(node, path, table) : 0};
+        return PORT_NONE;
+    return path->next[node->hash_fixed ? node->hash % path->n : 0].port;
 }
 
-static bool is_limited(struct node *node, const struct packet *d, const struct ip *dst, unsigned shift,
-                       uint64_t now) {
+static bool is_limited(struct node *node, const struct packet *d, const struct ip *dst, uint64_t now) {
     bool routing = dst->family == FAMILY_IPV4 &&
                    (d->reason == DROP_NO_ROUTE || d->reason == DROP_UNREACHABLE || d->reason == DROP_PROHIBITED);
     if (!node->icmp || !node->icmp->interval || d->reason == DROP_TOO_BIG ||
-        may_send(node->icmp, dst, node->icmp->interval >> shift, routing, now))
+        may_send(node->icmp, dst, routing, now))
         return false;
     node->icmp_limited++;
     return true;
@@ -239,11 +226,11 @@ static unsigned error_ipv4(struct node *node, const struct packet *d, uint8_t *b
     if (node->nat)
         nat_undo(node->nat, d, quoted, len - sizeof *ip - sizeof *icmp);
     const struct ip dst = ip_v4(quoted->src);
-    const struct way way = way_back(node, d, &dst);
-    const be32 src = way.port == PORT_NONE ? 0 : source_address(node, d, quoted, way.port);
-    if (!src || is_limited(node, d, &dst, way.shift, now))
+    const uint16_t port = way_back(node, d, &dst);
+    const be32 src = port == PORT_NONE ? 0 : source_address(node, d, quoted, port);
+    if (!src || is_limited(node, d, &dst, now))
         return 0;
-    const unsigned mtu = port_mtu(&node->ports[way.port], FAMILY_IPV4);
+    const unsigned mtu = port_mtu(&node->ports[port], FAMILY_IPV4);
     if (len > mtu)
         len = mtu;
     const struct kind kind = kind_ipv4(node, d);
@@ -263,13 +250,13 @@ static unsigned error_ipv6(struct node *node, const struct packet *d, uint8_t *b
     const struct ipv6_header *about = packet_ipv6(d);
     struct ip dst = {.family = FAMILY_IPV6};
     memcpy(dst.v6, about->src, sizeof dst.v6);
-    const struct way way = way_back(node, d, &dst);
-    if (way.port == PORT_NONE)
+    const uint16_t port = way_back(node, d, &dst);
+    if (port == PORT_NONE)
         return 0;
     const uint8_t *src = node->ports[d->in_port].addr6;
     if (memcmp(src, none, sizeof none) == 0)
-        src = node->ports[way.port].addr6;
-    if (memcmp(src, none, sizeof none) == 0 || is_limited(node, d, &dst, way.shift, now))
+        src = node->ports[port].addr6;
+    if (memcmp(src, none, sizeof none) == 0 || is_limited(node, d, &dst, now))
         return 0;
     const unsigned most = ERROR_MAX_IPV6 - sizeof *ip - sizeof *icmp;
     const unsigned payload = sizeof *icmp + quote(d, sizeof *about + ntohs(about->payload_length),

@@ -341,7 +341,7 @@ class Limited(Router):
             {'prefix': prefix, 'metric': 1024, 'table': 0, 'kind': kind, 'via': via, 'port': port}
             for prefix, kind, via, port in (
              ('172.16.0.0/12', 'unicast', '10.1.0.2', 1), ('2001:db8:f::/48', 'unicast', '2001:db8:1::2', 1),
-             ('2001:db8:77::9/128', 'unicast', '2001:db8::2', 0), ('2001:db8:77::a/128', 'unicast', '2001:db8::2', 0))]
+             ('2001:db8:77::9/128', 'unicast', '2001:db8::2', 0), ('2001:db8:77::/64', 'unicast', '2001:db8::2', 0))]
 
     def description(self):
         far, far6 = '172.16.0.9', '2001:db8:f::9'

@@ -17,9 +17,8 @@
  * None is due (RFC 1812, 4.3.2.7; RFC 4443, 2.4 e) about an ICMP error, a later fragment (IPv4), a broadcast or
  * multicast, a source that names no single host, or a packet of the node's own; none is sent where no route leads back.
  *
- * Rates are limited as Linux does: a bucket for each destination, refilled once in `interval_ns` up to 6 messages
- * (IPv6: twice as fast for each 32 bits that the prefix of the route there leaves open), and 1000 a second in bursts of
- * 50 in all. IPv4's no-route, unreachable and prohibited pay twice, the first time with 5 messages at most in the
+ * Rates are limited as Linux does: a bucket for each destination, refilled once in `interval_ns` up to 6 messages, and
+ * 1000 a second in bursts of 50 in all. IPv4's no-route, unreachable and prohibited pay twice, the first time with 5 messages at most in the
  * bucket. 3/4 and packet too big are not limited. The random part of Linux' global limit is left out: verdicts must
  * repeat.
  */

@@ -41,19 +41,17 @@ Test(icmp, rates) {
     node_fini(&n);
 }
 
-Test(icmp, rates_of_ipv6_by_prefix) {
-    static const struct { const char *prefix; unsigned in_a_second; } cases[] = {
-        {"2001:db8:77::9/128", 1}, {"2001:db8:77::/96", 2}, {"2001:db8:77::/64", 4}, {"2001:db8:77::/48", 4},
-        {"2000::/3", 6}, /* 8 a second, 6 at once */
-    };
-    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+/* The same for IPv6, however long the prefix of the way back is: so the kernel has it in tests/lab. */
+Test(icmp, rates_of_ipv6) {
+    static const char *const prefixes[] = {"2001:db8:77::9/128", "2001:db8:77::/64", "2000::/3"};
+    for (unsigned i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         struct node n = router();
         n.icmp = icmp_limiter_create(NULL);
-        node_route6(&n, cases[i].prefix, "2001:db8::2", 0, ROUTE_UNICAST);
+        node_route6(&n, prefixes[i], "2001:db8::2", 0, ROUTE_UNICAST);
         struct frame f = ipv6("2001:db8:77::9", V6_FAR, 1, 8);
         struct packet *p = dropped(&n, &f, 0, DROP_TTL_EXPIRED, EPOCH);
         cr_expect_eq(sent(&n, p, 20, EPOCH), 6u);
-        cr_expect_eq(sent(&n, p, 20, EPOCH + S), cases[i].in_a_second, "%s", cases[i].prefix);
+        cr_expect_eq(sent(&n, p, 20, EPOCH + S), 1u, "%s", prefixes[i]);
         packet_free(p);
         node_fini(&n);
     }
