@@ -15,8 +15,11 @@ static bool quoted_flow(const struct trial *t) {
     if (t->lab->node.filter && t->after->verdict == VERDICT_DROP && silent(t->core) && ipv4_of(t) &&
         is_error_about(t->kernel, t))
         return k->len < ETHERNET + 28 + (t->in->byte[ETHERNET] & 15u) * 4 + 8;
-    return t->lab->node.filter && t->after->flags & PACKET_ICMP_ERROR && silent(t->kernel) &&
-           t->after->verdict == VERDICT_FORWARD;
+    if (!t->lab->node.filter || !silent(t->kernel))
+        return false;
+    if (t->after->verdict == VERDICT_DROP) /* the router's own error, by another port than the packet */
+        return is_error_about(t->core, t) && t->core->frames[0].port != t->in->port;
+    return t->after->flags & PACKET_ICMP_ERROR && t->after->verdict == VERDICT_FORWARD;
 }
 
 /* nftables takes an authentication header for layer 4 (IP6_FH_F_AUTH in nft_set_pktinfo_ipv6). */
@@ -140,7 +143,9 @@ static bool protocol_tracking(const struct trial *t) {
     bool bad_udp = ip->proto == PROTO_UDP && (payload < 8 || ((unsigned)l4[4] << 8 | l4[5]) != payload);
     bool bad_quote = ip->proto == PROTO_ICMP && t->after->flags & PACKET_ICMP_ERROR;
     bool bad_tcp = ip->proto == PROTO_TCP && (payload < 20 || l4[12] < 0x50 || (l4[12] >> 4) * 4u > payload);
-    return (ip->proto == PROTO_SCTP || ip->proto == GRE || bad_udp || bad_tcp || bad_quote) && untranslated(t);
+    bool other_family = ip->proto == PROTO_ICMPV6; /* nf_conntrack_icmpv6_packet() finds no type that it knows */
+    return (ip->proto == PROTO_SCTP || ip->proto == GRE || other_family || bad_udp || bad_tcp || bad_quote) &&
+           untranslated(t);
 }
 
 static bool tcp_tracking(const struct trial *t) {
