@@ -243,6 +243,16 @@ static unsigned error_ipv4(struct node *node, const struct packet *d, uint8_t *b
     return len;
 }
 
+/* RFC 4443, 2.2: whom the packet was sent to, if that is the router, else the port that it came in by (or leaves by). */
+static const uint8_t *source_address6(const struct node *node, const struct packet *d, uint16_t port) {
+    static const uint8_t none[16];
+    for (unsigned i = 0; i < node->n_ports; i++)
+        if (memcmp(node->ports[i].addr6, packet_ipv6(d)->dst, sizeof none) == 0)
+            return packet_ipv6(d)->dst;
+    const uint8_t *in = node->ports[d->in_port].addr6;
+    return memcmp(in, none, sizeof none) ? in : node->ports[port].addr6;
+}
+
 static unsigned error_ipv6(struct node *node, const struct packet *d, uint8_t *bytes, uint64_t now) {
     static const uint8_t none[16];
     struct ipv6_header *ip = (struct ipv6_header *)bytes;
@@ -253,9 +263,7 @@ static unsigned error_ipv6(struct node *node, const struct packet *d, uint8_t *b
     const uint16_t port = way_back(node, d, &dst);
     if (port == PORT_NONE)
         return 0;
-    const uint8_t *src = node->ports[d->in_port].addr6;
-    if (memcmp(src, none, sizeof none) == 0)
-        src = node->ports[port].addr6;
+    const uint8_t *src = source_address6(node, d, port);
     if (memcmp(src, none, sizeof none) == 0 || is_limited(node, d, &dst, now))
         return 0;
     const unsigned most = ERROR_MAX_IPV6 - sizeof *ip - sizeof *icmp;

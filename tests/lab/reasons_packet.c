@@ -16,8 +16,8 @@ static bool unread_extension(const struct trial *t) {
         return silent(t->kernel) || silent(t->core);
     if (!ipv6_of(t) || t->after->verdict != VERDICT_DROP)
         return false;
-    if (t->after->proto == EXTENSION_FRAGMENT) /* a second one, behind which Linux finds an ICMP error */
-        return silent(t->kernel) && is_error_about(t->core, t);
+    if (t->after->proto == EXTENSION_FRAGMENT && silent(t->kernel) && is_error_about(t->core, t))
+        return true; /* a second one, behind which Linux finds an ICMP error */
     if (!silent(t->core))
         return false;
     return is_error_about(t->kernel, t)

@@ -93,12 +93,6 @@ static bool nat_port(const struct trial *t) {
     return true;
 }
 
-static bool to_itself(const struct trial *t) {
-    return ipv4_of(t) && t->lab->node.nat && ipv4_of(t)->src == ipv4_of(t)->dst;
-}
-
-/* ---- what conntrack does not follow ---- */
-
 /* Did the kernel leave the addresses as they were? */
 static bool untranslated(const struct trial *t) {
     const struct ipv4_header *in = ipv4_of(t);
@@ -106,6 +100,19 @@ static bool untranslated(const struct trial *t) {
     const void *ip = t->kernel->delivered ? t->kernel->at_stack.byte : f->byte + ETHERNET;
     return (t->kernel->delivered || t->kernel->n) && !memcmp((const uint8_t *)ip + 12, &in->src, 8);
 }
+
+/* The last free port of a narrow range went to different flows. */
+static bool nat_range(const struct trial *t) {
+    const struct ipv4_header *ip = ipv4_of(t);
+    bool ports = ip && (ip->proto == PROTO_TCP || ip->proto == PROTO_UDP || ip->proto == PROTO_ICMP);
+    return t->lab->node.nat && ports && dropped_as(t, DROP_NAT_NO_PORT) && t->kernel->n >= 1 && !untranslated(t);
+}
+
+static bool to_itself(const struct trial *t) {
+    return ipv4_of(t) && t->lab->node.nat && ipv4_of(t)->src == ipv4_of(t)->dst;
+}
+
+/* ---- what conntrack does not follow ---- */
 
 enum { GRE = 47 };
 
@@ -158,6 +165,7 @@ const struct reason reasons_state[] = {
     {"quoted-flow", quoted_flow},
     {"authentication", authentication},
     {"nat-port", nat_port},
+    {"nat-range", nat_range},
     {"nat-clash", nat_clash},
     {"to-itself", to_itself},
     {"protocol-tracking", protocol_tracking},
