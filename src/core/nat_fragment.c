@@ -64,16 +64,19 @@ static bool usable(const struct nat *n, const struct nat_fragment *f, uint64_t n
     return nat_session_fresh(n, r, now) && r->proto == f->proto && before.src == f->src && before.dst == f->dst;
 }
 
-static void follow(struct packet *p, const struct nat_fragment *f) {
-    p->session = f->session;
-    p->flags |= f->reply ? PACKET_REPLY : 0;
+/* By a port that may take the first one's way: with NAT_INTERFACE only the outside port leads in. */
+static void follow(struct nat *n, struct packet *p, const struct nat_fragment *f) {
+    if (f->session && !(f->session & NAT_VIA_MAPPING))
+        nat_meet(n, p, nat_value(f->session - 1, f->reply));
+    else if (n->config.personality == NAT_CONNTRACK || p->in_port == n->config.outside_port)
+        p->session = f->session;
 }
 
 void nat_fragment_in(struct nat *n, struct packet *p, uint64_t now) {
     nat_forget_session(p);
     const struct nat_fragment *f = fragment_find(n, p, p->src, p->dst, now);
     if (f && usable(n, f, now)) {
-        follow(p, f);
+        follow(n, p, f);
         nat_apply_destination(n, p);
     } else if (p->in_port == n->config.outside_port && nat_is_outside(n, p->dst)) {
         packet_drop(p, DROP_NAT_FRAGMENT);
@@ -87,7 +90,7 @@ void nat_fragment_out(struct nat *n, struct packet *p, uint64_t now) {
         const struct nat_fragment *f = fragment_find(n, p, p->src, dst, now);
         nat_forget_session(p);
         if (f && f->state == FRAGMENT_RESOLVED && usable(n, f, now))
-            follow(p, f);
+            follow(n, p, f);
         else if (due || (f && f->state == FRAGMENT_REFUSED))
             packet_drop(p, DROP_NAT_FRAGMENT);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "source.h"
 #include <errno.h>
+#include <fwdlab/core/parse.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 #include <stdio.h>
@@ -42,6 +43,16 @@ static bool answers(const struct source *s, const struct source_burst *b, uint32
     return false;
 }
 
+/* Is it sent on by a session alone, whoever may have made that (nat.h, Bursts)? */
+static bool begins_nothing(const struct inject_packet *p) {
+    if (p->flags & PACKET_ICMP_ERROR)
+        return true;
+    if (p->key.proto != PROTO_TCP || p->flags & PACKET_FRAG_LATER || p->raw->len < p->l4 + 14u)
+        return false;
+    uint8_t flags = p->raw->data[p->l4 + 13];
+    return flags & (TCP_FIN | TCP_RST) || (flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+}
+
 /*
  * May this packet join the burst? All packets of a burst have the same time on the core's clock, which is the time that
  * each of them has in a burst of its own: verdicts cannot depend on how packets fall into bursts.
@@ -49,7 +60,7 @@ static bool answers(const struct source *s, const struct source_burst *b, uint32
 static bool joins(const struct source *s, const struct source_burst *b, uint32_t i, unsigned burst, bool strict) {
     uint32_t after = s->in->packets[i].after;
     return b->n < burst && inject_clock(s->in, i) == b->now && (after == INJECT_NONE || after < s->arrived[b->first]) &&
-           !(strict && answers(s, b, i));
+           !(strict && (begins_nothing(&s->in->packets[i]) || answers(s, b, i)));
 }
 
 void source_init(struct source *s, const struct inject *in, struct rte_mempool *pool, unsigned burst, bool strict) {

@@ -96,6 +96,8 @@ void checksum_l4(const struct draft *d, uint8_t *l4, uint32_t n) {
     uint32_t sum = icmp4 ? 0 : checksum_sum(d->dst.v6, size, checksum_sum(d->src.v6, size, 0));
     sum = icmp4 ? sum : sum + htons((uint16_t)n) + htons(d->proto);
     be16 check = checksum_fold(checksum_sum(l4, n, sum));
+    if (d->proto == PROTO_UDP && check == 0) /* 0 means that there is none (RFC 768) */
+        check = 0xffff;
     memcpy(l4 + at, &check, 2);
 }
 

@@ -127,6 +127,13 @@ Test(icmp, options_of_ipv6) {
     struct packet *p = dropped(&n, &f, 0, DROP_BAD_EXTENSION, 0);
     cr_expect(!is_due(&n, p, 0), "the header ends in the padding behind the packet");
     packet_free(p);
+    f = ipv6(V6_HOST, "2001:db8:1::1", 9, 8); /* the router itself: it answers from there (RFC 4443, 2.2) */
+    memcpy(frame6_extend(&f, EXTENSION_HOP_BY_HOP, 8) + 2, (uint8_t[]){0x9e, 4}, 2);
+    p = dropped(&n, &f, 0, DROP_BAD_EXTENSION, 0);
+    struct packet *e = error_about(&n, p, 0);
+    check_error(&n, e, &(struct want){ICMPV6_PARAMETER, 2, 42, "2001:db8:1::1", V6_HOST, 0}, 0);
+    packet_free(e);
+    packet_free(p);
     node_fini(&n);
 }
 

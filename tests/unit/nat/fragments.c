@@ -123,3 +123,17 @@ BOTH(fragments_put_together) {
     wire_free(first);
     nat_destroy(n);
 }
+
+/* NAT_INTERFACE: who forges a later fragment of what came in by the outside port is not let in by another one. */
+Test(fragments, of_an_answer_by_another_port) {
+    struct nat *n = nat_of(NAT_INTERFACE);
+    wire_free(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_UDP, .src = "10.0.2.2", .dst = "203.0.113.10",
+                   .sport = 5000, .dport = 53));
+    expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_UDP, .src = "203.0.113.10", .dst = "10.0.0.4", .sport = 53,
+                .dport = 5000, .id = 7, .fragment = IPV4_MF, .payload = 16), "203.0.113.10", 53, "10.0.2.2", 5000);
+    const struct spec later = {.proto = PROTO_UDP, .src = "203.0.113.10", .dst = "10.0.0.4", .id = 7, .fragment = 3,
+                               .payload = 16};
+    expect(wire_send(n, INSIDE, PORT_NONE, EPOCH, &later), "203.0.113.10", 0, "10.0.0.4", 0);
+    expect(wire_send(n, OUTSIDE, INSIDE, EPOCH, &later), "203.0.113.10", 0, "10.0.2.2", 0);
+    nat_destroy(n);
+}
