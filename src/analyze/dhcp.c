@@ -131,7 +131,8 @@ static void check_scope(struct analysis *a, const struct inject_packet *p, const
         return;
     snprintf(text, sizeof text, "%s was handed out, which is outside the scope %s-%s", ip_format(&addr, address),
              ip_format(&scope->first, first), ip_format(&scope->last, last));
-    note(a, "outside_scope", p, text, "is another DHCP server on the switch, or is the scenario's range not the real one?");
+    note(a, "outside_scope", p, text,
+         "is another DHCP server on the switch, or is the scenario's range not the real one?");
 }
 
 static void grant(struct analysis *a, const struct inject_packet *p, uint64_t now, const struct message *m) {

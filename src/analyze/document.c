@@ -114,9 +114,10 @@ static json_t *drifts(const struct analysis *a) {
                 count++;
             }
             if (example)
-                json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:o}", "model", model_verdict_name(m), "observed",
-                                                      observed_name(o), "count", (json_int_t)count, "flow",
-                                                      flow_json(&example->key)));
+                json_array_append_new(list,
+                                      json_pack("{s:s, s:s, s:I, s:o}", "model", model_verdict_name(m), "observed",
+                                                observed_name(o), "count", (json_int_t)count, "flow",
+                                                flow_json(&example->key)));
         }
     return list;
 }

@@ -81,10 +81,11 @@ static void note_nat(struct analysis *a, const struct flow *f, const struct judg
     const struct control_node *n = &fabric_control(a->fabric)->nodes[j->nat_node];
     struct note note = {.source = "nat", .verdict = "into_nat", .benign = j->works, .has_flow = true, .flow = f->key};
     prefix_format(&to, prefix);
-    snprintf(note.text, sizeof note.text, "Flows to %s go into NAT at %s by %s: they arrive with its address, not their own",
-             prefix, n->name, control_route_format(n, &j->nat_route, route, sizeof route));
-    snprintf(note.hint, sizeof note.hint, "if %s is to see who sends, %s needs a route to it by a NIC without NAT", prefix,
-             n->name);
+    snprintf(note.text, sizeof note.text,
+             "Flows to %s go into NAT at %s by %s: they arrive with its address, not their own", prefix, n->name,
+             control_route_format(n, &j->nat_route, route, sizeof route));
+    snprintf(note.hint, sizeof note.hint, "if %s is to see who sends, %s needs a route to it by a NIC without NAT",
+             prefix, n->name);
     note_add(a, &note, f->n_frames ? f->frames[0] : 0);
 }
 

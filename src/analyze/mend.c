@@ -46,7 +46,7 @@ static void compare(const struct analysis *a, uint32_t node, struct harm *h, con
         h->lost_example = *key;
 }
 
-/* Flows that any other machine could open towards the far end (the mended node's own take their source from the route). */
+/* Flows that another machine could open towards the far end (the mended node's own take their source from a route). */
 static unsigned probes(const struct analysis *a, const struct judgement *j, struct flow_key *out, unsigned cap) {
     const struct scenario *s = fabric_control(a->fabric)->scenario;
     unsigned n = 0;

@@ -45,8 +45,9 @@ static void rule_text(const struct analysis *a, const struct finding *g, const s
         filter_judge(c->nodes[nic->machine].node.filter, (uint16_t)(nic - c->scenario->nics.v - m->first_nic),
                      j->reason == DROP_DENIED_IN ? FILTER_IN : FILTER_OUT, j->lost_on_return ? &back : key);
     if (!answer.allowed && answer.group)
-        snprintf(buf, size, "; rule %s of %s's security group %s, at %s of %s", answer.rule ? answer.rule->name : "(none)",
-                 answer.by_subnet ? "the subnet" : "the NIC", answer.group->name, nic->name, m->name);
+        snprintf(buf, size, "; rule %s of %s's security group %s, at %s of %s",
+                 answer.rule ? answer.rule->name : "(none)", answer.by_subnet ? "the subnet" : "the NIC",
+                 answer.group->name, nic->name, m->name);
     else
         snprintf(buf, size, "; security group at %s of %s", nic->name, m->name);
 }

@@ -35,7 +35,8 @@ struct setup {
     struct control *control;
     uint32_t node;
 };
-/* Loads a scenario; prints the errors that stop it. `force`: faults of the design do not stop it, and are printed. `s` is zero or loaded afterwards: cli_setup_fini frees either. */
+/* Loads a scenario; prints the errors that stop it. `force`: faults of the design do not stop it, and are printed.
+ * `s` is zero or loaded afterwards: cli_setup_fini frees either. */
 int cli_load(struct setup *s, const char *path, bool force, struct err *e);
 int cli_setup(struct setup *s, const char *path, const char *node, bool force, const struct route_backend *fast,
               struct err *e);

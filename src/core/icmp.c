@@ -128,10 +128,6 @@ static bool is_one_host6(const uint8_t addr[16]) {
     return addr[0] != 0xff && (memcmp(addr, low, sizeof low) != 0 || addr[15] > 1);
 }
 
-static bool is_link_local6(const uint8_t addr[16]) {
-    return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
-}
-
 /* RFC 1812, 4.3.2.7; RFC 4443, 2.4 e. ICMP types that are no known queries count as errors, as in Linux. */
 static bool is_due(const struct packet *d) {
     if (d->verdict != VERDICT_DROP || !kinds[d->reason][d->family == FAMILY_IPV6].type || d->in_port == PORT_NONE ||
@@ -243,12 +239,11 @@ static unsigned error_ipv4(struct node *node, const struct packet *d, uint8_t *b
     return len;
 }
 
-/* RFC 4443, 2.2: whom the packet was sent to, if that is the router, else the port that it came in by (or leaves by). */
+/* RFC 4443, 2.2: whom the packet was sent to, if that is the router; else the port it came in by, or leaves by. */
 static const uint8_t *source_address6(const struct node *node, const struct packet *d, uint16_t port) {
     static const uint8_t none[16];
-    for (unsigned i = 0; i < node->n_ports; i++)
-        if (memcmp(node->ports[i].addr6, packet_ipv6(d)->dst, sizeof none) == 0)
-            return packet_ipv6(d)->dst;
+    if (is_own_address6(node, packet_ipv6(d)->dst))
+        return packet_ipv6(d)->dst;
     const uint8_t *in = node->ports[d->in_port].addr6;
     return memcmp(in, none, sizeof none) ? in : node->ports[port].addr6;
 }

@@ -21,11 +21,6 @@ static bool is_multicast(const uint8_t addr[16]) {
     return addr[0] == 0xff;
 }
 
-/* fe80::/10 (RFC 4291, 2.5.6) */
-static bool is_link_local(const uint8_t addr[16]) {
-    return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
-}
-
 static bool is_loopback_or_mapped(const uint8_t addr[16]) {
     return is(addr, loopback) || memcmp(addr, mapped, sizeof mapped) == 0;
 }
@@ -38,13 +33,6 @@ static bool group_is_ours(const struct node *node, const uint8_t dst[16], const 
         return true;
     return is(dst, all_nodes) || (!is(in->addr6, unspecified) && memcmp(dst, solicited_node, 13) == 0 &&
                                   memcmp(dst + 13, in->addr6 + 13, 3) == 0);
-}
-
-static bool is_own_address(const struct node *node, const uint8_t addr[16]) {
-    for (unsigned i = 0; i < node->n_ports; i++)
-        if (is(node->ports[i].addr6, addr))
-            return true;
-    return false;
 }
 
 enum { OPTION_PAD1 = 0, OPTION_PADN = 1, OPTION_ROUTER_ALERT = 5, OPTION_JUMBO = 0xc2, OPTION_TELL = 0x80,
@@ -109,7 +97,7 @@ static enum drop guard_refusal(const struct node *node, const struct packet *p) 
         return DROP_MULTICAST;
     if (is(ip->dst, unspecified) || is_loopback_or_mapped(ip->dst))
         return DROP_MARTIAN_DESTINATION;
-    if (!is(ip->src, unspecified) && is_own_address(node, ip->src))
+    if (!is(ip->src, unspecified) && is_own_address6(node, ip->src))
         return DROP_OWN_SOURCE;
     if (p->flags & PACKET_OPTIONS && packet_stopping_option(p))
         return DROP_BAD_EXTENSION;
@@ -139,7 +127,7 @@ static unsigned rpf6(struct node *node, struct packet **pkts, unsigned n, uint64
     unsigned kept = 0;
     for (unsigned i = 0; i < n; i++) {
         const struct ipv6_header *ip = packet_ipv6(pkts[i]);
-        bool passes = is(ip->src, unspecified) || is_link_local(ip->src) ||
+        bool passes = is(ip->src, unspecified) || is_link_local6(ip->src) ||
                       rpf_passes(node, FAMILY_IPV6, pkts[i]->in_port, ip->src, ip->dst);
         kept = keep_or_drop(pkts, kept, pkts[i], passes ? DROP_NONE : DROP_RPF);
     }
@@ -156,7 +144,7 @@ static enum drop route_decide(const struct node *node, const struct packet *p, c
     *deliver = (foreign && is_multicast(ip->dst)) || (path && path->kind == ROUTE_LOCAL);
     if (*deliver)
         return DROP_NONE;
-    if (foreign && is_link_local(ip->dst))
+    if (foreign && is_link_local6(ip->dst))
         return DROP_LINK_LOCAL;
     if (foreign && !node->router)
         return DROP_NOT_A_ROUTER;
@@ -172,7 +160,7 @@ static enum drop route_decide(const struct node *node, const struct packet *p, c
         return DROP_TTL_EXPIRED;
     if (is(ip->src, unspecified))
         return DROP_MARTIAN_SOURCE;
-    return is_link_local(ip->src) ? DROP_LINK_LOCAL : DROP_NONE;
+    return is_link_local6(ip->src) ? DROP_LINK_LOCAL : DROP_NONE;
 }
 
 /* Fragments of one packet go the same way: not all have ports, nor the same protocol (RFC 8200, 4.5). */

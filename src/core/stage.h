@@ -38,6 +38,18 @@ static inline void set_macs(struct packet *p, const struct port *out) {
         memcpy(p->data + sizeof out->mac, &out->mac, sizeof out->mac);
 }
 
+/* fe80::/10 (RFC 4291, 2.5.6) */
+static inline bool is_link_local6(const uint8_t addr[16]) {
+    return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
+}
+
+static inline bool is_own_address6(const struct node *node, const uint8_t addr[16]) {
+    for (unsigned i = 0; i < node->n_ports; i++)
+        if (memcmp(node->ports[i].addr6, addr, sizeof node->ports[i].addr6) == 0)
+            return true;
+    return false;
+}
+
 /* Why a route of a kind that refuses does so. */
 static inline enum drop refusal(uint8_t kind) {
     return kind == ROUTE_BLACKHOLE ? DROP_BLACKHOLE : kind == ROUTE_PROHIBIT ? DROP_PROHIBITED : DROP_UNREACHABLE;

@@ -93,7 +93,8 @@ static bool cut_from(const struct inject_packet *in, const struct inject_packet 
 static void join_pieces(struct inject *in) {
     for (uint32_t i = 0; i < in->n; i++) {
         struct inject_packet *p = &in->packets[i];
-        if (p->kind != INJECT_OWN || p->key.family != FAMILY_IPV4 || !(p->flags & (PACKET_FRAG_FIRST | PACKET_FRAG_LATER)))
+        if (p->kind != INJECT_OWN || p->key.family != FAMILY_IPV4 ||
+            !(p->flags & (PACKET_FRAG_FIRST | PACKET_FRAG_LATER)))
             continue;
         for (uint32_t k = i, looked = 0; k-- > 0 && looked < PIECES_WINDOW; looked++) {
             struct inject_packet *a = &in->packets[k];

@@ -101,8 +101,8 @@ static void take_sample(struct runner *r, struct replay_result *out) {
 }
 
 /*
- * Rounds of one sample of each configuration, forwards and backwards in turn. Laps of the round's last one go before it,
- * uncounted: else its first one would follow itself, with its own data in the caches, and seem 1 to 2 % cheaper.
+ * Rounds of one sample of each configuration, forwards and backwards in turn. Laps of the round's last one go before
+ * it, uncounted: else its first one would follow itself, with its own data in the caches, and seem 1 to 2 % cheaper.
  */
 static void interleave(struct runner *r, unsigned n, const struct replay_options *o, struct replay_result *out) {
     const double seconds = o->seconds > 0 ? o->seconds : DEFAULT_SECONDS;

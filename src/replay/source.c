@@ -36,8 +36,9 @@ static bool answers(const struct source *s, const struct source_burst *b, uint32
     const struct inject_mapping *m = &s->in->mappings.v[s->in->packets[i].answer];
     for (uint32_t k = b->first; k < b->first + b->n; k++) {
         const struct flow_key *key = &s->in->packets[s->arrived[k]].key;
-        if (key->family == FAMILY_IPV4 && key->proto == m->proto && key->sport == m->inside.sport && key->dport == m->inside.dport &&
-            !memcmp(key->src, &m->inside.src, 4) && !memcmp(key->dst, &m->inside.dst, 4))
+        if (key->family == FAMILY_IPV4 && key->proto == m->proto && key->sport == m->inside.sport &&
+            key->dport == m->inside.dport && !memcmp(key->src, &m->inside.src, 4) &&
+            !memcmp(key->dst, &m->inside.dst, 4))
             return true;
     }
     return false;

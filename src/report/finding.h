@@ -35,7 +35,8 @@ bool same_cause(const json_t *a, const json_t *b);
 const char *finding_what(struct arena *a, const json_t *finding);
 const char *finding_cause(struct arena *a, const json_t *finding);
 const char *finding_mend(struct arena *a, const json_t *finding);
-/* "" for a finding that is about no flows; else "26 flows such as guest1 -> nat-machine (tcp 10.0.2.2:53206 -> 10.0.0.10:80)", named by the topology. */
+/* "" for a finding that is about no flows; else "26 flows such as guest1 -> nat-machine (tcp 10.0.2.2:53206 ->
+ * 10.0.0.10:80)", named by the topology. */
 const char *finding_flows(struct arena *a, const json_t *analyze, const json_t *finding, long long count);
 /* The first `limit` frames. */
 const char *finding_frames(struct arena *a, const json_t *finding, size_t limit);

@@ -164,7 +164,8 @@ void table_nat(const struct view *v, struct out *o) {
 void table_dhcp(const struct view *v, struct out *o) {
     static const struct { const char *label, *path; bool bad; } rows[] = {
         {"addresses asked for", "dhcp.messages.request", false}, {"addresses granted", "dhcp.messages.ack", false},
-        {"refused by the server", "dhcp.messages.nak", false}, {"declined by the client", "dhcp.messages.decline", true},
+        {"refused by the server", "dhcp.messages.nak", false},
+        {"declined by the client", "dhcp.messages.decline", true},
         {"given back", "dhcp.messages.release", false}, {"proofs of an address there twice", "dhcp.duplicates", true},
         {"messages forwarded", "dhcp.forwarded", true}};
     struct table t = by_configuration(v, "DHCP as captured", "Figure");

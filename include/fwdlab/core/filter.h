@@ -5,10 +5,10 @@
  * other one, whatever the rules say, and so may ICMP errors about it; each port has its own flows, so that an answer
  * that takes another way is judged by the rules there. Both families.
  *
- * A port has up to two groups a direction: its subnet's and its own. What arrives passes the subnet's first, what leaves
- * the port's first; both must allow it. Addresses and ports are those on the wire: what arrives is judged before NAT,
- * what leaves after it. Later fragments have no ports: rules that name ports do not match them, but a later fragment of
- * an allowed flow between the same two addresses and protocol passes.
+ * A port has up to two groups a direction: its subnet's and its own. What arrives passes the subnet's first, what
+ * leaves the port's first; both must allow it. Addresses and ports are those on the wire: what arrives is judged before
+ * NAT, what leaves after it. Later fragments have no ports: rules that name ports do not match them, but a later
+ * fragment of an allowed flow between the same two addresses and protocol passes.
  *
  * Bursts. All of a burst arrives before any of it leaves: an answer, or an ICMP error about a flow, belongs in a later
  * burst than the packet that may make the flow. Verdicts do not depend on bursts otherwise, while flows have room.

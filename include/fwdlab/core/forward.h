@@ -81,8 +81,10 @@ void node_fini(struct node *node);
 /* Forgets sessions, flows and rates, as if it had just started. Counters stay. */
 void node_reset(struct node *node);
 
-/* The path that packet.path names, for a packet of the family; NULL for ROUTE_NONE. `table` (may be NULL) gets the table
- * that it stands in: 0 the main one, UINT_MAX when a rule refused by itself. */
+/*
+ * The path that packet.path names, for a packet of the family; NULL for ROUTE_NONE. `table` (may be NULL) gets the
+ * table that it stands in: 0 the main one, UINT_MAX when a rule refused by itself.
+ */
 const struct route_path *node_path(const struct node *node, uint8_t family, uint32_t path, unsigned *table);
 /* The neighbour that a forwarded packet goes to: its destination when on link. */
 struct ip node_next_hop(const struct node *node, const struct packet *p);

@@ -11,16 +11,16 @@
  *   too-big       3/4 with the next link's MTU (RFC 1191)     2/0 with the MTU
  *   no-neighbour  3/1                                         1/3
  *   bad-options   12/0 with a pointer                         -
- *   bad-extension -                                           4/2 an unknown hop-by-hop option that asks for it
+ *   bad-extension -                                           4/2 a hop-by-hop option that asks for it, 4/0 jumbo
  *   link-local    -                                           1/2 (source beyond its scope)
  *
  * None is due (RFC 1812, 4.3.2.7; RFC 4443, 2.4 e) about an ICMP error, a later fragment (IPv4), a broadcast or
  * multicast, a source that names no single host, or a packet of the node's own; none is sent where no route leads back.
  *
  * Rates are limited as Linux does: a bucket for each destination, refilled once in `interval_ns` up to 6 messages, and
- * 1000 a second in bursts of 50 in all. IPv4's no-route, unreachable and prohibited pay twice, the first time with 5 messages at most in the
- * bucket. 3/4 and packet too big are not limited. The random part of Linux' global limit is left out: verdicts must
- * repeat.
+ * 1000 a second in bursts of 50 in all. IPv4's no-route, unreachable and prohibited pay twice, the first time with 5
+ * messages at most in the bucket. 3/4 and packet too big are not limited. The random part of Linux' global limit is
+ * left out: verdicts must repeat.
  */
 #ifndef FWDLAB_CORE_ICMP_H
 #define FWDLAB_CORE_ICMP_H
@@ -49,8 +49,9 @@ void icmp_limiter_reset(struct icmp_limiter *l);
  * What it quotes is the packet as its sender knows it: what NAT changed is undone. TTL 64, precedence 6 with the
  * packet's own type of service (RFC 1812, 4.3.2.5), no options. The source is as in Linux: with IPv4 the address of the
  * port by which the error leaves (of several of equal cost, the first); when NAT changed the packet's destination or
- * source, the router's address that it had or got; with IPv6 the address of the port that the packet came in by. Of two
- * ports that may have no address, the other one's is taken.
+ * source, the router's address that it had or got; with IPv6 the router's address that the packet was sent to (RFC
+ * 4443, 2.2), else that of the port that it came in by. Of two ports that may have no address, the other one's is
+ * taken.
  */
 bool icmp_error(struct node *node, const struct packet *dropped, struct packet *out, uint64_t now);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Bytes to metadata. Ethernet II with any number of VLAN tags (802.1Q, 802.1ad) or a bare IP header; IPv4 with options,
- * IPv6 with extension headers, fragments, TCP, UDP, ICMP, ICMPv6. Reads nothing beyond data + len. A frame that was cut by the capture (len < wire_len) is
- * judged by what the wire had, as long as the headers that the core needs are present.
+ * IPv6 with extension headers, fragments, TCP, UDP, ICMP, ICMPv6. Reads nothing beyond data + len. A frame that was cut
+ * by the capture (len < wire_len) is judged by what the wire had, as long as the headers that the core needs are
+ * present.
  */
 #ifndef FWDLAB_CORE_PARSE_H
 #define FWDLAB_CORE_PARSE_H

@@ -3,9 +3,9 @@
  * Policy routing (as Linux' ip-rule(8)): which route table a packet is looked up in, by its source, destination and the
  * port that it came in by. A node without rules uses one table and pays nothing for this.
  *
- * Rules are tried in the order of their priority (equal ones in the order of adding). A rule that matches names a table;
- * when the table has no route for the packet, the next rule is tried. A rule may also refuse by itself. What the node
- * itself has (local and broadcast addresses) stands in its main table and is found before any rule is asked.
+ * Rules are tried in the order of their priority (equal ones in the order of adding). A rule that matches names a
+ * table; when the table has no route for the packet, the next rule is tried. A rule may also refuse by itself. What the
+ * node itself has (local and broadcast addresses) stands in its main table and is found before any rule is asked.
  */
 #ifndef FWDLAB_CORE_RULES_H
 #define FWDLAB_CORE_RULES_H

@@ -23,8 +23,9 @@ static uint8_t *option(uint8_t *at, uint8_t code, uint8_t len, const void *value
 
 static struct frame *dhcp(struct capture *c, uint32_t interface, const struct dhcp_frame *d) {
     static const uint8_t cookie[] = {99, 130, 83, 99};
-    struct frame *f = d->from_server ? capture_add(c, interface, TRACE_OUTBOUND, 64, PROTO_UDP, SERVER, 67, BROADCAST, 68, "")
-                                     : capture_add(c, interface, TRACE_INBOUND, 64, PROTO_UDP, "0.0.0.0", 68, BROADCAST, 67, "");
+    struct frame *f =
+        d->from_server ? capture_add(c, interface, TRACE_OUTBOUND, 64, PROTO_UDP, SERVER, 67, BROADCAST, 68, "")
+                       : capture_add(c, interface, TRACE_INBOUND, 64, PROTO_UDP, "0.0.0.0", 68, BROADCAST, 67, "");
     uint8_t *m = frame_l4(f) + 8, *at = m + 240, mac[6] = {2, 0, 0, 0, 1, d->client};
     be32 address = d->address ? addr(d->address) : 0, lease = htonl(d->lease_s);
     m[0] = d->from_server ? 2 : 1;
@@ -81,7 +82,8 @@ Test(dhcp, n8_handed_out_twice) {
     json_t *g = finding(&k, "dhcp", "duplicate_address");
     cr_expect_eq(duplicates(&k), 1);
     cr_assert_not_null(g);
-    cr_expect_str_eq(text(g, "text"), "10.0.2.50 is there twice: 02:00:00:00:01:01 has it, and so has 02:00:00:00:01:02");
+    cr_expect_str_eq(text(g, "text"),
+                     "10.0.2.50 is there twice: 02:00:00:00:01:01 has it, and so has 02:00:00:00:01:02");
     cr_expect_eq(json_integer_value(json_array_get(json_object_get(g, "frames"), 0)), 4);
     case_end(&k);
 }

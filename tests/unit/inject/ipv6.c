@@ -88,7 +88,8 @@ Test(ipv6, answers_and_errors_know_their_conversation) {
 
 Test(ipv6, later_fragments_follow_the_first_of_their_datagram) {
     struct capture c = capture_make();
-    uint8_t first[16 + 8] = {PROTO_UDP, 0, 0, IPV6_MORE, 0, 0, 0, 7, 3, 232, 0, 53, 0, 40}, later[8 + 8] = {PROTO_UDP, 0, 0, 16, 0, 0, 0, 7};
+    uint8_t first[16 + 8] = {PROTO_UDP, 0, 0, IPV6_MORE, 0, 0, 0, 7, 3, 232, 0, 53, 0, 40},
+            later[8 + 8] = {PROTO_UDP, 0, 0, 16, 0, 0, 0, 7};
     add6(&c, SWITCH, TRACE_INBOUND, 64, EXTENSION_FRAGMENT, GUEST, MACHINE, first, sizeof first);
     add6(&c, SWITCH, TRACE_INBOUND, 64, EXTENSION_FRAGMENT, GUEST, MACHINE, later, sizeof later);
     later[7] = 8; /* of another datagram */
