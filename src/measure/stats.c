@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Quantiles and the paired bootstrap. */
+/* Quantiles, the paired bootstrap, the bootstrap of clusters. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 
 #define RESAMPLES 2000
 #define PAIRS_MIN 5
+#define CLUSTERS_MIN 5
 
 static int compare(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -72,6 +73,79 @@ struct stats_ratio stats_paired_ratio(const double *a, const double *b, size_t n
         free(drawn);
     }
     free(ratios);
+    return out;
+}
+
+struct cluster {
+    double *ratios; /* sorted */
+    size_t n;
+};
+
+/* Of the middle 60 %; reorders v. n > 0. */
+static double trimmed_mean(double *v, size_t n) {
+    size_t cut = n / 5;
+    double sum = 0;
+    qsort(v, n, sizeof *v, compare);
+    for (size_t i = cut; i < n - cut; i++)
+        sum += v[i];
+    return sum / (double)(n - 2 * cut);
+}
+
+/* Keeps the clusters that have pairs; their ratios lie in `room`. Returns how many. */
+static size_t make_clusters(struct cluster *c, double *room, const double *a, const double *b, const size_t *sizes,
+                            size_t clusters) {
+    size_t kept = 0;
+    for (size_t k = 0, at = 0; k < clusters; at += sizes[k++]) {
+        c[kept] = (struct cluster){.ratios = room};
+        for (size_t i = at; i < at + sizes[k]; i++)
+            if (a[i] > 0)
+                room[c[kept].n++] = b[i] / a[i];
+        qsort(room, c[kept].n, sizeof *room, compare);
+        room += c[kept].n;
+        kept += c[kept].n > 0;
+    }
+    return kept;
+}
+
+static void bootstrap_clusters(const struct cluster *c, size_t n, uint64_t seed, struct stats_ratio *out) {
+    double *means = xzalloc(RESAMPLES, sizeof *means), *medians = xzalloc(n, sizeof *medians);
+    double *drawn = xzalloc(n, sizeof *drawn);
+    struct random random;
+    random_seed(&random, seed);
+    for (size_t k = 0; k < n; k++)
+        medians[k] = sorted_quantile(c[k].ratios, c[k].n, 0.5);
+    out->ratio = trimmed_mean(medians, n);
+    for (size_t i = 0; i < RESAMPLES; i++) {
+        for (size_t k = 0; k < n; k++)
+            drawn[k] = medians[random_below(&random, (uint32_t)n)];
+        means[i] = trimmed_mean(drawn, n);
+    }
+    qsort(means, RESAMPLES, sizeof *means, compare);
+    out->low = sorted_quantile(means, RESAMPLES, 0.025);
+    out->high = sorted_quantile(means, RESAMPLES, 0.975);
+    free(means);
+    free(medians);
+    free(drawn);
+}
+
+struct stats_ratio stats_clustered_ratio(const double *a, const double *b, const size_t *sizes, size_t clusters,
+                                         uint64_t seed) {
+    size_t n = 0;
+    for (size_t k = 0; k < clusters; k++)
+        n += sizes[k];
+    struct cluster *c = xzalloc(clusters + 1, sizeof *c);
+    double *room = xzalloc(n + 1, sizeof *room);
+    size_t kept = make_clusters(c, room, a, b, sizes, clusters);
+    struct stats_ratio out = {.high = INFINITY};
+    if (kept >= CLUSTERS_MIN) {
+        for (size_t k = 0; k < kept; k++)
+            out.pairs += c[k].n;
+        bootstrap_clusters(c, kept, seed, &out);
+    } else {
+        out = stats_paired_ratio(a, b, n, seed);
+    }
+    free(c);
+    free(room);
     return out;
 }
 

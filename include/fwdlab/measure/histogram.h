@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* 2^11 sub-buckets: values below 2048 exact, larger ones within 1/1024. */
 #define HISTOGRAM_SUB_BITS 11
@@ -27,6 +28,14 @@ int histogram_merge(struct histogram *into, const struct histogram *from);
 uint64_t histogram_quantile(const struct histogram *h, double q);
 /* Lowest value of bucket i, to write it out. */
 uint64_t histogram_bucket_low(const struct histogram *h, uint32_t i);
+
+/*
+ * The percentile text that HdrHistogram writes and its plotters read; values are divided by `unit` (nanoseconds as
+ * microseconds, which is usual: 1000). Levels stand HGRM_TICKS to each halving of what lies above, as far as single
+ * values are told apart; the last line is the largest value.
+ */
+#define HGRM_TICKS 5
+void histogram_hgrm(const struct histogram *h, double unit, FILE *out);
 
 /* Which bucket a value falls into. */
 static inline uint32_t histogram_bucket(uint64_t value) {

@@ -11,12 +11,20 @@ double stats_quantile(const double *v, size_t n, double q);
 static inline double stats_median(const double *v, size_t n) { return stats_quantile(v, n, 0.5); }
 
 struct stats_ratio {
-    double ratio;    /* median of b[i] / a[i] */
-    double low, high; /* 95 % bootstrap interval (percentile) of that median */
+    double ratio;    /* median of b[i] / a[i]; of clusters: see there */
+    double low, high; /* 95 % bootstrap interval (percentile) of it */
     size_t pairs;
 };
 /* Pairs with a[i] <= 0 are left out. Under 5 pairs the interval is [0, infinity). */
 struct stats_ratio stats_paired_ratio(const double *a, const double *b, size_t n, uint64_t seed);
+/*
+ * The same when samples come in clusters (epochs of a run: memory placed anew in each; what one shares is no noise that
+ * more samples of it would average out). sizes[k] samples belong to cluster k, in order. The ratio is the 20 % trimmed
+ * mean of the clusters' medians; the bootstrap draws whole clusters. Under 5 clusters that have pairs:
+ * stats_paired_ratio of all samples.
+ */
+struct stats_ratio stats_clustered_ratio(const double *a, const double *b, const size_t *sizes, size_t clusters,
+                                         uint64_t seed);
 
 enum stats_verdict { STATS_SAME, STATS_BETTER, STATS_WORSE, STATS_UNCLEAR };
 /*

@@ -65,6 +65,46 @@ Test(stats, same_seed_same_interval) {
     cr_assert(x.low != z.low || x.high != z.high);
 }
 
+/* Runs of 16 epochs: what an epoch shares is no noise that its many samples average out. */
+Test(stats, interval_of_clusters_covers_what_that_of_their_samples_does_not) {
+    enum { RUNS = 300, CLUSTERS = 16, EACH = 20, N = CLUSTERS * EACH };
+    static double a[N], b[N];
+    size_t sizes[CLUSTERS];
+    struct random r;
+    int covered = 0, naive = 0;
+    random_seed(&r, 9);
+    for (int run = 0; run < RUNS; run++) {
+        for (int k = 0; k < CLUSTERS; k++) {
+            sizes[k] = EACH;
+            samples(&r, 1.25 * (0.98 + 0.04 * random_unit(&r)), a + k * EACH, b + k * EACH, EACH);
+        }
+        struct stats_ratio q = stats_clustered_ratio(a, b, sizes, CLUSTERS, (uint64_t)run);
+        struct stats_ratio p = stats_paired_ratio(a, b, N, (uint64_t)run);
+        cr_assert(q.low <= q.ratio && q.ratio <= q.high);
+        cr_assert_eq(q.pairs, N);
+        covered += q.low <= 1.25 && 1.25 <= q.high;
+        naive += p.low <= 1.25 && 1.25 <= p.high;
+    }
+    cr_assert(covered >= 264 && covered < RUNS, "%d of %d, seed 9", covered, RUNS);
+    cr_assert_gt(covered, naive, "%d, %d, seed 9", covered, naive);
+}
+
+Test(stats, few_clusters_are_plain_samples_and_one_bad_epoch_moves_little) {
+    double a[30], b[30];
+    const size_t four[] = {10, 5, 10, 5}, six[] = {5, 5, 5, 5, 5, 5}, holes[] = {0, 15, 0, 15, 0, 0};
+    struct random r;
+    random_seed(&r, 4);
+    samples(&r, 1, a, b, 30);
+    struct stats_ratio p = stats_paired_ratio(a, b, 30, 5), q = stats_clustered_ratio(a, b, four, 4, 5);
+    cr_assert(p.ratio == q.ratio && p.low == q.low && p.high == q.high && p.pairs == q.pairs);
+    q = stats_clustered_ratio(a, b, holes, 6, 5);
+    cr_assert(p.low == q.low && p.high == q.high);
+    for (int i = 10; i < 15; i++)
+        b[i] *= 2;
+    q = stats_clustered_ratio(a, b, six, 6, 5);
+    cr_assert(q.ratio > 0.95 && q.ratio < 1.05, "%f, seed 4", q.ratio);
+}
+
 Test(stats, verdict_by_interval) {
     static const struct { double low, high; enum stats_verdict want; } cases[] = {
         {1.03, 1.2, STATS_WORSE},  {0.8, 0.97, STATS_BETTER},  {0.99, 1.01, STATS_SAME},    {0.98, 1.02, STATS_SAME},
