@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <fwdlab/base/clock.h>
 #include "commit.h"
 #include "environment.h"
 
@@ -62,6 +63,7 @@ json_t *environment_json(const struct document_options *options) {
     json_object_set_new(out, "commit", json_string(FWDLAB_COMMIT));
     json_object_set_new(out, "kernel", document_string(system.release));
     if (options->hugepages) {
+        document_count(out, "tsc_hz", clock_tsc_hz());
         json_object_set_new(out, "hugepages", document_string(options->hugepages));
         json_object_set_new(out, "noise", noise_json(options->noise));
     }

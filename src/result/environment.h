@@ -5,7 +5,8 @@
 
 #include <fwdlab/result/document.h>
 
-/* { cpu, flags, dpdk, commit, kernel } and, when options->hugepages is set, { hugepages, noise }. A new reference. */
+/* { cpu, flags, dpdk, commit, kernel } and, when options->hugepages is set, { tsc_hz, hugepages, noise }. A
+ * new reference. */
 json_t *environment_json(const struct document_options *options);
 
 #endif
