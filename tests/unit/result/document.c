@@ -41,6 +41,7 @@ Test(document, untimed_has_schema_environment_inputs_and_no_noise) {
     cr_assert(json_is_null(json_object_get(env, "dpdk")));
     cr_assert(strlen(text_of(env, "commit")) && strlen(text_of(env, "kernel")));
     cr_assert_null(json_object_get(env, "hugepages"));
+    cr_assert_null(json_object_get(env, "tsc_hz"));
     cr_assert_null(json_object_get(env, "noise"));
     cr_assert_null(json_object_get(doc, "partial"));
     json_t *first = json_array_get(inputs, 0), *second = json_array_get(inputs, 1);
@@ -59,6 +60,7 @@ Test(document, timed_has_the_noise_floor) {
     json_t *doc = document_new(&o, NULL), *env = json_object_get(doc, "environment");
     json_t *noise = json_object_get(env, "noise");
     cr_assert_str_eq(text_of(env, "hugepages"), "none");
+    cr_assert_gt(json_integer_value(json_object_get(env, "tsc_hz")), 1000000);
     cr_assert_str_eq(text_of(env, "dpdk"), "22.11");
     cr_assert_eq(json_integer_value(json_object_get(noise, "lost_ns")), 10);
     cr_assert_eq(json_real_value(json_object_get(noise, "lost_share")), 0.01);
