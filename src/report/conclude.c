@@ -30,13 +30,12 @@ const char *reasons_text(struct arena *a, const json_t *counts) {
     return out;
 }
 
-static void say(struct conclusion *out, const char *label, enum tone tone, const char *text) {
+void say(struct conclusion *out, const char *label, enum tone tone, const char *text) {
     if (*text)
         vec_push(&out->lines, (struct line){label, text, tone, false});
 }
 
-/* What was said from line `first` on is a matter of its own. */
-static void apart(struct conclusion *out, size_t first) {
+void apart(struct conclusion *out, size_t first) {
     if (first && first < out->lines.n)
         out->lines.v[first].apart = true;
 }
@@ -109,7 +108,8 @@ static void say_drift(struct arena *a, const json_t *analyze, struct conclusion 
     json_t *d;
     json_array_foreach(value_at(analyze, "drifts"), i, d)
         say(out, "Drift", TONE_WARN,
-            arena_printf(a, "%s flows such as %s: %s by the model, %s as captured. The scenario is not what was captured.",
+            arena_printf(a,
+                         "%s flows such as %s: %s by the model, %s as captured. The scenario is not what was captured.",
                          count_text(a, count_at(d, "count")), flow_text(a, value_at(d, "flow")),
                          verdict_label(text_at(d, "model")), verdict_label(text_at(d, "observed"))));
 }

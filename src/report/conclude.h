@@ -19,6 +19,9 @@ struct conclusion {
 
 /* At most `limit` faults and asymmetries are told one by one; 0: all. */
 void conclude(const struct view *v, const struct configuration *c, unsigned limit, struct conclusion *out);
+/* A line, unless its text is empty; what was said from line `first` on is a matter of its own. */
+void say(struct conclusion *out, const char *label, enum tone tone, const char *text);
+void apart(struct conclusion *out, size_t first);
 void conclusion_fini(struct conclusion *c);
 
 /* "12 forwarding-off, 5 no-route": the members of an object of counts, the largest first, without "total". */

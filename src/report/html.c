@@ -6,13 +6,14 @@
 #include "page.h"
 #include "reach.h"
 #include "tables.h"
+#include "tables_bench.h"
 
 #define CARDS_MAX 40  /* findings shown of one configuration */
 #define FRAMES_MAX 10 /* frame numbers shown of one finding */
 #define PAIRS_MAX 20
 #define FAULTS_MAX 4  /* told in the conclusion */
 
-static void section(struct out *o, const char *id, const char *title) {
+void page_section(struct out *o, const char *id, const char *title) {
     emit(o, "</section>\n<section aria-labelledby=\"%s\"><h2 id=\"%s\">%s</h2>\n", id, id, title);
 }
 
@@ -54,21 +55,25 @@ static void overall(const struct view *v, struct out *o) {
     json_decref(states);
 }
 
+void page_conclusion(struct out *o, struct arena *a, const char *name, const char *sub, const struct conclusion *c) {
+    emit(o, "<article class=\"card %s\"><div class=\"top\"><h3>%s</h3>", tone_class[c->tone], name);
+    badge(o, c->tone, c->state);
+    if (*sub && strcmp(sub, name))
+        emit(o, "<span class=\"sub\">%s</span>", sub);
+    emit(o, "</div><dl>\n");
+    for (size_t k = 0; k < c->lines.n; k++) {
+        const struct line *l = &c->lines.v[k];
+        term(o, arena_printf(a, "%s%s", tone_class[l->tone], l->apart ? " gap" : ""), l->label, l->text);
+    }
+    emit(o, "</dl></article>\n");
+}
+
 static void conclusions(const struct view *v, struct out *o) {
     emit(o, "<div class=\"cards\">\n");
     for (size_t i = 0; i < v->list.n; i++) {
         struct conclusion c;
         conclude(v, &v->list.v[i], FAULTS_MAX, &c);
-        emit(o, "<article class=\"card %s\"><div class=\"top\"><h3>%s</h3>", tone_class[c.tone], v->list.v[i].name);
-        badge(o, c.tone, c.state);
-        if (strcmp(v->list.v[i].title, v->list.v[i].name))
-            emit(o, "<span class=\"sub\">%s</span>", v->list.v[i].title);
-        emit(o, "</div><dl>\n");
-        for (size_t k = 0; k < c.lines.n; k++) {
-            const struct line *l = &c.lines.v[k];
-            term(o, arena_printf(v->arena, "%s%s", tone_class[l->tone], l->apart ? " gap" : ""), l->label, l->text);
-        }
-        emit(o, "</dl></article>\n");
+        page_conclusion(o, v->arena, v->list.v[i].name, v->list.v[i].title, &c);
         conclusion_fini(&c);
     }
     emit(o, "</div>\n");
@@ -79,6 +84,21 @@ static void figure(struct out *o, const char *css, const struct picture *p) {
          p->caption);
     fputs(p->svg, o->f);
     emit(o, "</div><figcaption>%s</figcaption></figure>\n", p->caption);
+}
+
+bool page_figures(struct out *o, const struct pictures *p, const char *section) {
+    bool any = false;
+    for (size_t i = 0; i < p->list.n; i++) {
+        if (strcmp(p->list.v[i].section, section))
+            continue;
+        if (!any)
+            emit(o, "<div class=\"charts\">\n");
+        figure(o, "chart", &p->list.v[i]);
+        any = true;
+    }
+    if (any)
+        emit(o, "</div>\n");
+    return any;
 }
 
 static const char *source_text(const json_t *f) {
@@ -111,7 +131,7 @@ static void finding_card(struct arena *a, const json_t *analyze, const json_t *f
     emit(o, "</dl></article>\n");
 }
 
-static void fold(struct out *o, bool open, const char *summary) {
+void page_fold(struct out *o, bool open, const char *summary) {
     emit(o, open ? "<details open><summary>" : "<details><summary>");
     emit(o, "%s</summary>\n", summary);
 }
@@ -132,7 +152,7 @@ static void harmless(const struct view *v, const struct configuration *c, const 
     }
     if (!n)
         return;
-    fold(o, false, arena_printf(v->arena, "%zu harmless %s of %s", n, n == 1 ? "finding" : "findings", c->name));
+    page_fold(o, false, arena_printf(v->arena, "%zu harmless %s of %s", n, n == 1 ? "finding" : "findings", c->name));
     table_emit(&t, o);
     emit(o, "</details>\n");
 }
@@ -195,7 +215,7 @@ static void reach(const struct view *v, struct out *o) {
         const char *names = reach_sharers(v, i);
         if (!*names)
             continue;
-        fold(o, !any, names);
+        page_fold(o, !any, names);
         table_reach(v, &v->list.v[i], o);
         emit(o, "</details>\n");
         any = true;
@@ -233,20 +253,23 @@ static void glossary(struct out *o) {
 
 static void head(const struct view *v, struct out *o) {
     static const char *const nav[][2] = {
+        {"rates", "Rates"}, {"latency", "Latency"}, {"load-cost", "Cost by stage, load and size"},
+        {"trials", "Search and trials"}, {"compare", "Compared runs"}, {"history", "History"}, {"sizing", "Sizing"},
         {"comparison", "Comparison"}, {"pictures", "Pictures"}, {"findings", "Findings"},
         {"reach", "Who reaches whom"}, {"topology", "Topology"},
         {"routes", "Routes and scenarios"}, {"packets", "Packets and NAT"}, {"cost", "Cost"},
         {"ground", "Machine and inputs"}, {"reading", "How to read this"}};
-    const char *title = page_title(v), *first = v->list.n ? v->list.v[0].title : "";
+    const char *title = page_title(v), *first = page_lead(v);
     emit(o, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
          "<meta name=\"color-scheme\" content=\"light dark\">\n<title>%s</title>\n<style>\n", title);
     fputs(page_style, o->f);
-    emit(o, "</style></head>\n<body>\n<header><div class=\"wrap\"><h1>%s</h1>\n<p class=\"lead\">%s. "
+    emit(o, "</style></head>\n<body>\n<header><div class=\"wrap\"><h1>%s</h1>\n<p class=\"lead\">%s"
          "Drawn from %u %s.</p>\n"
          "<nav aria-label=\"Sections\"><ul>\n", title, first, v->n_docs, v->n_docs == 1 ? "document" : "documents");
     for (size_t i = 0; i < sizeof nav / sizeof *nav; i++)
-        emit(o, "<li><a href=\"#%s\">%s</a></li>\n", nav[i][0], nav[i][1]);
+        if (page_has(v, nav[i][0]))
+            emit(o, "<li><a href=\"#%s\">%s</a></li>\n", nav[i][0], nav[i][1]);
     emit(o, "</ul></nav></div></header>\n<main class=\"wrap\">\n<section aria-labelledby=\"conclusions\">"
          "<h2 id=\"conclusions\">What this shows</h2>\n");
 }
@@ -260,11 +283,11 @@ static void mappings(const struct view *v, const struct configuration *c, struct
 }
 
 static void evidence(const struct view *v, struct out *o) {
-    section(o, "routes", "Routes and scenarios");
+    page_section(o, "routes", "Routes and scenarios");
     bool any = table_hidden(v, o);
     if (!table_complaints(v, o) && !any)
         emit(o, "<p>Every route takes effect, and the scenarios gave no reason to complain.</p>\n");
-    section(o, "packets", "Packets and NAT");
+    page_section(o, "packets", "Packets and NAT");
     table_packets(v, o);
     table_drops(v, "dropped", "Packets dropped at the node under test, by reason", o);
     table_drops(v, "dropped_elsewhere", "Packets dropped by the model's other nodes, by reason", o);
@@ -274,46 +297,57 @@ static void evidence(const struct view *v, struct out *o) {
     for (size_t i = 0; i < v->list.n; i++)
         mappings(v, &v->list.v[i], o);
     table_tcp(v, o);
-    section(o, "cost", "Cost");
+    page_section(o, "cost", "Cost");
     if (!table_cost(v, o))
         emit(o, "<p>No replay was measured.</p>\n");
     table_stages(v, o);
     table_sending(v, o);
-    section(o, "ground", "Machine and inputs");
-    table_machines(v, o);
-    table_noise(v, o);
-    table_inputs(v, o);
+    table_paced(v, o);
+}
+
+/* What analyses and replays show. */
+static void judged(const struct view *v, const struct report_pictures *p, struct out *o) {
+    page_section(o, "comparison", "Comparison");
+    table_comparison(v, o);
+    table_verdicts(v, "model", "Flows by the model's verdict", o);
+    table_verdicts(v, "observed", "Flows by what the capture shows", o);
+    table_verdicts(v, "nat", "Flows by what NAT did to them", o);
+    page_section(o, "pictures", "Pictures");
+    if (!page_figures(o, &p->charts, "pictures"))
+        emit(o, "<div class=\"charts\">\n</div>\n");
+    page_section(o, "findings", "Findings");
+    findings(v, o);
+    page_section(o, "reach", "Who reaches whom");
+    reach(v, o);
+    page_section(o, "topology", "Topology");
+    for (size_t i = 0; i < p->topologies.list.n; i++)
+        figure(o, "wide", &p->topologies.list.v[i]);
+    if (!p->topologies.list.n)
+        emit(o, "<p>No document tells one that can be drawn.</p>\n");
+    evidence(v, o);
 }
 
 void page_html(const struct view *v, const struct report_pictures *p, FILE *f) {
     struct out o = {f, MARKUP_HTML};
     head(v, &o);
-    overall(v, &o);
-    conclusions(v, &o);
-    section(&o, "comparison", "Comparison");
-    table_comparison(v, &o);
-    table_verdicts(v, "model", "Flows by the model's verdict", &o);
-    table_verdicts(v, "observed", "Flows by what the capture shows", &o);
-    table_verdicts(v, "nat", "Flows by what NAT did to them", &o);
-    section(&o, "pictures", "Pictures");
+    page_measured_conclusions(v, &o);
+    if (v->list.n) {
+        overall(v, &o);
+        conclusions(v, &o);
+    }
     if (p->charts.missing)
         emit(&o, "<p class=\"note\">Charts are left out: %s.</p>\n", p->charts.missing);
-    emit(&o, "<div class=\"charts\">\n");
-    for (size_t i = 0; i < p->charts.list.n; i++)
-        figure(&o, "chart", &p->charts.list.v[i]);
-    emit(&o, "</div>\n");
-    section(&o, "findings", "Findings");
-    findings(v, &o);
-    section(&o, "reach", "Who reaches whom");
-    reach(v, &o);
-    section(&o, "topology", "Topology");
-    for (size_t i = 0; i < p->topologies.list.n; i++)
-        figure(&o, "wide", &p->topologies.list.v[i]);
-    if (!p->topologies.list.n)
-        emit(&o, "<p>No document tells one that can be drawn.</p>\n");
-    evidence(v, &o);
-    section(&o, "reading", "How to read this");
-    glossary(&o);
+    page_measured(v, p, &o);
+    if (v->list.n)
+        judged(v, p, &o);
+    page_section(&o, "ground", "Machine and inputs");
+    table_machines(v, &o);
+    table_noise(v, &o);
+    table_inputs(v, &o);
+    page_section(&o, "reading", "How to read this");
+    page_measured_glossary(v, &o);
+    if (v->list.n)
+        glossary(&o);
     emit(&o, "</section>\n</main>\n<footer><div class=\"wrap\">Made by fwdlab from result documents "
              "alone.</div></footer>\n"
          "</body></html>\n");

@@ -7,6 +7,7 @@
 
 struct picture {
     const char *name;    /* file name without ".svg", and prefix of the ids inside */
+    const char *section; /* of the page: its id */
     const char *caption; /* what it shows and how to read it */
     char *svg;           /* free() */
 };
@@ -17,6 +18,9 @@ struct pictures {
 
 /* In the arena of the view. Never fails: what cannot be drawn is left out. */
 void charts_draw(struct view *v, struct pictures *out);
+void charts_bench_draw(struct view *v, struct pictures *out);
+void charts_compare_draw(struct view *v, struct pictures *out);
+void charts_size_draw(struct view *v, struct pictures *out);
 /* One picture for each distinct topology among the configurations. */
 void topologies_draw(struct view *v, struct pictures *out);
 void pictures_fini(struct pictures *p);

@@ -6,11 +6,26 @@
 #include <fwdlab/base/file.h>
 #include "page.h"
 
+static const char *measured_title(const struct view *v) {
+    if (v->benches.n)
+        return arena_printf(v->arena, v->benches.n == 1 ? "Benchmark report: %s" : "Benchmark report: %s and %zu more",
+                            v->benches.v[0].name, v->benches.n - 1);
+    return v->compares.n ? "Comparison report" : v->sizes.n ? "Sizing report" : "Forwarding report: nothing";
+}
+
 const char *page_title(const struct view *v) {
-    const char *first = v->list.n ? v->list.v[0].name : "nothing";
+    if (!v->list.n)
+        return measured_title(v);
+    const char *first = v->list.v[0].name;
     return v->list.n < 2 ? arena_printf(v->arena, "Forwarding report: %s", first)
                          : arena_printf(v->arena, "Forwarding report: %zu configurations, compared with %s",
                                         v->list.n, first);
+}
+
+const char *page_lead(const struct view *v) {
+    const char *title = v->list.n ? v->list.v[0].title : v->benches.n ? text_at(v->benches.v[0].doc, "scenario.title")
+                                                                      : "";
+    return *title ? arena_printf(v->arena, "%s. ", title) : "";
 }
 
 static int save_pictures(const struct view *v, const struct pictures *p, const char *dir, struct err *e) {
@@ -48,6 +63,9 @@ int report_html(const struct report_document *docs, unsigned n, const char *dir,
     rc = dir_make(dir, e);
     if (!rc) {
         charts_draw(&v, &pictures.charts);
+        charts_bench_draw(&v, &pictures.charts);
+        charts_compare_draw(&v, &pictures.charts);
+        charts_size_draw(&v, &pictures.charts);
         topologies_draw(&v, &pictures.topologies);
         rc = save_pictures(&v, &pictures.charts, dir, e);
     }

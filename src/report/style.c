@@ -22,6 +22,7 @@ const char page_style[] =
     "h3,h4{font-size:1.05rem;line-height:1.35;margin:0}section>h3{margin:1.6rem 0 .5rem}h4{font-size:1rem}\n"
     "p{margin:.5rem 0;max-width:46rem}\n"
     ".lead,.note,figcaption,caption,.sub{color:var(--soft)}\n"
+    ".headline{font-size:1.1rem;max-width:58rem}\n"
     "a{color:var(--link)}\n"
     "nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;list-style:none;margin:1rem 0 0;padding:0}\n"
     "nav a{text-decoration:none;display:inline-block;padding:.2rem 0}nav a:hover{text-decoration:underline}\n"

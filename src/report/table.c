@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "table.h"
-#include "view.h"
 
+#define DASH "\xe2\x80\x93"
 #define LONG_TEXT 32 /* characters; a longer cell of the page may be wrapped */
 
 const char *const tone_class[] = {"plain", "good", "info", "warn", "bad"};
@@ -41,7 +41,28 @@ void table_count(struct table *t, enum tone tone, long long count) {
     if (count)
         table_cell(t, tone, "%s", count_text(t->arena, count));
     else
-        table_cell(t, TONE_NONE, "\xe2\x80\x93");
+        table_cell(t, TONE_NONE, DASH);
+}
+
+void table_heads(struct table *t, const char *const *titles, size_t n, size_t first_number) {
+    for (size_t i = 0; i < n; i++)
+        table_column(t, i >= first_number, titles[i]);
+}
+
+void table_text(struct table *t, enum tone tone, const char *text) {
+    table_cell(t, *text ? tone : TONE_NONE, "%s", *text ? text : DASH);
+}
+
+void table_number(struct table *t, const json_t *value, const char *fmt) {
+    table_text(t, TONE_NONE, json_is_number(value) ? arena_printf(t->arena, fmt, json_number_value(value)) : "");
+}
+
+void table_duration(struct table *t, const json_t *value) {
+    table_text(t, TONE_NONE, json_is_number(value) ? duration_text(t->arena, json_number_value(value)) : "");
+}
+
+enum tone ratio_tone(const char *verdict) {
+    return !strcmp(verdict, "worse") ? TONE_BAD : !strcmp(verdict, "better") ? TONE_GOOD : TONE_NONE;
 }
 
 void table_transpose(struct table *t, const char *first) {

@@ -16,10 +16,6 @@ static const char *or_dash(const char *text) {
     return *text ? text : DASH;
 }
 
-static enum tone ratio_tone(const char *verdict) {
-    return !strcmp(verdict, "worse") ? TONE_BAD : !strcmp(verdict, "better") ? TONE_GOOD : TONE_NONE;
-}
-
 static void table_judged(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Flows at fault or asymmetric by the model; pairs of machines by "
                       "reach; packets dropped here, later"};

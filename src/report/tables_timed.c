@@ -6,52 +6,22 @@
 
 #define DASH "\xe2\x80\x93"
 
-static void heads(struct table *t, const char *const *titles, size_t n, size_t first_number) {
-    for (size_t i = 0; i < n; i++)
-        table_column(t, i >= first_number, titles[i]);
-}
-
-static void cell_number(struct table *t, const json_t *value, const char *fmt) {
-    if (json_is_number(value))
-        table_cell(t, TONE_NONE, "%s", arena_printf(t->arena, fmt, json_number_value(value)));
-    else
-        table_cell(t, TONE_NONE, DASH);
-}
-
-static void cell_duration(struct table *t, const json_t *value) {
-    if (json_is_number(value))
-        table_cell(t, TONE_NONE, "%s", duration_text(t->arena, json_number_value(value)));
-    else
-        table_cell(t, TONE_NONE, DASH);
-}
-
 bool table_cost(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Cost of a packet, in TSC cycles"};
-    static const char *const titles[] = {"Configuration", "Median", "5 %", "95 %", "Samples", "Mpps", "Gbps"};
-    heads(&t, titles, 7, 1);
+    TABLE_HEADS(&t, 1, "Configuration", "Median", "5 %", "95 %", "Samples", "Mpps", "Gbps");
     for (size_t i = 0; i < v->list.n; i++) {
         const json_t *cost = value_at(v->list.v[i].replay, "cost");
         if (!json_is_object(cost))
             continue;
         table_cell(&t, TONE_NONE, "%s", v->list.v[i].name);
-        cell_number(&t, value_at(cost, "tsc_cycles.median"), "%.1f");
-        cell_number(&t, value_at(cost, "tsc_cycles.p5"), "%.1f");
-        cell_number(&t, value_at(cost, "tsc_cycles.p95"), "%.1f");
+        table_number(&t, value_at(cost, "tsc_cycles.median"), "%.1f");
+        table_number(&t, value_at(cost, "tsc_cycles.p5"), "%.1f");
+        table_number(&t, value_at(cost, "tsc_cycles.p95"), "%.1f");
         table_count(&t, TONE_NONE, (long long)json_array_size(value_at(cost, "tsc_cycles.samples")));
-        cell_number(&t, value_at(cost, "mpps"), "%.2f");
-        cell_number(&t, value_at(cost, "gbps"), "%.2f");
+        table_number(&t, value_at(cost, "mpps"), "%.2f");
+        table_number(&t, value_at(cost, "gbps"), "%.2f");
     }
     return table_emit(&t, o);
-}
-
-/* The stage of this name in a replay; NULL. */
-static const json_t *stage_find(const json_t *replay, const char *name) {
-    size_t i;
-    json_t *stage;
-    json_array_foreach(value_at(replay, "cost.stages"), i, stage)
-        if (!strcmp(text_at(stage, "name"), name))
-            return stage;
-    return NULL;
 }
 
 void table_stages(const struct view *v, struct out *o) {
@@ -68,7 +38,7 @@ void table_stages(const struct view *v, struct out *o) {
     json_object_foreach(seen, name, stage) {
         table_cell(&t, TONE_NONE, "%s", name);
         for (size_t i = 0; i < v->list.n; i++)
-            cell_number(&t, value_at(stage_find(v->list.v[i].replay, name), "tsc_cycles"), "%.1f");
+            table_number(&t, value_at(stage_find(value_at(v->list.v[i].replay, "cost"), name), "tsc_cycles"), "%.1f");
     }
     json_decref(seen);
     if (v->list.n > 1)
@@ -78,36 +48,34 @@ void table_stages(const struct view *v, struct out *o) {
 
 void table_sending(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Latency and sending"};
-    static const char *const titles[] = {"Configuration", "Pace", "Laps", "Median", "99 %", "99.9 %", "Max",
-                                         "Slip 99 %", "Gap error 99 %"};
-    heads(&t, titles, 9, 2);
+    TABLE_HEADS(&t, 2, "Configuration", "Pace", "Laps", "Median", "99 %", "99.9 %", "Max", "Slip 99 %",
+                "Gap error 99 %");
     for (size_t i = 0; i < v->list.n; i++) {
         const json_t *r = v->list.v[i].replay, *pace = value_at(r, "generator.pace");
         if (!r)
             continue;
         table_cell(&t, TONE_NONE, "%s", v->list.v[i].name);
         if (json_is_number(pace))
-            cell_number(&t, pace, "%g");
+            table_number(&t, pace, "%g");
         else
             table_cell(&t, TONE_NONE, "%s", *text_at(r, "generator.pace") ? text_at(r, "generator.pace") : DASH);
         table_count(&t, TONE_NONE, count_at(r, "laps"));
-        cell_duration(&t, value_at(r, "latency_ns.p50"));
-        cell_duration(&t, value_at(r, "latency_ns.p99"));
-        cell_duration(&t, value_at(r, "latency_ns.p999"));
-        cell_duration(&t, value_at(r, "latency_ns.max"));
-        cell_duration(&t, value_at(r, "generator.slip_ns.p99"));
-        cell_duration(&t, value_at(r, "fidelity.gap_error_ns.p99"));
+        table_duration(&t, value_at(r, "latency_ns.p50"));
+        table_duration(&t, value_at(r, "latency_ns.p99"));
+        table_duration(&t, value_at(r, "latency_ns.p999"));
+        table_duration(&t, value_at(r, "latency_ns.max"));
+        table_duration(&t, value_at(r, "generator.slip_ns.p99"));
+        table_duration(&t, value_at(r, "fidelity.gap_error_ns.p99"));
     }
     table_emit(&t, o);
 }
 
 void table_ratios(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Cost compared, pair by pair"};
-    static const char *const titles[] = {"Configuration", "Base", "Cost", "Ratio [95 %]", "Pairs"};
     const json_t *entries = v->list.n ? value_at(v->list.v[0].replay, "comparison") : NULL;
     size_t i;
     json_t *entry;
-    heads(&t, titles, 5, 3);
+    TABLE_HEADS(&t, 3, "Configuration", "Base", "Cost", "Ratio [95 %]", "Pairs");
     json_array_foreach(entries, i, entry) {
         if (!strcmp(text_at(entry, "name"), text_at(entry, "base")))
             continue;
@@ -131,8 +99,7 @@ static bool told(const struct view *v, unsigned i, const char *path) {
 
 void table_machines(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "What it ran on"};
-    static const char *const titles[] = {"CPU", "Flags", "Kernel", "DPDK", "Hugepages", "Commit"};
-    heads(&t, titles, 6, 6);
+    TABLE_HEADS(&t, 6, "CPU", "Flags", "Kernel", "DPDK", "Hugepages", "Commit");
     for (unsigned i = 0; i < v->n_docs; i++) {
         const json_t *env = value_at(v->docs[i].doc, "environment");
         const char *flags = "", *dpdk = text_at(env, "dpdk"), *huge = text_at(env, "hugepages");
@@ -164,9 +131,7 @@ void table_machines(const struct view *v, struct out *o) {
 
 void table_noise(const struct view *v, struct out *o) {
     struct table t = {.arena = v->arena, .caption = "Noise floor: gaps that a busy loop saw"};
-    static const char *const titles[] = {"Document", "Quiet", "Time lost", "Share", "Gap median", "99.99 %", "Max",
-                                         "Window"};
-    heads(&t, titles, 8, 2);
+    TABLE_HEADS(&t, 2, "Document", "Quiet", "Time lost", "Share", "Gap median", "99.99 %", "Max", "Window");
     for (unsigned i = 0; i < v->n_docs; i++) {
         const json_t *noise = value_at(v->docs[i].doc, "environment.noise");
         if (!json_is_object(noise) || told(v, i, "environment.noise"))
@@ -174,12 +139,12 @@ void table_noise(const struct view *v, struct out *o) {
         bool quiet = true_at(noise, "quiet");
         table_cell(&t, TONE_NONE, "%s", v->docs[i].path);
         table_cell(&t, quiet ? TONE_GOOD : TONE_WARN, quiet ? "yes" : "no");
-        cell_duration(&t, value_at(noise, "lost_ns"));
+        table_duration(&t, value_at(noise, "lost_ns"));
         table_cell(&t, TONE_NONE, "%.3g %%", 100 * number_at(noise, "lost_share"));
-        cell_duration(&t, value_at(noise, "gap_p50_ns"));
-        cell_duration(&t, value_at(noise, "gap_p9999_ns"));
-        cell_duration(&t, value_at(noise, "gap_max_ns"));
-        cell_duration(&t, value_at(noise, "window_ns"));
+        table_duration(&t, value_at(noise, "gap_p50_ns"));
+        table_duration(&t, value_at(noise, "gap_p9999_ns"));
+        table_duration(&t, value_at(noise, "gap_max_ns"));
+        table_duration(&t, value_at(noise, "window_ns"));
     }
     table_emit(&t, o);
 }

@@ -2,8 +2,10 @@
 /* What a terminal shows: conclusions as wrapped sentences, then the tables, 100 columns wide at most. */
 #include <stdlib.h>
 #include <string.h>
-#include "conclude.h"
+#include "bench.h"
+#include "page.h"
 #include "tables.h"
+#include "tables_bench.h"
 
 /* "label  text", wrapped at words, further lines indented under the text. */
 static void wrapped(struct out *o, const char *label, const char *text) {
@@ -31,15 +33,32 @@ static void wrapped(struct out *o, const char *label, const char *text) {
     free(copy);
 }
 
+/* And frees it. */
+static void conclusion_lines(const char *name, struct conclusion *c, struct out *o) {
+    emit(o, "%s: %s\n", name, c->state);
+    for (size_t k = 0; k < c->lines.n; k++)
+        wrapped(o, c->lines.v[k].label, c->lines.v[k].text);
+    emit(o, "\n");
+    conclusion_fini(c);
+}
+
 static void conclusion_text(const struct view *v, unsigned limit, struct out *o) {
+    struct conclusion c;
     for (size_t i = 0; i < v->list.n; i++) {
-        struct conclusion c;
         conclude(v, &v->list.v[i], limit, &c);
-        emit(o, "%s: %s\n", v->list.v[i].name, c.state);
-        for (size_t k = 0; k < c.lines.n; k++)
-            wrapped(o, c.lines.v[k].label, c.lines.v[k].text);
-        emit(o, "\n");
-        conclusion_fini(&c);
+        conclusion_lines(v->list.v[i].name, &c, o);
+    }
+    for (size_t i = 0; i < v->benches.n; i++) {
+        conclude_bench(v, &v->benches.v[i], &c);
+        conclusion_lines(v->benches.v[i].name, &c, o);
+    }
+    for (size_t i = 0; i < v->compares.n; i++) {
+        conclude_compare(v, v->compares.v[i], &c);
+        conclusion_lines("Comparison of runs", &c, o);
+    }
+    for (size_t i = 0; i < v->sizes.n; i++) {
+        conclude_size(v, v->sizes.v[i], &c);
+        conclusion_lines("Sizing", &c, o);
     }
 }
 
@@ -81,9 +100,71 @@ void report_replay_text(const json_t *doc, FILE *f) {
     table_cost(&v, &o);
     table_stages(&v, &o);
     table_sending(&v, &o);
+    table_paced(&v, &o);
     table_ratios(&v, &o);
     table_noise(&v, &o);
     emit(&o, "Hugepages: %s\n", text_at(value_at(doc, "environment"), "hugepages"));
+    view_fini(&v);
+}
+
+void report_bench_text(const json_t *doc, FILE *f) {
+    struct out o = {f, MARKUP_TERMINAL};
+    struct report_document d;
+    struct view v;
+    if (!view_one(&v, &d, doc))
+        return;
+    conclusion_text(&v, 0, &o);
+    table_rates(&v, &o);
+    table_bench_ratios(&v, &o);
+    table_latency(&v, &o);
+    table_variation(&v, &o);
+    table_bench_drops(&v, &o);
+    for (size_t i = 0; i < v.benches.n; i++)
+        table_load_cost(&v, &v.benches.v[i], &o);
+    table_capacity(&v, &o);
+    table_noise(&v, &o);
+    view_fini(&v);
+}
+
+static void compare_out(const json_t *doc, struct out *o) {
+    struct report_document d;
+    struct view v;
+    if (!view_one(&v, &d, doc))
+        return;
+    if (o->markup == MARKUP_TERMINAL)
+        conclusion_text(&v, 0, o);
+    else
+        page_conclusions_markdown(&v, o);
+    for (size_t i = 0; i < v.compares.n; i++) {
+        table_changes(v.arena, v.compares.v[i], o);
+        table_figures(v.arena, v.compares.v[i], 0, o);
+    }
+    view_fini(&v);
+}
+
+void report_compare_text(const json_t *doc, FILE *f) {
+    struct out o = {f, MARKUP_TERMINAL};
+    compare_out(doc, &o);
+}
+
+void report_compare_markdown(const json_t *doc, FILE *f) {
+    struct out o = {f, MARKUP_MARKDOWN};
+    compare_out(doc, &o);
+}
+
+void report_size_text(const json_t *doc, FILE *f) {
+    struct out o = {f, MARKUP_TERMINAL};
+    struct report_document d;
+    struct view v;
+    if (!view_one(&v, &d, doc))
+        return;
+    conclusion_text(&v, 0, &o);
+    for (size_t i = 0; i < v.sizes.n; i++) {
+        table_answers(v.arena, v.sizes.v[i], &o);
+        table_extrapolations(v.arena, v.sizes.v[i], &o);
+        table_guests(v.arena, v.sizes.v[i], &o);
+        table_model(v.arena, v.sizes.v[i], &o);
+    }
     view_fini(&v);
 }
 
@@ -93,6 +174,8 @@ void report_comparison_text(const struct report_document *docs, unsigned n, FILE
     if (view_init(&v, docs, n, NULL) < 0)
         return;
     conclusion_text(&v, 4, &o);
-    table_comparison(&v, &o);
+    if (v.list.n)
+        table_comparison(&v, &o);
+    table_rates(&v, &o);
     view_fini(&v);
 }

@@ -354,6 +354,6 @@ void topologies_draw(struct view *v, struct pictures *out) {
             continue;
         const char *label = arena_printf(v->arena, "Topology of %s", names);
         const char *name = out->list.n ? arena_printf(v->arena, "topology-%zu", out->list.n + 1) : "topology";
-        vec_push(&out->list, (struct picture){name, label, topology_svg(v->arena, mine, label)});
+        vec_push(&out->list, (struct picture){name, "topology", label, topology_svg(v->arena, mine, label)});
     }
 }

@@ -24,6 +24,10 @@ double number_at(const json_t *object, const char *path) {
     return json_number_value(value_at(object, path));
 }
 
+double number_or_nan(const json_t *value) {
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
 long long count_at(const json_t *object, const char *path) {
     return json_integer_value(value_at(object, path));
 }
@@ -45,12 +49,28 @@ const char *count_text(struct arena *a, long long count) {
     return arena_strdup(a, out);
 }
 
+const char *whole_text(struct arena *a, const json_t *number) {
+    return json_is_number(number) ? count_text(a, (long long)fmax(-1e18, fmin(json_number_value(number), 1e18))) : "";
+}
+
 const char *duration_text(struct arena *a, double ns) {
     static const struct { double ns; const char *unit; } units[] = {{1e9, "s"}, {1e6, "ms"}, {1e3, "\xc2\xb5s"}};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (fabs(ns) >= units[i].ns)
             return arena_printf(a, "%.3g %s", ns / units[i].ns, units[i].unit);
     return arena_printf(a, "%.0f ns", ns);
+}
+
+const char *rate_text(struct arena *a, double pps) {
+    static const struct { double pps; const char *unit; } units[] = {{1e9, "Gpps"}, {1e6, "Mpps"}, {1e3, "kpps"}};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (fabs(pps) >= units[i].pps)
+            return arena_printf(a, "%.3g %s", pps / units[i].pps, units[i].unit);
+    return arena_printf(a, "%.3g pps", pps);
+}
+
+const char *percent_text(struct arena *a, double ratio) {
+    return arena_printf(a, "%.2g %%", 100 * ratio);
 }
 
 const char *route_text(struct arena *a, const json_t *route) {
@@ -118,6 +138,15 @@ const char *ratio_text(struct arena *a, const json_t *comparison) {
     return arena_printf(a, "%.3f [%.3f, %.3f]", ratio, json_number_value(low), json_number_value(high));
 }
 
+const json_t *stage_find(const json_t *cost, const char *name) {
+    size_t i;
+    json_t *stage;
+    json_array_foreach(value_at(cost, "stages"), i, stage)
+        if (!strcmp(text_at(stage, "name"), name))
+            return stage;
+    return NULL;
+}
+
 static struct configuration *view_configuration(struct view *v, const json_t *doc, const char *path) {
     const char *name = text_at(doc, "scenario.name"), *title = text_at(doc, "scenario.title");
     if (!*name)
@@ -145,6 +174,27 @@ static void view_add_replay(struct view *v, const json_t *doc, const char *path)
     }
 }
 
+static void view_add_bench(struct view *v, const json_t *doc, const json_t *whole, const char *path) {
+    const char *name = text_at(doc, "name");
+    name = *name ? name : *text_at(doc, "scenario.name") ? text_at(doc, "scenario.name") : path;
+    for (size_t i = 0; i < v->benches.n; i++)
+        if (!strcmp(v->benches.v[i].name, name)) { /* another run of it */
+            name = arena_printf(v->arena, "%s (%s)", name, path);
+            break;
+        }
+    vec_push(&v->benches, (struct bench){name, doc, whole});
+}
+
+static void view_add_benches(struct view *v, const json_t *doc, const char *path) {
+    const json_t *many = value_at(doc, "configurations");
+    size_t i;
+    json_t *one;
+    if (!json_array_size(many))
+        view_add_bench(v, doc, doc, path);
+    json_array_foreach(many, i, one)
+        view_add_bench(v, one, doc, path);
+}
+
 int view_init(struct view *v, const struct report_document *docs, unsigned n, struct err *e) {
     *v = (struct view){.arena = arena_create(), .docs = docs, .n_docs = n};
     for (unsigned i = 0; i < n; i++) {
@@ -153,10 +203,16 @@ int view_init(struct view *v, const struct report_document *docs, unsigned n, st
             view_configuration(v, docs[i].doc, docs[i].path)->analyze = docs[i].doc;
         } else if (!strncmp(schema, "fwdlab.replay/", 14)) {
             view_add_replay(v, docs[i].doc, docs[i].path);
+        } else if (!strncmp(schema, "fwdlab.bench/", 13)) {
+            view_add_benches(v, docs[i].doc, docs[i].path);
+        } else if (!strncmp(schema, "fwdlab.compare/", 15)) {
+            vec_push(&v->compares, docs[i].doc);
+        } else if (!strncmp(schema, "fwdlab.size/", 12)) {
+            vec_push(&v->sizes, docs[i].doc);
         } else {
             err_set(e, -EINVAL, "no report can be drawn from a document of schema \"%.80s\"", schema);
             err_where(e, "%s", docs[i].path);
-            err_hint(e, "reports are drawn from documents of analyze and replay");
+            err_hint(e, "reports are drawn from documents of analyze, replay, bench, compare and size");
             view_fini(v);
             return -EINVAL;
         }
@@ -169,5 +225,8 @@ void view_fini(struct view *v) {
         json_decref(v->owned.v[i]);
     vec_free(&v->owned);
     vec_free(&v->list);
+    vec_free(&v->benches);
+    vec_free(&v->compares);
+    vec_free(&v->sizes);
     arena_destroy(v->arena);
 }

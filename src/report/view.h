@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Documents as a report looks at them: one configuration with its analysis and its replay. Nothing in a document is
- * taken for granted: a key that is missing or of another type reads as absent, empty or 0.
+ * Documents as a report looks at them: one configuration with its analysis and its replay; configurations of
+ * benchmarks (a scenario may have several); comparisons; sizings. Nothing in a document is taken for granted: a key
+ * that is missing or of another type reads as absent, empty or 0.
  */
 #ifndef FWDLAB_REPORT_VIEW_H
 #define FWDLAB_REPORT_VIEW_H
@@ -15,15 +16,22 @@ struct configuration {
     const char *name, *title;
     const json_t *analyze, *replay; /* borrowed; NULL when there is no such document */
 };
+struct bench {
+    const char *name;          /* unique on the page */
+    const json_t *doc;         /* the configuration */
+    const json_t *whole;       /* the document that it stands in: environment, comparison, partial */
+};
 struct view {
     struct arena *arena;
     VEC(struct configuration) list;
+    VEC(struct bench) benches;
+    VEC(const json_t *) compares, sizes;
     VEC(json_t *) owned;            /* references of our own */
     const struct report_document *docs;
     unsigned n_docs;
 };
 
-/* Puts documents of one configuration together. -EINVAL: a document of another command. */
+/* Puts documents of one configuration together. -EINVAL: a document that no report is drawn from. */
 int view_init(struct view *v, const struct report_document *docs, unsigned n, struct err *e);
 void view_fini(struct view *v);
 
@@ -32,14 +40,22 @@ const json_t *value_at(const json_t *object, const char *path);
 /* Its text, "" when absent; its number, 0 when absent. */
 const char *text_at(const json_t *object, const char *path);
 double number_at(const json_t *object, const char *path);
+double number_or_nan(const json_t *value);
 long long count_at(const json_t *object, const char *path);
 bool true_at(const json_t *object, const char *path);
 
+/* "7.92 Mpps"; "0.5 %" of a ratio of 0.005. */
+const char *rate_text(struct arena *a, double pps);
+const char *percent_text(struct arena *a, double ratio);
 /* "1,234,567"; "1.2 us"; "10.0.0.0/24 via 10.0.0.1 dev NIC1 metric 256 (static, Route 1)"; "tcp a:1 -> b:2". */
 const char *count_text(struct arena *a, long long count);
+const char *whole_text(struct arena *a, const json_t *number); /* rounded; "" when it is none */
 const char *duration_text(struct arena *a, double ns);
 const char *route_text(struct arena *a, const json_t *route);
 const char *flow_text(struct arena *a, const json_t *flow);
+
+/* The stage of this name in a cost; NULL. */
+const json_t *stage_find(const json_t *cost, const char *name);
 
 /* What a verdict is called among people; the name itself when it is unknown. */
 const char *verdict_label(const char *name);
