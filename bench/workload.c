@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "workload.h"
 #include <fwdlab/base/clock.h>
+#include <fwdlab/base/prefixes.h>
 #include <fwdlab/base/vec.h>
 #include <fwdlab/core/checksum.h>
 #include <fwdlab/core/parse.h>
@@ -22,47 +23,10 @@ static _Noreturn void fail(const char *what) {
 
 /* ---- routes ---- */
 
-/* Shares of prefix lengths, in per cent, near those of a full table; what is longer than /24 comes from customers. */
-static uint8_t random_length(struct random *r) {
-    static const struct {
-        uint8_t len, upto;
-    } mix[] = {{24, 57}, {23, 67}, {22, 79}, {21, 84}, {20, 89}, {19, 92},
-               {18, 94}, {17, 95}, {16, 97}, {28, 99}, {32, 100}};
-    uint32_t x = random_below(r, 100);
-    for (unsigned i = 0;; i++)
-        if (x < mix[i].upto)
-            return mix[i].len;
-}
-
-static bool ordinary(uint32_t addr, uint8_t len) {
-    uint32_t octet = addr >> 24, mask = UINT32_MAX << (32 - len);
-    return octet != 0 && octet != 10 && octet != 127 && octet < 224 && (addr & 0xffff0000) != 0xa9fe0000 &&
-           (OUTSIDE_NET & mask) != addr;
-}
-
-static int by_prefix(const void *a, const void *b) {
-    const struct ip_prefix *x = a, *y = b;
-    int d = ip_compare(&x->addr, &y->addr);
-    return d ? d : x->len - y->len;
-}
-
 void workload_prefixes(struct ip_prefix *out, uint32_t n, struct random *r) {
-    for (uint32_t have = 0; have < n;) {
-        for (uint32_t i = have; i < n; i++) {
-            uint32_t addr;
-            uint8_t len;
-            do {
-                len = random_length(r);
-                addr = (uint32_t)random_u64(r) & UINT32_MAX << (32 - len);
-            } while (!ordinary(addr, len));
-            out[i] = (struct ip_prefix){ip_v4(htonl(addr)), len};
-        }
-        qsort(out, n, sizeof *out, by_prefix);
-        have = 1;
-        for (uint32_t i = 1; i < n; i++)
-            if (!prefix_equal(&out[i], &out[have - 1]))
-                out[have++] = out[i];
-    }
+    const struct ip_prefix own = {ip_v4(htonl(OUTSIDE_NET)), 24};
+    if (prefixes_make(out, n, &own, 1, r))
+        fail("no room for so many prefixes");
 }
 
 be32 workload_address_in(const struct ip_prefix *p, struct random *r) {
@@ -159,9 +123,7 @@ static void make_flows(struct workload *w, const struct ip_prefix *prefixes, str
         struct nat_tuple t = {.src = htonl(host),
                               .dport = htons(443),
                               .sport = htons((uint16_t)(1024 + i % FLOWS_PER_HOST * 8000 + random_below(r, 8000)))};
-        do
-            t.dst = workload_address_in(&prefixes[random_below(r, w->o.routes)], r);
-        while (!ordinary(ntohl(t.dst), 24));
+        t.dst = workload_address_in(&prefixes[random_below(r, w->o.routes)], r);
         write_frame(w->frames[i][0], &w->node.ports[PORT_INSIDE], flow_proto(i), TCP_ACK, &t);
         struct nat_tuple back = inverse(t);
         write_frame(w->frames[i][1], &w->node.ports[PORT_OUTSIDE], flow_proto(i), TCP_ACK, &back);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,19 +84,30 @@ static int pick_node(struct setup *s, const char *name, struct err *e) {
     return -ENOENT;
 }
 
-int cli_setup(struct setup *s, const char *path, const char *node, bool force, const struct route_backend *fast,
-              struct err *e) {
+int cli_setup_build(struct setup *s, const struct control_options *sizes, struct err *e) {
+    struct control_options options = *sizes;
+    options.fast_node = s->node;
+    if (!(s->control = control_build(s->scenario, &options, e)))
+        return -EINVAL;
+    s->control->nodes[s->node].node.icmp = icmp_limiter_create(&(struct icmp_limits){.interval_ns = 1000000000});
+    return 0;
+}
+
+int cli_setup_sized(struct setup *s, const char *path, const char *node, bool force,
+                    const struct control_options *sizes, struct err *e) {
     int code = cli_load(s, path, force, e);
     if (!code)
         code = pick_node(s, node, e);
-    struct control_options options = {.fast = fast, .fast_node = s->node};
-    if (!code && !(s->control = control_build(s->scenario, &options, e)))
-        code = -EINVAL;
+    if (!code)
+        code = cli_setup_build(s, sizes, e);
     if (code)
         cli_setup_fini(s);
-    else
-        s->control->nodes[s->node].node.icmp = icmp_limiter_create(&(struct icmp_limits){.interval_ns = 1000000000});
     return code;
+}
+
+int cli_setup(struct setup *s, const char *path, const char *node, bool force, const struct route_backend *fast,
+              struct err *e) {
+    return cli_setup_sized(s, path, node, force, &(struct control_options){.fast = fast}, e);
 }
 
 void cli_setup_fini(struct setup *s) {
@@ -118,6 +130,19 @@ struct inject *cli_inject(const struct setup *s, const char *path, const char **
     if (!in)
         err_where(e, "%s", *used);
     return in;
+}
+
+static volatile bool interrupted;
+
+static void on_interrupt(int signal) {
+    interrupted = true;
+}
+
+const volatile bool *cli_interruptible(void) {
+    const struct sigaction once = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &once, NULL);
+    sigaction(SIGTERM, &once, NULL);
+    return &interrupted;
 }
 
 json_t *cli_scenario_json(const struct setup *s) {

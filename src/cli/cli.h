@@ -11,13 +11,15 @@
 #include <fwdlab/control/control.h>
 #include <fwdlab/inject/inject.h>
 
-enum { EXIT_DONE = 0, EXIT_FINDING = 1, EXIT_BAD_INPUT = 2, EXIT_INVALID = 3 };
+enum { EXIT_DONE = 0, EXIT_FINDING = 1, EXIT_BAD_INPUT = 2, EXIT_INVALID = 3, EXIT_INTERRUPTED = 130 };
 
 struct command {
     const char *name, *arguments, *about, *help;
     int (*run)(int argc, char **argv);
 };
-extern const struct command command_check, command_explain, command_analyze, command_replay, command_report;
+
+extern const struct command command_check, command_explain, command_analyze, command_replay, command_bench,
+    command_size, command_report, command_compare;
 
 /* "fwdlab: where: what" and "  hint" on stderr; returns EXIT_BAD_INPUT. */
 int cli_fail(const struct err *e);
@@ -40,9 +42,17 @@ struct setup {
 int cli_load(struct setup *s, const char *path, bool force, struct err *e);
 int cli_setup(struct setup *s, const char *path, const char *node, bool force, const struct route_backend *fast,
               struct err *e);
+/* The tables made anew; control_destroy them first. `sizes` as in cli_setup_sized. */
+int cli_setup_build(struct setup *s, const struct control_options *sizes, struct err *e);
+/* With room for more than the scenario's own: `sizes` (its fast_node is set here). */
+int cli_setup_sized(struct setup *s, const char *path, const char *node, bool force,
+                    const struct control_options *sizes, struct err *e);
 void cli_setup_fini(struct setup *s);
 /* The capture as it meets the node; `path` NULL: the scenario's own. `used` gets the path. */
 struct inject *cli_inject(const struct setup *s, const char *path, const char **used, struct err *e);
+
+/* From now on true after Ctrl-C (SIGINT or SIGTERM); a second one ends the program. */
+const volatile bool *cli_interruptible(void);
 
 /* "scenario": { name, title, path, node } */
 json_t *cli_scenario_json(const struct setup *s);

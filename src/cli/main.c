@@ -7,9 +7,9 @@
 static const struct command *const commands[] = {
     &command_check, &command_explain, &command_analyze,
 #if FWDLAB_DPDK
-    &command_replay,
+    &command_replay, &command_bench,
 #endif
-    &command_report,
+    &command_compare, &command_size, &command_report,
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 

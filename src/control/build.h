@@ -29,7 +29,8 @@ void site_routes(const struct control *c, const struct control_node *n, struct r
 struct route gateway_user_route(const struct control *c, uint32_t subnet, const struct scenario_user_route *u);
 
 /* A table of those routes of the list that have the backend's family; -errno. */
-int table_build(const struct route_list *list, const struct route_backend *backend, struct route_table **out);
+int table_build(const struct route_list *list, const struct route_backend *backend, uint32_t more,
+                struct route_table **out);
 /* The policy rules of a machine's node over its main tables, and the tables that they name; -errno. */
 int machine_rules(const struct control *c, struct control_node *n);
 /* The filter of a machine's node; stays NULL when none of its NICs has a security group. `flows`: 0 the filter's

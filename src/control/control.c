@@ -40,9 +40,10 @@ static void name_nodes(struct control *c) {
         *n++ = (struct control_node){.name = s->sites.v[i].name, .kind = CONTROL_SITE, .index = i, .node.router = true};
 }
 
-int table_build(const struct route_list *list, const struct route_backend *backend, struct route_table **out) {
+int table_build(const struct route_list *list, const struct route_backend *backend, uint32_t more,
+                struct route_table **out) {
     int code = 0;
-    *out = route_table_create(backend, (uint32_t)list->n + ROUTES_SPARE);
+    *out = route_table_create(backend, (uint32_t)list->n + ROUTES_SPARE + more);
     if (!*out)
         return -ENOMEM;
     for (size_t i = 0; i < list->n && !code; i++) {
@@ -55,7 +56,7 @@ int table_build(const struct route_list *list, const struct route_backend *backe
 }
 
 static int build_routes(const struct control *c, struct control_node *n, const struct route_backend *backend,
-                        bool ipv6, struct err *e) {
+                        uint32_t more, bool ipv6, struct err *e) {
     struct route_list list = {0};
     if (n->kind == CONTROL_MACHINE)
         machine_routes(c, n, 0, &list);
@@ -63,9 +64,9 @@ static int build_routes(const struct control *c, struct control_node *n, const s
         gateway_routes(c, n, &list);
     else
         site_routes(c, n, &list);
-    int code = table_build(&list, backend, &n->node.routes);
+    int code = table_build(&list, backend, more, &n->node.routes);
     if (!code && ipv6)
-        code = table_build(&list, &route_trie6, &n->node.routes6);
+        code = table_build(&list, &route_trie6, 0, &n->node.routes6);
     vec_free(&list);
     return code ? fail(c, n, code, "the routes", e) : 0;
 }
@@ -155,7 +156,8 @@ struct control *control_build(const struct scenario *s, const struct control_opt
     for (uint32_t i = 0; i < c->n_nodes; i++) {
         struct control_node *n = &c->nodes[i];
         bool fast = options->fast && options->fast_node == i;
-        if (build_routes(c, n, fast ? options->fast : &route_trie, ipv6, e) ||
+        uint32_t more = options->fast_node == i ? options->more_routes : 0;
+        if (build_routes(c, n, fast ? options->fast : &route_trie, more, ipv6, e) ||
             (n->kind == CONTROL_MACHINE && build_machine(c, n, options->nat_sessions, e))) {
             control_destroy(c);
             return NULL;

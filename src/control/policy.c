@@ -30,7 +30,7 @@ static int table_make(const struct control *c, const struct control_node *n, con
     if (t->n == ROUTE_TABLES_MAX)
         return -ENOSPC;
     machine_routes(c, n, number, &list);
-    int code = table_build(&list, backend, &table);
+    int code = table_build(&list, backend, 0, &table);
     vec_free(&list);
     if (!code && (code = route_rules_table_add(rules, table)) >= 0) {
         t->number[t->n++] = number;

@@ -21,6 +21,7 @@
 
 #define DEFAULT_MEMORY_MB 2048
 #define ARGS_MAX 12
+#define NO_DEVICE "ffff:ff:1f.7" /* allowed alone: EAL takes no PCI device before it is told to */
 
 static enum { EAL_OFF, EAL_RUNS, EAL_GONE } state; /* EAL starts once in a process, even after a failure */
 static char hugepages[160];
@@ -61,12 +62,7 @@ static uint64_t free_hugepages(void) {
     return kb / 1024;
 }
 
-/* Between catch_stderr and release_stderr everything for stderr goes into a file in memory. */
-struct caught {
-    int saved, file;
-};
-
-static void catch_stderr(struct caught *c) {
+void dpdk_catch_stderr(struct dpdk_caught *c) {
     fflush(stderr);
     c->saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     c->file = memfd_create("eal-log", MFD_CLOEXEC);
@@ -74,8 +70,7 @@ static void catch_stderr(struct caught *c) {
         dup2(c->file, STDERR_FILENO);
 }
 
-/* Gives the last lines of what was caught, in one line. */
-static void release_stderr(struct caught *c, char *text, size_t size) {
+void dpdk_release_stderr(struct dpdk_caught *c, char *text, size_t size) {
     fflush(stderr);
     if (c->saved >= 0) {
         dup2(c->saved, STDERR_FILENO);
@@ -121,16 +116,17 @@ static int check_memory(unsigned wanted_mb, struct err *e) {
 
 int dpdk_start(const struct dpdk_options *o, struct err *e) {
     char memory[16], lcores[32], said[400];
-    char *argv[ARGS_MAX] = {"fwdlab", "--no-pci", "--no-telemetry", "--iova-mode=va", "--lcores", lcores};
+    char *argv[ARGS_MAX] = {"fwdlab", "--no-telemetry", "--iova-mode=va", "--lcores", lcores};
     const unsigned wanted = o->memory_mb ? o->memory_mb : DEFAULT_MEMORY_MB;
-    struct caught caught;
-    int argc = 6, rc;
+    struct dpdk_caught caught;
+    int argc = 5, rc;
 
     if (state != EAL_OFF)
         return err_set(e, -EALREADY, "EAL was started before in this process");
     if ((rc = check_cpu(o->main_cpu, e)) || (rc = check_memory(wanted, e)))
         return rc;
     snprintf(lcores, sizeof lcores, "0@%u", o->main_cpu);
+    argv[argc++] = o->pci ? "--allow=" NO_DEVICE : "--no-pci";
     if (!o->no_huge && free_hugepages() >= (o->hugepages_mb ? o->hugepages_mb : wanted)) {
         argv[argc++] = "--in-memory";
     } else {
@@ -144,11 +140,11 @@ int dpdk_start(const struct dpdk_options *o, struct err *e) {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
         argv[argc++] = "--force-max-simd-bitwidth=512";
 
-    catch_stderr(&caught);
+    dpdk_catch_stderr(&caught);
     rte_openlog_stream(stderr);
     rc = rte_eal_init(argc, argv);
     int error = rte_errno;
-    release_stderr(&caught, said, sizeof said);
+    dpdk_release_stderr(&caught, said, sizeof said);
     state = rc < 0 ? EAL_GONE : EAL_RUNS;
     if (rc < 0) {
         err_set(e, error ? -error : -EIO, "EAL does not start: %s", said);

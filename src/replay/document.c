@@ -40,21 +40,29 @@ static json_t *packets(const struct replay_configuration *c) {
     return o;
 }
 
+static json_t *numbers(const double *v, size_t n) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_real(v[i]));
+    return list;
+}
+
 static json_t *cost(const struct replay_configuration *c, const char *pair) {
-    json_t *o = json_object(), *cycles = json_object(), *samples = json_array(), *stages = json_array();
+    json_t *o = json_object(), *cycles = json_object(), *epochs = json_array(), *stages = json_array();
     double median = stats_median(c->cycles, c->n_cycles), pps = median > 0 ? (double)clock_tsc_hz() / median : 0;
     json_object_set_new(cycles, "median", json_real(median));
     json_object_set_new(cycles, "p5", json_real(stats_quantile(c->cycles, c->n_cycles, 0.05)));
     json_object_set_new(cycles, "p95", json_real(stats_quantile(c->cycles, c->n_cycles, 0.95)));
-    for (size_t i = 0; i < c->n_cycles; i++)
-        json_array_append_new(samples, json_real(c->cycles[i]));
-    json_object_set_new(cycles, "samples", samples);
+    json_object_set_new(cycles, "samples", numbers(c->cycles, c->n_cycles));
+    for (unsigned i = 0; i < c->n_epochs; i++)
+        json_array_append_new(epochs, json_integer((json_int_t)c->epochs[i]));
     for (unsigned i = 0; i < c->n_stages; i++) {
         json_t *s = json_object();
         json_object_set_new(s, "name", json_string(c->stages[i].name));
         json_object_set_new(s, "tsc_cycles", json_real(c->stages[i].cycles));
         document_count(s, "packets", c->stages[i].packets);
         document_count(s, "drops", c->stages[i].drops);
+        json_object_set_new(s, "samples", numbers(c->stages[i].samples, c->n_cycles));
         json_array_append_new(stages, s);
     }
     double bytes = c->injected ? (double)c->bytes / (double)c->injected : 0;
@@ -62,6 +70,7 @@ static json_t *cost(const struct replay_configuration *c, const char *pair) {
     json_object_set_new(o, "mpps", json_real(pps / 1e6));
     json_object_set_new(o, "gbps", json_real(pps * bytes * 8 / 1e9));
     json_object_set_new(o, "stages", stages);
+    json_object_set_new(o, "epochs", epochs);
     json_object_set_new(o, "pair", json_string(pair));
     return o;
 }
@@ -87,13 +96,13 @@ void replay_document(const struct replay_configuration *c, const struct replay_r
 json_t *replay_comparison(const struct replay_configuration *c, unsigned n) {
     json_t *list = json_array();
     for (unsigned i = 1; i < n; i++) {
-        size_t pairs = c[i].n_cycles < c[0].n_cycles ? c[i].n_cycles : c[0].n_cycles;
-        struct stats_ratio r = stats_paired_ratio(c[0].cycles, c[i].cycles, pairs, BOOTSTRAP_SEED);
+        struct stats_ratio r =
+            stats_clustered_ratio(c[0].cycles, c[i].cycles, c[0].epochs, c[0].n_epochs, BOOTSTRAP_SEED);
         json_t *high = isfinite(r.high) ? json_real(r.high) : json_null();
-        json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:[f,o], s:s, s:I}", "name", c[i].name, "base",
-                                              c[0].name, "ratio", r.ratio, "interval", r.low, high, "verdict",
-                                              stats_verdict_name(stats_verdict(&r, REPLAY_TOLERANCE)), "pairs",
-                                              (json_int_t)r.pairs));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:f, s:[f,o], s:s, s:I}", "name", c[i].name, "base", c[0].name, "figure",
+                            "cost", "ratio", r.ratio, "interval", r.low, high, "verdict",
+                            stats_verdict_name(stats_verdict(&r, REPLAY_TOLERANCE)), "pairs", (json_int_t)r.pairs));
     }
     return list;
 }

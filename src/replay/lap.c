@@ -29,39 +29,21 @@ void lap_verdicts(struct replay_configuration *c, const struct source *s, uint64
     c->answers_unmatched = f.unmatched;
 }
 
-static unsigned count_drops(const struct flight *f) {
-    unsigned n = 0;
-    for (unsigned k = 0; k < f->n; k++)
-        n += f->pkts[k]->verdict == VERDICT_DROP;
-    return n;
+static unsigned count_drops(struct packet *const *pkts, unsigned n) {
+    unsigned drops = 0;
+    for (unsigned k = 0; k < n; k++)
+        drops += pkts[k]->verdict == VERDICT_DROP;
+    return drops;
 }
 
-void lap_count(struct replay_configuration *c, const struct source *s, uint64_t offset) {
-    struct flight f = {0};
-    for (size_t b = 0; b < s->bursts.n; b++) {
-        struct packet *live[BURST_MAX];
-        source_take(s, &s->bursts.v[b], c->node->nat, &f);
-        memcpy(live, f.pkts, f.n * sizeof *live);
-        unsigned left = f.n, dropped = 0;
-        for (unsigned i = 0; i < c->n_stages && left; i++) {
-            c->stages[i].packets += left;
-            left = c->node->stages[i].run(c->node, live, left, offset + s->bursts.v[b].now);
-            unsigned now_dropped = count_drops(&f);
-            c->stages[i].drops += now_dropped - dropped;
-            dropped = now_dropped;
-        }
-        source_give_back(&f);
-    }
-}
-
-/* The loop of forward() with a stamp after each stage. */
-static __attribute__((noinline)) void run_stages(struct node *node, const struct flight *f, uint64_t now,
-                                                 struct ticks *t, uint64_t lost_limit) {
+__attribute__((noinline)) void lap_stages(struct node *node, struct packet *const *pkts, unsigned n, uint64_t now,
+                                          struct ticks *t, uint64_t lost_limit) {
     struct packet *live[BURST_MAX];
-    unsigned left = f->n;
-    memcpy(live, f->pkts, left * sizeof *live);
+    unsigned left = n, dropped = 0;
+    memcpy(live, pkts, n * sizeof *live);
     uint64_t last = clock_tsc();
     for (unsigned i = 0; i < node->n_stages && left; i++) {
+        unsigned entered = left;
         left = node->stages[i].run(node, live, left, now);
         uint64_t stamp = clock_tsc(), took = stamp - last;
         if (__builtin_expect(took > lost_limit, 0)) {
@@ -70,7 +52,23 @@ static __attribute__((noinline)) void run_stages(struct node *node, const struct
             t->stage[i] += took;
             t->calls[i]++;
         }
+        t->packets[i] += entered;
         last = stamp;
+        if (left == entered)
+            continue;
+        unsigned drops = count_drops(pkts, n); /* nobody's time */
+        t->drops[i] += drops - dropped;
+        dropped = drops;
+        last = clock_tsc();
+    }
+}
+
+void lap_count(struct replay_configuration *c, const struct source *s, uint64_t offset) {
+    struct ticks t = {0};
+    lap_time(c, s, offset, &t);
+    for (unsigned i = 0; i < c->n_stages; i++) {
+        c->stages[i].packets = t.packets[i];
+        c->stages[i].drops = t.drops[i];
     }
 }
 
@@ -79,7 +77,7 @@ void lap_time(const struct replay_configuration *c, const struct source *s, uint
     struct flight f = {0};
     for (size_t b = 0; b < s->bursts.n; b++) {
         source_take(s, &s->bursts.v[b], c->node->nat, &f);
-        run_stages(c->node, &f, offset + s->bursts.v[b].now, t, lost_limit);
+        lap_stages(c->node, f.pkts, f.n, offset + s->bursts.v[b].now, t, lost_limit);
         source_give_back(&f);
     }
 }
@@ -96,13 +94,12 @@ static int by_value(const void *a, const void *b) {
 uint64_t lap_overhead(void) {
     uint64_t rounds[OVERHEAD_ROUNDS] = {0};
     struct node node = {.n_stages = NODE_STAGES_MAX};
-    struct packet p = {0};
-    struct flight f = {.n = 1, .pkts = {&p}};
+    struct packet p = {0}, *pkts[1] = {&p};
     for (unsigned i = 0; i < NODE_STAGES_MAX; i++)
         node.stages[i] = (struct stage){"nothing", stage_nothing};
     for (unsigned r = 0; r < OVERHEAD_ROUNDS; r++) {
         struct ticks t = {0};
-        run_stages(&node, &f, 0, &t, UINT64_MAX);
+        lap_stages(&node, pkts, 1, 0, &t, UINT64_MAX);
         for (unsigned i = 0; i < NODE_STAGES_MAX; i++)
             rounds[r] += t.stage[i];
     }

@@ -13,6 +13,7 @@ struct ticks {
     uint64_t stage[NODE_STAGES_MAX]; /* TSC cycles, the stamps' own included */
     uint64_t calls[NODE_STAGES_MAX];
     uint64_t lost; /* in calls that took longer than any burst can need; not in `stage` */
+    uint64_t packets[NODE_STAGES_MAX], drops[NODE_STAGES_MAX]; /* that entered the stage, and ended there */
 };
 
 /* Fills verdicts and the counters that belong to them. */
@@ -21,6 +22,9 @@ void lap_verdicts(struct replay_configuration *c, const struct source *s, uint64
 void lap_count(struct replay_configuration *c, const struct source *s, uint64_t offset);
 /* Adds to `t`. */
 void lap_time(const struct replay_configuration *c, const struct source *s, uint64_t offset, struct ticks *t);
+/* forward() with a stamp after each stage: adds to `t`. Calls of over lost_limit ticks are lost. */
+void lap_stages(struct node *node, struct packet *const *pkts, unsigned n, uint64_t now, struct ticks *t,
+                uint64_t lost_limit);
 /* TSC cycles that a stage seems to take which does nothing: call and stamp. */
 uint64_t lap_overhead(void);
 

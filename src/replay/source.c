@@ -2,6 +2,7 @@
 #include "source.h"
 #include <errno.h>
 #include <fwdlab/core/parse.h>
+#include <rte_common.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 #define POOL_SIZE 1023
 #define POOL_CACHE 512
 #define ROOM 2048
+#define PLACE_MAX (64u << 20) /* bytes of packets: far above the caches */
+#define LINE 64
 
 struct rte_mempool *source_pool(struct err *e) {
     static unsigned serial;
@@ -27,6 +30,34 @@ struct rte_mempool *source_pool(struct err *e) {
 
 void source_pool_free(struct rte_mempool *pool) {
     rte_mempool_free(pool);
+}
+
+/* The same packets in memory of their own, which begins at another line of a page each time. */
+static struct inject *place(const struct inject *in) {
+    static unsigned serial;
+    struct inject *p;
+    struct trace_packet *raw;
+    uint64_t bytes = 0, shift = serial++ * 27 % LINE * LINE; /* 27: coprime to the 64 lines of a page */
+    for (uint32_t i = 0; i < in->n; i++)
+        if (in->packets[i].kind == INJECT_ARRIVED)
+            bytes += RTE_ALIGN(in->packets[i].raw->len, 8u);
+    if (bytes > PLACE_MAX)
+        return NULL;
+    const size_t packets = in->n * sizeof *in->packets, raws = in->n * sizeof *raw;
+    p = xzalloc(1, sizeof *p + LINE * LINE + packets + raws + bytes);
+    *p = *in;
+    p->packets = memcpy((uint8_t *)(p + 1) + shift, in->packets, packets);
+    raw = (struct trace_packet *)((uint8_t *)p->packets + packets);
+    uint8_t *data = (uint8_t *)raw + raws;
+    for (uint32_t i = 0; i < in->n; i++) {
+        raw[i] = *in->packets[i].raw;
+        p->packets[i].raw = &raw[i];
+        if (in->packets[i].kind != INJECT_ARRIVED)
+            continue;
+        raw[i].data = memcpy(data, raw[i].data, raw[i].len);
+        data += RTE_ALIGN(raw[i].len, 8u);
+    }
+    return p;
 }
 
 /* Does the burst hold a packet that this one may be the answer to? It may begin the session anew after a long pause. */
@@ -65,7 +96,10 @@ static bool joins(const struct source *s, const struct source_burst *b, uint32_t
 }
 
 void source_init(struct source *s, const struct inject *in, struct rte_mempool *pool, unsigned burst, bool strict) {
-    *s = (struct source){.in = in, .pool = pool, .arrived = xzalloc(in->arrived + 1, sizeof *s->arrived)};
+    struct inject *placed = place(in);
+    in = placed ? placed : in;
+    *s = (struct source){.in = in, .placed = placed, .pool = pool};
+    s->arrived = xzalloc(in->arrived + 1, sizeof *s->arrived);
     for (uint32_t i = 0; i < in->n; i++) {
         if (in->packets[i].kind != INJECT_ARRIVED)
             continue;
@@ -84,6 +118,8 @@ void source_init(struct source *s, const struct inject *in, struct rte_mempool *
 void source_fini(struct source *s) {
     vec_free(&s->bursts);
     vec_release(s->arrived);
+    vec_release(s->placed);
+    *s = (struct source){0};
 }
 
 void source_take(const struct source *s, const struct source_burst *b, const struct nat *nat, struct flight *f) {

@@ -14,7 +14,8 @@ struct source_burst {
 };
 
 struct source {
-    const struct inject *in;
+    const struct inject *in; /* `placed`, or the caller's */
+    struct inject *placed;   /* its packets' copy in fresh memory */
     struct rte_mempool *pool;
     uint32_t *arrived; /* indexes of the ARRIVED packets in in->packets */
     uint32_t n;
@@ -39,6 +40,8 @@ void source_pool_free(struct rte_mempool *pool); /* NULL is allowed */
 /*
  * strict: no answer shares a burst with any packet that it may be the answer to, so that verdicts are those of single
  * packets. Else only the first packet of a translation ends bursts (inject_packet.after), and bursts are longer.
+ * Packets that arrive are copied to a place of their own, different each time (when they are so many that their place
+ * cannot matter, they stay in `in`, which must outlive the source).
  */
 void source_init(struct source *s, const struct inject *in, struct rte_mempool *pool, unsigned burst, bool strict);
 void source_fini(struct source *s);

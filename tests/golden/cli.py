@@ -13,7 +13,7 @@ import golden
 from capture import decompressed
 
 S, T = golden.scenario('routed'), golden.trace('routed')
-COMMANDS = ('check', 'explain', 'analyze', 'replay', 'report')
+COMMANDS = ('check', 'explain', 'analyze', 'replay', 'size', 'report')
 
 BAD_SCENARIO = '''fwdlab: 1
 name: bad

@@ -50,12 +50,14 @@ struct control {
 /*
  * `fast`, when not NULL, serves the IPv4 routes (main table) of the node `fast_node`; all others use the tries.
  * `nat_sessions` is the size of NAT tables and of the flow tables of security groups; 0: as the scenario says, or the
- * filter's own default. No node has a limit on its ICMP errors: who wants one sets node.icmp.
+ * filter's own default. `more_routes` can be added later to the main table of `fast_node`. No node has a limit on its
+ * ICMP errors: who wants one sets node.icmp.
  */
 struct control_options {
     const struct route_backend *fast;
     uint32_t fast_node;
     uint32_t nat_sessions;
+    uint32_t more_routes;
 };
 struct control *control_build(const struct scenario *s, const struct control_options *options, struct err *e);
 void control_destroy(struct control *c);

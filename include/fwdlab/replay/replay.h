@@ -2,8 +2,10 @@
 /*
  * A preloaded trace through a DPDK worker into the core, at pace `max`: what each packet costs, stage by stage. Several
  * configurations run interleaved (A B B A ...) in one process, lap by lap, so that their costs can be compared in
- * pairs. Verdicts come from a lap of their own, with the core's clock at trace time (in whole milliseconds, so that
- * they do not depend on the burst): they are those of analyze, packet by packet.
+ * pairs. Where tables and packets happen to lie in memory makes equal configurations differ by 1 to 2 % for as long as
+ * they lie there; so a run has epochs: in each the tables are made and the packets are placed anew, in turning order,
+ * and intervals are taken over epochs. Verdicts come from a lap of their own, with the core's clock at trace time (in
+ * whole milliseconds, so that they do not depend on the burst): they are those of analyze, packet by packet.
  */
 #ifndef FWDLAB_REPLAY_REPLAY_H
 #define FWDLAB_REPLAY_REPLAY_H
@@ -27,9 +29,12 @@ struct replay_configuration {
     size_t n_verdicts;
     double *cycles;             /* TSC cycles a packet of the whole core, one sample a timed lap */
     size_t n_cycles;
+    size_t *epochs;             /* how many of the samples belong to each epoch, in order; their sum is n_cycles */
+    unsigned n_epochs;
     struct {
         const char *name;
-        double cycles;          /* median; a packet that entered the core, not the stage */
+        double cycles;          /* median of samples; a packet that entered the core, not the stage */
+        double *samples;        /* n_cycles of them */
         uint64_t packets, drops; /* that entered the stage, and ended there: of one lap over `cost`, NAT tables fresh */
     } stages[NODE_STAGES_MAX];
     unsigned n_stages;
@@ -42,6 +47,11 @@ struct replay_options {
     double seconds;     /* 0: 10, for all configurations together */
     unsigned burst;     /* 1..BURST_MAX; 0: 64 */
     unsigned cpu;       /* the worker's */
+    unsigned epochs;    /* 0: 16, but fewer (and under 5: one) when there are few laps */
+    /* Before each epoch but the first: gives every c[i] a new node in place of the old one, made in their order or
+     * backwards, so that the same places fall to them in turn. NULL: the nodes stay where they are. 0 or -errno. */
+    int (*renew)(struct replay_configuration *c, unsigned n, bool backwards, void *arg, struct err *e);
+    void *renew_arg;
 };
 
 struct replay_result {

@@ -156,6 +156,52 @@ Test(replay, costs) {
     traffic_trace_free(in);
 }
 
+static unsigned renewed, backwards_seen;
+static int renew(struct replay_configuration *c, unsigned n, bool backwards, void *arg, struct err *e) {
+    if (renewed == *(unsigned *)arg)
+        return err_set(e, -ENOMEM, "no more");
+    renewed++;
+    backwards_seen += backwards;
+    for (unsigned i = 0; i < n; i++) {
+        traffic_node_free(c[i].node);
+        c[i].node = traffic_node(NULL, true, 0);
+    }
+    return 0;
+}
+
+Test(replay, epochs_renew_the_tables_and_count_the_samples) {
+    start();
+    struct err e = {0};
+    struct replay_result out;
+    struct inject *in = traffic_trace(500, 9);
+    for (unsigned k = 0; k < 2; k++) {
+        unsigned most = k ? 3 : 100, sum = 0;
+        struct replay_configuration c[2] = {{.name = "a", .node = traffic_node(NULL, true, 0), .cost = in, .own = in},
+                                            {.name = "b", .node = traffic_node(NULL, true, 0), .cost = in, .own = in}};
+        struct replay_options o = {.laps = 26, .epochs = 6, .renew = renew, .renew_arg = &most};
+        renewed = backwards_seen = 0;
+        cr_assert_eq(replay_run(c, 2, &o, &out, &e), k ? -ENOMEM : 0, "%s", e.what);
+        if (!k) {
+            cr_assert(renewed == 5 && backwards_seen == 3 && c[0].n_epochs == 6);
+            cr_assert_eq(c[0].stages[0].packets, in->arrived, "counted in one lap, not in each epoch");
+            for (unsigned i = 0; i < c[1].n_epochs; i++) {
+                cr_assert(c[1].epochs[i] >= 4 && c[1].epochs[i] <= 5);
+                sum += (unsigned)c[1].epochs[i];
+            }
+            cr_assert(sum == 26 && c[1].n_cycles == 26);
+            double all = 0;
+            for (unsigned i = 0; i < c[1].n_stages; i++)
+                all += c[1].stages[i].samples[25];
+            cr_assert_float_eq(all, c[1].cycles[25], 1e-6);
+        }
+        for (unsigned i = 0; i < 2; i++) {
+            traffic_node_free(c[i].node);
+            replay_configuration_fini(&c[i]);
+        }
+    }
+    traffic_trace_free(in);
+}
+
 Test(replay, lost_time_is_told) {
     start();
     struct err e = {0};
