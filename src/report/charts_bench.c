@@ -36,10 +36,15 @@ static void draw_latency(struct view *v, struct pictures *out, bool over_rate) {
     plot_draw(v->arena, out, &p);
 }
 
-/* Latency over 1/(1-p): a bucket's upper end is the latency that its share of packets stays under. */
+#define VISIBLE 1.03 /* both axes are logarithmic: a smaller step is less than a pixel */
+
+/*
+ * Latency over 1/(1-p): a bucket's upper end is the latency that its share of packets stays under. What is too near to
+ * the last point to be seen is left out, but for the last bucket.
+ */
 static void percentile_curve(struct curve *c, const json_t *latency) {
     const json_t *buckets = value_at(latency, "histogram");
-    double total = 0, below = 0;
+    double total = 0, below = 0, last_x = 0, last_y = 0;
     size_t i;
     json_t *bucket;
     json_array_foreach(buckets, i, bucket)
@@ -49,10 +54,16 @@ static void percentile_curve(struct curve *c, const json_t *latency) {
         double count = json_number_value(json_array_get(bucket, 2));
         if (!(count > 0) || !(total > 0))
             continue;
-        curve_point(c, total / (total - below), high / 1e3); /* the share up to here begins this bucket */
+        double from = total / (total - below);
         below += count;
-        if (below < total)
-            curve_point(c, total / (total - below), high / 1e3);
+        double to = below < total ? total / (total - below) : from;
+        if (to < last_x * VISIBLE && high < last_y * VISIBLE && below < total)
+            continue;
+        curve_point(c, from, high / 1e3); /* the share up to here begins this bucket */
+        if (to > from)
+            curve_point(c, to, high / 1e3);
+        last_x = to;
+        last_y = high;
     }
 }
 

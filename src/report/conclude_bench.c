@@ -122,10 +122,11 @@ static void say_bursts_and_sessions(struct arena *a, const struct bench *b, stru
 
 /* Is an upper bound unknown because the generator could not send enough? */
 static bool is_limited(const struct bench *b) {
-    bool limited = true_at(b->doc, "trials.generator_limited");
+    bool limited = json_is_null(value_at(b->doc, "ndr_pps.upper")) || json_is_null(value_at(b->doc, "pdr_pps.upper"));
     size_t i;
     json_t *goal;
-    limited |= json_is_null(value_at(b->doc, "ndr_pps.upper")) || json_is_null(value_at(b->doc, "pdr_pps.upper"));
+    if (json_is_false(value_at(b->doc, "trials.generator_limited"))) /* the search was told where to end */
+        return false;
     json_array_foreach(value_at(b->doc, "goals"), i, goal)
         limited |= json_is_null(value_at(goal, "upper"));
     return limited;

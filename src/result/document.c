@@ -160,10 +160,52 @@ json_t *document_new(const struct document_options *o, struct err *e) {
     return doc;
 }
 
+/* One past the end of the array at `c`; NULL when there are objects in it. */
+static const char *plain_array_end(const char *c) {
+    bool quoted = false;
+    for (unsigned depth = 0; *c; c++) {
+        if (*c == '"')
+            quoted = !quoted;
+        else if (quoted)
+            c += *c == '\\';
+        else if (*c == '{')
+            return NULL;
+        else if (*c == '[')
+            depth++;
+        else if (*c == ']' && --depth == 0)
+            return c + 1;
+    }
+    return NULL;
+}
+
+/* Puts arrays without objects on one line each: samples and histograms are thousands of numbers. */
+static void fold_arrays(char *text) {
+    const char *end = text;
+    char *to = text;
+    bool quoted = false;
+    for (const char *c = text; *c; c++) {
+        if (*c == '"')
+            quoted = !quoted;
+        else if (quoted && *c == '\\')
+            *to++ = *c++;
+        else if (!quoted && *c == '[' && c >= end)
+            end = plain_array_end(c) ?: end;
+        if (*c != '\n' || c >= end) {
+            *to++ = *c;
+            continue;
+        }
+        c += strspn(c + 1, " ");
+        if (to[-1] == ',')
+            *to++ = ' ';
+    }
+    *to = '\0';
+}
+
 char *document_text(const json_t *doc) {
     char *body = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     if (!body)
         return NULL;
+    fold_arrays(body);
     size_t n = strlen(body);
     body = xrealloc(body, n + 2, 1);
     memcpy(body + n, "\n", 2);

@@ -30,7 +30,7 @@ struct document_options {
  * read only once ("-", a pipe) is named without size and digest.
  */
 json_t *document_new(const struct document_options *o, struct err *e);
-/* Serialises with two spaces of indent and a closing newline; free() it. */
+/* Serialises with two spaces of indent and a closing newline, arrays without objects on one line; free() it. */
 char *document_text(const json_t *doc);
 /* Writes whole or not at all; "-": stdout. */
 int document_save(const json_t *doc, const char *path, struct err *e);

@@ -175,14 +175,13 @@ Test(measured, mixed_page_has_both) {
 /* What is doubtful is said, in the state, in a line and in the first sentence. */
 static const struct { const char *path, *value, *state, *said; } doubts[] = {
     {"ndr_pps", "{\"lower\": 7.9e6, \"upper\": null}", "Generator-limited", "at least 7.9 Mpps without loss"},
+    {"pdr_pps", "{\"lower\": 7.9e6, \"upper\": null}", "Generator-limited", "The generator cannot send more"},
     {"goals", "[{\"name\": \"pdr\", \"lower\": 8e6, \"upper\": 9e6, \"width\": 0.01, \"exact\": false}]", "Not exact",
      "the bounds of PDR are 8 Mpps and 9 Mpps, 11 % apart (1 % was asked)"},
     {"trials", "{\"total\": 9, \"repeated\": 1, \"list\": ["
      "{\"noisy\": true, \"duration_ns\": 100, \"lost_time_ns\": 10},"
      "{\"noisy\": true, \"duration_ns\": 100, \"lost_time_ns\": 10}]}", "Noisy",
      "The machine took 10 % of the trials' time; 1 of 9 trials stayed noisy, 1 were repeated."},
-    {"trials", "{\"generator_limited\": true, \"generator_pps\": 8e6}", "Generator-limited",
-     "cannot send more than 8 Mpps:"},
     {"partial", "true", "Partial", "the figures cover a part of it"},
     {"load", "{\"50\": {\"generator\": {\"valid\": false}}}", "Invalid",
      "late at 50 % of PDR: those figures do not count"},

@@ -159,3 +159,18 @@ Test(document, text_that_is_not_utf8_is_kept_legible) {
         json_decref(s);
     }
 }
+
+Test(document, arrays_without_objects_stand_on_one_line) {
+    const char *const text = "{\n  \"a\": [[1, 2], [3, 4]],\n  \"b\": [\n    {\n      \"c\": [],\n      \"d\": [\"[ \\\"{\", 2]\n"
+                             "    },\n    []\n  ],\n  \"e\\\\\": [\"x\\ny\"]\n}\n";
+    json_error_t error;
+    json_t *doc = json_loads(text, 0, &error);
+    cr_assert_not_null(doc, "%s", error.text);
+    char *got = document_text(doc);
+    cr_assert_str_eq(got, text);
+    json_t *again = json_loads(got, 0, NULL);
+    cr_assert(json_equal(doc, again));
+    free(got);
+    json_decref(doc);
+    json_decref(again);
+}
