@@ -19,7 +19,7 @@
 #define FIFO_MAX_S 0.9
 #define PATIENCE_FIFO_NS 50000000ull
 #define PATIENCE_NS SECOND_NS
-#define QUIET_NS 20000000ull    /* nothing arrives any more: what may get lost on its way is lost */
+#define QUIET_NS 100000000ull   /* nothing arrives any more: what may get lost on its way is lost */
 #define STUCK_NS SECOND_NS      /* of rings everything comes; unless nobody works */
 
 bool trial_wait(struct trial *t) {

@@ -14,7 +14,7 @@
  * arrived, at most `burst` packets, and splits them where the core's contract asks for it: before an answer to a packet
  * of the same burst, and after a tenth of a second of trace time, for a burst has one time on the core's clock. The
  * node makes no ICMP errors and no fragments here. When sending is over, a trial waits until all has come out: over
- * rings until nothing is missing (1 s without any progress at most), over ports until nothing came for 20 ms.
+ * rings until nothing is missing (1 s without any progress at most), over ports until nothing came for 0.1 s.
  *
  * Workers that share a CPU yield to each other, never under SCHED_FIFO: all is counted, but late, and noisy.
  */
