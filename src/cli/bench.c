@@ -107,7 +107,8 @@ static int make_room(struct subject *s, struct control_options *sizes, struct er
 }
 
 static int make_traffic(struct subject *s, const struct bench_request *r, struct err *e) {
-    struct traffic_options o = {.sessions = s->workload.sessions, .churn = r->churn, .seed = 1};
+    struct traffic_options o = {.sessions = s->workload.sessions, .churn = r->churn, .seed = 1,
+                                .table = node_of(s)->routes, .spread = s->workload.routes};
     if (s->workload.sizes && traffic_sizes_parse(s->workload.sizes, &o, e))
         return -EINVAL;
     struct inject *in = cli_inject(&s->setup, r->trace, &s->trace_path, e);

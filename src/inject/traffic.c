@@ -18,6 +18,11 @@ int traffic_check(const struct traffic_options *o, struct err *e) {
                            SIZE_MAX_FRAME);
     if (o->n_sizes > TRAFFIC_SIZES_MAX)
         return err_set(e, -EINVAL, "%u frame sizes; at most %d are used in turn", o->n_sizes, TRAFFIC_SIZES_MAX);
+    size_t routes = 0;
+    if (o->spread && o->table)
+        route_table_routes(o->table, &routes);
+    if (o->spread > routes)
+        return err_set(e, -EINVAL, "responders on %u routes of a table of %zu", o->spread, routes);
     return 0;
 }
 
@@ -67,6 +72,8 @@ static struct traffic *create(const struct inject *in, const struct traffic_opti
         traffic_destroy(t);
         return NULL;
     }
+    if (o->spread)
+        traffic_spread(plan);
     traffic_openings(plan);
     const uint64_t first = t->n ? t->packets[0].time_ns : 0;
     for (uint32_t i = 0; i < t->n; i++)
@@ -101,6 +108,7 @@ void traffic_destroy(struct traffic *t) {
     free(plan->edits);
     free(plan->memory);
     free(plan->ports);
+    free(plan->responders);
     free(plan);
 }
 

@@ -42,6 +42,7 @@ struct edit {
     uint16_t addr;   /* last two bytes of his address */
     uint16_t ip_sum;
     uint16_t l4_sum;
+    uint16_t responder; /* his address, IPv4 */
     bool udp;        /* a checksum of 0 is written as 0xffff */
     bool pseudo;     /* l4_sum covers the address */
     bool opens;
@@ -56,6 +57,7 @@ struct traffic_plan {
     uint32_t n_ports;
     uint8_t hosts[256];      /* last bytes of addresses that no captured address has */
     uint32_t n_hosts;
+    be32 *responders;        /* of each slot, where spread; 0: as captured. NULL: all are */
     uint64_t variants;       /* ports with the captured address, then all ports with each of the hosts */
 };
 static inline const struct traffic_plan *traffic_plan(const struct traffic *t) {
@@ -71,6 +73,8 @@ struct traffic_plan *traffic_plan_create(const struct inject *in, const struct m
                                          const struct traffic_options *o);
 /* Decides how many copies there are, and from which ports and addresses they come. -EINVAL: too many are wanted. */
 int traffic_vary(struct traffic_plan *plan, const struct inject *in, struct err *e);
+/* Then, where options ask for it: each slot's responder (traffic_spread.c). */
+void traffic_spread(struct traffic_plan *plan);
 /* Then: which packets open bursts. */
 void traffic_openings(struct traffic_plan *plan);
 

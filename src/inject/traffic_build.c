@@ -24,16 +24,19 @@ static uint64_t frame_bytes(const struct traffic_packet *p) {
     return l2 < 64 ? 64 : l2;
 }
 
-/* Where the initiator stands in a packet of his flow. */
+/* Where both ends stand in a packet of their flow. */
 static struct edit edit_of(const struct inject_packet *p, const struct traffic_packet *t) {
     struct edit c = {0};
     bool source = t->from_initiator, v4 = t->family == FAMILY_IPV4, icmp = proto_is_icmp(t->proto);
     unsigned sum = t->proto == PROTO_TCP ? 16 : icmp ? 2 : t->proto == PROTO_SCTP ? 0 : 6;
     static const be16 none;
-    if (t->reported || t->answer)
+    if (t->reported)
         return c;
-    c.port = (uint16_t)(p->l4 + (icmp ? 4 : source ? 0 : 2));
-    c.addr = (uint16_t)(p->l3 + (v4 ? (source ? 14 : 18) : (source ? 22 : 38)));
+    if (!t->answer) {
+        c.port = (uint16_t)(p->l4 + (icmp ? 4 : source ? 0 : 2));
+        c.addr = (uint16_t)(p->l3 + (v4 ? (source ? 14 : 18) : (source ? 22 : 38)));
+    }
+    c.responder = v4 ? (uint16_t)(p->l3 + (source ? 16 : 12)) : 0;
     c.ip_sum = v4 ? (uint16_t)(p->l3 + 10) : 0;
     c.udp = t->proto == PROTO_UDP;
     c.pseudo = t->proto != PROTO_ICMP;

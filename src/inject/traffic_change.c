@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Bytes of a step: copies and generations differ in the initiator's port and address; answers go to a mapping. */
+/*
+ * Bytes of a step: copies and generations differ in the initiator's port and address, copies in the responder's address
+ * where it is spread; answers go to a mapping.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,33 +39,49 @@ static be16 variant(const struct traffic_plan *plan, uint64_t v, int *host) {
     return htons((uint16_t)(PORT_FIRST + beyond % PORTS));
 }
 
+/* The initiator's end; adds the differences that it makes to the IP addresses, and to the ports. */
 static void vary(const struct traffic_plan *plan, const struct edit *c, const struct traffic_step *s,
-                 uint8_t *buffer) {
+                 uint8_t *buffer, uint32_t *ip, uint32_t *l4) {
     int host;
     be16 port = variant(plan, (uint64_t)s->generation * plan->traffic.n_slots + s->slot, &host);
-    uint32_t l4 = difference(get16(buffer + c->port), port);
+    *l4 += difference(get16(buffer + c->port), port);
     set16(buffer + c->port, port);
     if (host >= 0) {
         be16 before = get16(buffer + c->addr);
         buffer[c->addr + 1] = (uint8_t)host;
-        uint32_t ip = difference(before, get16(buffer + c->addr));
-        if (c->ip_sum)
-            mend(buffer + c->ip_sum, ip, false);
-        l4 += c->pseudo ? ip : 0;
+        *ip += difference(before, get16(buffer + c->addr));
     }
-    if (c->l4_sum)
-        mend(buffer + c->l4_sum, l4, c->udp);
+}
+
+static uint32_t address_difference(be32 from, be32 to) {
+    return difference((be16)from, (be16)to) + difference((be16)(from >> 16), (be16)(to >> 16));
+}
+
+/* The responder's address; returns the difference that it makes. */
+static uint32_t respond(uint8_t *at, be32 to) {
+    be32 from;
+    memcpy(&from, at, sizeof from);
+    memcpy(at, &to, sizeof to);
+    return address_difference(from, to);
 }
 
 void traffic_write(const struct traffic *t, const struct traffic_step *s, uint8_t *buffer) {
     const struct traffic_packet *p = &t->packets[s->packet];
-    memcpy(buffer, p->data, p->len);
-    if (!(s->copy | s->generation))
-        return;
     const struct traffic_plan *plan = traffic_plan(t);
+    uint32_t ip = 0, l4 = 0;
+    memcpy(buffer, p->data, p->len);
+    if (!(s->copy | s->generation) && !plan->responders)
+        return;
     const struct edit *c = &plan->edits[s->packet];
-    if (c->port)
-        vary(plan, c, s, buffer);
+    if (c->port && (s->copy | s->generation))
+        vary(plan, c, s, buffer, &ip, &l4);
+    if (c->responder && plan->responders && plan->responders[s->slot])
+        ip += respond(buffer + c->responder, plan->responders[s->slot]);
+    if (ip && c->ip_sum)
+        mend(buffer + c->ip_sum, ip, false);
+    l4 += c->pseudo ? ip : 0;
+    if (l4 && c->l4_sum)
+        mend(buffer + c->l4_sum, l4, c->udp);
 }
 
 /* ---- which variants there are ---- */
@@ -159,7 +178,7 @@ static unsigned checksum_offset(uint8_t proto) {
 /* Another source or destination of an IP header; returns the difference that it makes to a pseudo header. */
 static uint32_t set_address(struct ipv4_header *ip, bool source, be32 to) {
     be32 from = source ? ip->src : ip->dst;
-    uint32_t d = difference((be16)from, (be16)to) + difference((be16)(from >> 16), (be16)(to >> 16));
+    uint32_t d = address_difference(from, to);
     mend((uint8_t *)&ip->checksum, d, false);
     if (source)
         ip->src = to;

@@ -73,8 +73,8 @@ static void *reader(void *arg) {
 
 static int check(const struct traffic_options *o, struct err *e) {
     int code = traffic_check(o, e);
-    if (!code && (o->sessions || o->churn > 0))
-        code = err_set(e, -EINVAL, "a streamed trace is sent as it is: without more sessions, without churn");
+    if (!code && (o->sessions || o->churn > 0 || o->spread))
+        code = err_set(e, -EINVAL, "a streamed trace is sent as it is: no more sessions, no churn, no other addresses");
     return code;
 }
 

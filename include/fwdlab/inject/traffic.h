@@ -12,6 +12,10 @@
  * last bytes of addresses that nothing in the capture has. So no two of them share a tuple until some 2^24 were used
  * (less 64512 for each last byte in the capture), and from then on only with what is long gone.
  *
+ * A large route table costs nothing when all traffic goes to a few destinations. So responders can be spread over
+ * routes: each copy of an IPv4 flow towards the Internet then talks to an address of its own, in all generations. What
+ * is never copied keeps its addresses, and so does copy 0 of a flow with ICMP errors or fragments.
+ *
  * A packet's place in the sequence is a `traffic_step`: which packet, which copy of its flow, in which lap. Steps are
  * enumerated by a cursor; every sending worker has one over the same traffic and takes the steps of its own flows.
  *
@@ -34,8 +38,13 @@ struct traffic_options {
     unsigned n_sizes;
     uint32_t sessions;  /* flows wanted at the same time, at least; 0: the capture's */
     double churn;       /* 0..1: share of the flows that is new in each lap */
-    uint64_t seed;      /* spreads which flows are new when */
+    uint64_t seed;      /* spreads which flows are new when, and the responders */
     bool first_only;    /* only the first packet of each flow: for session set-up rates (RFC 9693) */
+    /* Responders are spread, uniformly and by the seed, over the last `spread` routes of `table` (in the order of their
+     * adding; IPv4, none a default route); 0: not. Whose? Those that the table reaches by a default route or by one of
+     * these. The table must hold them already, and is not needed after the traffic was made. */
+    const struct route_table *table;
+    uint32_t spread;
 };
 
 struct traffic_packet {
@@ -126,7 +135,7 @@ bool traffic_fit(const struct traffic_slot *slot, const struct traffic_packet *p
  * are at most three (the two given last, and the next one) and what tells how packets belong together: 5000 packets
  * around the chunk, and the beginnings of the 32768 conversations seen last, at least. A chunk comes from
  * `chunk_packets` captured packets (0: 131072), the last one from up to 1024 more. Options must ask for no more
- * sessions and no churn. All chunks have the same n_slots, 2^18, which are used again in turn when
+ * sessions, no churn and no spread. All chunks have the same n_slots, 2^18, which are used again in turn when
  * there are more flows. Times are those of the whole trace, in lap 0.
  */
 struct traffic_stream;

@@ -4,6 +4,7 @@
 #define TESTS_INJECT_STEPS_H
 
 #include "capture.h"
+#include <fwdlab/base/prefixes.h>
 #include <fwdlab/base/random.h>
 #include <fwdlab/inject/traffic.h>
 
@@ -19,6 +20,44 @@ static inline struct bench lab_bench(const char *name) {
     struct bench b = bench_over(name, m, &e);
     cr_assert_not_null(b.in, "%s", e.what);
     return b;
+}
+
+/* The node anew, with these routes too, by the next hop of its default route. */
+static inline struct route_table *routes_add(struct bench *b, const struct ip_prefix *prefixes, uint32_t n) {
+    struct err e = {0};
+    control_destroy(b->control);
+    b->control = control_build(b->scenario, &(struct control_options){.fast_node = b->node, .more_routes = n}, &e);
+    cr_assert_not_null(b->control, "%s", e.what);
+    struct route_table *table = b->control->nodes[b->node].node.routes;
+    struct route r = {.port = PORT_NONE};
+    size_t have;
+    const struct route *routes = route_table_routes(table, &have);
+    for (size_t i = 0; i < have; i++)
+        if (!routes[i].prefix.len)
+            r = routes[i];
+    cr_assert_neq(r.port, PORT_NONE);
+    for (uint32_t i = 0; i < n; i++) {
+        r.prefix = prefixes[i];
+        cr_assert_eq(route_add(table, &r), 0);
+    }
+    return table;
+}
+
+/* As routes_add, n made-up ones. */
+static inline struct route_table *routes_make(struct bench *b, uint32_t n, uint64_t seed) {
+    size_t have, n_avoid = 0;
+    const struct route *routes = route_table_routes(b->control->nodes[b->node].node.routes, &have);
+    struct ip_prefix *avoid = xalloc((have + 1) * sizeof *avoid), *made = xalloc((n + 1) * sizeof *made);
+    struct random r;
+    for (size_t i = 0; i < have; i++)
+        if (routes[i].prefix.len)
+            avoid[n_avoid++] = routes[i].prefix;
+    random_seed(&r, seed);
+    cr_assert_eq(prefixes_make(made, n, avoid, n_avoid, &r), 0);
+    struct route_table *table = routes_add(b, made, n);
+    free(avoid);
+    free(made);
+    return table;
 }
 
 static inline struct traffic *traffic_of(const struct bench *b, const struct traffic_options *o) {

@@ -150,11 +150,15 @@ static void expect_apart(struct seen *seen, const char *what) {
 Test(traffic, no_two_share_a_tuple) {
     struct random r;
     random_seed(&r, 4);
-    for (int round = 0; round < 12; round++) {
+    for (unsigned round = 0; round < 6 * LABS; round++) {
+        static const uint32_t routes[] = {0, 2, 300};
         const char *name = lab[round % LABS];
         struct bench b = lab_bench(name);
         struct traffic_options o = {.churn = round % 3 / 2.0, .seed = random_u64(&r),
-                                    .sessions = 1 + random_below(&r, 4000)};
+                                    .sessions = 1 + random_below(&r, round / LABS % 2 ? 1 : 4000),
+                                    .spread = routes[round / LABS / 2]};
+        if (o.spread)
+            o.table = routes_make(&b, o.spread, round);
         struct traffic *t = traffic_of(&b, &o);
         struct seen seen = {0};
         uint64_t sessions = 0;
@@ -411,7 +415,7 @@ Test(traffic, wrong_options) {
         const char *says;
     } rows[] = {{{.churn = 1.01}, "churn"}, {{.churn = -0.1}, "churn"}, {{.churn = NAN}, "churn"},
                 {{.n_sizes = 1, .sizes = {63}}, "63 bytes"}, {{.n_sizes = 17, .sizes = {64}}, "bytes"},
-                {{.sessions = 2}, "2 sessions"}, {{.first_only = true}, "wanted form"}};
+                {{.sessions = 2}, "2 sessions"}, {{.spread = 1}, "1 routes"}, {{.first_only = true}, "wanted form"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct err e = {0};
         cr_expect_null(traffic_create(b.in, &rows[i].o, &e), "row %zu", i);

@@ -66,6 +66,29 @@ Test(traffic_fit, every_lap_the_same) {
     }
 }
 
+/* Responders all over a larger table get their packets, and their answers come back, as the captured ones did. */
+Test(traffic_fit, spread_responders) {
+    static const double churns[] = {0, 0.3, 1};
+    for (size_t l = 0; l < LABS; l++) {
+        struct bench b = lab_bench(lab[l]);
+        struct route_table *table = routes_make(&b, 2000, l);
+        for (size_t k = 0; k < 3; k++) {
+            struct result plain, spread;
+            struct traffic_options o = {.sessions = k == 2 ? 0 : 3000, .churn = churns[k], .seed = l};
+            char what[80];
+            pass(&b, &o, 64, 3, &plain);
+            o.table = table;
+            o.spread = 2000;
+            pass(&b, &o, 64, 3, &spread);
+            for (unsigned lap = 0; lap < 3; lap++) {
+                snprintf(what, sizeof what, "%s, churn %g, lap %u", lab[l], churns[k], lap);
+                expect_equal(&plain.laps[lap], &spread.laps[lap], what);
+            }
+        }
+        bench_end(&b);
+    }
+}
+
 /* Copies do as the capture's own packets do: three copies have three times what they have. */
 Test(traffic_fit, copies_do_as_the_first) {
     for (size_t l = 0; l < LABS; l++) {

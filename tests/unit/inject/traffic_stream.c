@@ -157,6 +157,10 @@ Test(traffic_stream, what_cannot_be_read) {
     cr_expect(strstr(e.what, "streamed"), "%s", e.what);
     cr_expect_null(traffic_stream_open("/nowhere", b.control, b.node, &(struct traffic_options){.sessions = 9}, 0, &e));
     cr_expect_null(traffic_stream_open("/nowhere", b.control, b.node,
+                                       &(struct traffic_options){.table = b.control->nodes[b.node].node.routes,
+                                                                 .spread = 1}, 0, &e));
+    cr_expect(strstr(e.what, "streamed"), "%s", e.what);
+    cr_expect_null(traffic_stream_open("/nowhere", b.control, b.node,
                                        &(struct traffic_options){.n_sizes = 1, .sizes = {1}}, 0, &e));
     snprintf(path, sizeof path, "/tmp/fwdlab-stream-%d", (int)getpid());
     struct trace_writer *w = trace_writer_open(path, &e);
