@@ -122,37 +122,49 @@ void core_pass(struct core *c, struct carrier **carriers, unsigned n) {
     pass(c, carriers + from, n - from);
 }
 
-/* What the cache will want; the slots when the probes are there. */
-static void receive(struct core *c, struct rte_mbuf **m, struct carrier **carriers, unsigned n) {
-    for (unsigned i = 0; i < n; i++) {
-        carriers[i] = link_carrier(m[i]);
-        __builtin_prefetch(&carriers[i]->probe, 1);
-        __builtin_prefetch(&carriers[i]->packet, 1);
+/* Packets that have come in, and are on their way into this CPU's cache. */
+struct arrived {
+    struct carrier *carriers[BURST_MAX];
+    unsigned n;
+};
+
+static void take(struct core *c, unsigned turn, struct arrived *a) {
+    struct rte_mbuf *m[BURST_MAX];
+    a->n = 0;
+    for (unsigned k = 0; k < c->n_in && a->n < c->burst; k++) {
+        struct link *l = c->in[(turn + k) % c->n_in]; /* each is first in turn */
+        a->n += l->receive(l, m + a->n, c->burst - a->n);
+    }
+    for (unsigned i = 0; i < a->n; i++) {
+        struct carrier *k = a->carriers[i] = link_carrier(m[i]);
+        __builtin_prefetch(&k->probe, 1);
+        __builtin_prefetch(&k->packet, 1);
         __builtin_prefetch(link_data(m[i]), 1);
     }
-    for (unsigned i = 0; c->device->node->nat && i < n; i++)
-        __builtin_prefetch(&c->device->slots[carriers[i]->probe.step.slot], 1);
 }
 
+/* By now the probes are there, and tell which slots will be wanted. */
+static void fetch_slots(const struct core *c, const struct arrived *a) {
+    for (unsigned i = 0; c->device->node->nat && i < a->n; i++)
+        __builtin_prefetch(&c->device->slots[a->carriers[i]->probe.step.slot], 1);
+}
+
+/* One burst ahead: while one is passed through the node, the caches fetch the next one. */
 void core_run(struct core *c) {
-    struct rte_mbuf *m[BURST_MAX];
-    struct carrier *carriers[BURST_MAX];
+    struct arrived bursts[2] = {{.n = 0}};
     struct trial *t = c->trial;
     turns_begin(&c->turns, clock_tsc(), t->lost_limit);
     for (unsigned turn = 0;; turn++) {
-        unsigned n = 0;
+        struct arrived *now = &bursts[turn % 2], *next = &bursts[(turn + 1) % 2];
         turns_next(&c->turns, clock_tsc());
-        for (unsigned k = 0; k < c->n_in && n < c->burst; k++) {
-            struct link *l = c->in[(turn + k) % c->n_in]; /* each is first in turn */
-            n += l->receive(l, m + n, c->burst - n);
-        }
-        if (n) {
-            receive(c, m, carriers, n);
-            core_pass(c, carriers, n);
-            atomic_store_explicit(&c->received, c->received + n, memory_order_release);
-        } else if (atomic_load_explicit(&t->finished, memory_order_acquire)) {
-            return;
-        } else {
+        take(c, turn, next);
+        if (now->n) {
+            fetch_slots(c, now);
+            core_pass(c, now->carriers, now->n);
+            atomic_store_explicit(&c->received, c->received + now->n, memory_order_release);
+        } else if (!next->n) {
+            if (atomic_load_explicit(&t->finished, memory_order_acquire))
+                return;
             trial_idle(t);
         }
     }
