@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdlib.h>
 #include <string.h>
-#include <fwdlab/core/checksum.h>
 #include <fwdlab/core/fragment.h>
 #include <fwdlab/core/icmp.h>
+#include <fwdlab/inject/traffic.h>
 #include "inject.h"
 
 static void count(struct inject *in) {
@@ -78,70 +78,7 @@ void inject_settle(struct node *node, const struct packet *p, uint64_t frame, ui
     }
 }
 
-/* Offset of the L4 checksum, 0 when there is none to keep. */
-static unsigned checksum_offset(uint8_t proto) {
-    return proto == PROTO_TCP ? 16 : proto == PROTO_UDP ? 6 : proto == PROTO_ICMP ? 2 : 0;
-}
-
-static void set16(uint8_t *at, be16 value) {
-    memcpy(at, &value, 2);
-}
-static be16 get16(const uint8_t *at) {
-    be16 v;
-    memcpy(&v, at, 2);
-    return v;
-}
-
-/* A new port or identifier, and a new address in the pseudo header, with the L4 checksum where it is there. */
-static void set_port(uint8_t *l4, const uint8_t *end, uint8_t proto, unsigned offset, be32 from, be32 to, be16 port) {
-    uint8_t *sum = l4 + checksum_offset(proto);
-    be16 old = get16(l4 + offset);
-    set16(l4 + offset, port);
-    if (sum + 2 > end || sum == l4 || (proto == PROTO_UDP && get16(sum) == 0))
-        return;
-    be16 s = proto == PROTO_ICMP ? get16(sum) : checksum_update32(get16(sum), from, to);
-    s = checksum_update16(s, old, port);
-    set16(sum, proto == PROTO_UDP && s == 0 ? 0xffff : s);
-}
-
-/* A new destination for the answer: address, and port or identifier, with both checksums. */
-static void redirect(const struct inject_packet *from, struct packet *p, be32 dst, be16 port) {
-    struct ipv4_header *ip = (struct ipv4_header *)(p->data + from->l3);
-    unsigned offset = from->key.proto == PROTO_ICMP ? 4 : 2;
-    bool ports = from->flags & PACKET_PORTS;
-    if (p->len < from->l4 + (ports ? offset + 2 : 0)) /* the caller's room ends before them: the core will refuse it */
-        return;
-    be32 old = ip->dst;
-    ip->checksum = checksum_update32(ip->checksum, old, dst);
-    ip->dst = dst;
-    if (ports)
-        set_port(p->data + from->l4, p->data + p->len, from->key.proto, offset, old, dst, port);
-}
-
-/* The same for an ICMP error: the packet inside it must look as the core sent it. */
-static void redirect_error(const struct inject_packet *from, struct packet *p, be32 addr, be16 port) {
-    struct flow_key inner;
-    uint32_t l3, l4;
-    if (!inject_inner(from, &inner, &l3, &l4) || p->len < l4 + 8)
-        return;
-    uint8_t proto = inner.proto;
-    struct ipv4_header *outer = (struct ipv4_header *)(p->data + from->l3), *ip = (struct ipv4_header *)(p->data + l3);
-    uint32_t end = from->l3 + ntohs(outer->total_length), covered = l4 + 18; /* as far as a TCP checksum */
-    end = end < p->len ? end : p->len;
-    covered = (covered < end ? covered : end) - l3;
-    uint8_t *sum = p->data + from->l4 + 2;
-    be16 before = (be16)~checksum_fold(checksum_sum(ip, covered, 0));
-    be32 old = ip->src;
-    outer->checksum = checksum_update32(outer->checksum, outer->dst, addr);
-    outer->dst = addr;
-    ip->checksum = checksum_update32(ip->checksum, old, addr);
-    ip->src = addr;
-    if (checksum_offset(proto))
-        set_port(p->data + l4, p->data + end, proto, proto == PROTO_ICMP ? 4 : 0, old, addr, port);
-    be16 after = (be16)~checksum_fold(checksum_sum(ip, covered, 0));
-    set16(sum, checksum_update16(get16(sum), before, after));
-}
-
+/* By the same code as a benchmark's answers (traffic.h). */
 int inject_fit(const struct inject *in, uint32_t i, struct packet *p, const struct nat *nat) {
     const struct inject_packet *from = &in->packets[i];
     if (from->answer == INJECT_NONE || !nat)
@@ -151,10 +88,10 @@ int inject_fit(const struct inject *in, uint32_t i, struct packet *p, const stru
     uint32_t session = nat_find(nat, m->proto, &m->inside);
     if (session == UINT32_MAX || !nat_session_get(nat, session, &s))
         return -1;
-    be16 port = s.reply.dport; /* of ICMP queries too: a tuple of the answer is the other one turned round */
-    if (from->flags & PACKET_ICMP_ERROR)
-        redirect_error(from, p, s.reply.dst, port);
-    else
-        redirect(from, p, s.reply.dst, port);
+    const struct traffic_slot slot = {.addr = s.reply.dst, .port = s.reply.dport, .known = 1};
+    const struct traffic_packet as = {.len = (uint16_t)(p->len < UINT16_MAX ? p->len : UINT16_MAX), .l3 = from->l3,
+                                      .l4 = from->l4, .family = from->key.family, .proto = from->key.proto};
+    if (p->len >= from->l4) /* else the caller's room ends before the headers: the core will refuse it */
+        traffic_fit(&slot, &as, p->data);
     return 1;
 }

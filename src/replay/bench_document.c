@@ -72,6 +72,7 @@ static json_t *trials_json(const struct bench_configuration *c) {
     document_count(o, "total", c->total);
     document_count(o, "repeated", c->repeated);
     document_count(o, "invalid", c->invalid);
+    document_count(o, "kept", c->kept);
     document_count(o, "doubtful", c->doubtful);
     json_object_set_new(o, "seconds", json_real(c->seconds));
     json_object_set_new(o, "generator_pps", json_real(c->generator_pps));
