@@ -112,7 +112,8 @@ static json_t *plan_json(const struct scenario *s, const struct plan *p) {
     json_t *subnets = json_array(), *hosts = json_array(), *pairs = json_array();
     char nat[96], lan[96], limit[96];
     for (uint32_t i = 0; i < p->subnets.n; i++)
-        json_array_append_new(subnets, json_pack("{s:s, s:b, s:I, s:I, s:I}", "name", subnet_name(s, i, nat, sizeof nat),
+        json_array_append_new(subnets,
+                              json_pack("{s:s, s:b, s:I, s:I, s:I}", "name", subnet_name(s, i, nat, sizeof nat),
                               "floating", s->subnets.v[i].floating, "usable", (json_int_t)p->subnets.v[i].usable,
                               "used", (json_int_t)p->subnets.v[i].used, "leased", (json_int_t)p->subnets.v[i].leased));
     for (size_t i = 0; i < p->hosts.n; i++)

@@ -19,7 +19,8 @@ def server(lab, directory, leases="leases"):
     """Hands out the lowest free addresses in order, without asking the network whether somebody has them."""
     hosts = [f"--dhcp-host={mac(ADDRESS[guest])},{ADDRESS[guest]}" for guest in RESERVED]
     return lab.start("hyperv", "dnsmasq", "-k", "-C", "/dev/null", "--port=0", "--no-ping", "--user=root",
-                     "--pid-file=", "--interface=switch", "--bind-interfaces", "--except-interface=lo", "--dhcp-authoritative",
+                     "--pid-file=", "--interface=switch", "--bind-interfaces", "--except-interface=lo",
+                     "--dhcp-authoritative",
                      "--dhcp-range=10.0.2.2,10.0.2.254,255.255.255.0,1h", "--dhcp-sequential-ip",
                      f"--dhcp-leasefile={directory / leases}", *hosts, "--dhcp-option=option:router,10.0.2.1",
                      "--dhcp-option=option:dns-server,168.63.129.16", stderr=subprocess.DEVNULL)

@@ -161,8 +161,8 @@ Test(document, text_that_is_not_utf8_is_kept_legible) {
 }
 
 Test(document, arrays_without_objects_stand_on_one_line) {
-    const char *const text = "{\n  \"a\": [[1, 2], [3, 4]],\n  \"b\": [\n    {\n      \"c\": [],\n      \"d\": [\"[ \\\"{\", 2]\n"
-                             "    },\n    []\n  ],\n  \"e\\\\\": [\"x\\ny\"]\n}\n";
+    const char *const text = "{\n  \"a\": [[1, 2], [3, 4]],\n  \"b\": [\n    {\n      \"c\": [],\n"
+                             "      \"d\": [\"[ \\\"{\", 2]\n    },\n    []\n  ],\n  \"e\\\\\": [\"x\\ny\"]\n}\n";
     json_error_t error;
     json_t *doc = json_loads(text, 0, &error);
     cr_assert_not_null(doc, "%s", error.text);
