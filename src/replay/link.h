@@ -23,7 +23,6 @@ struct probe {
     uint64_t done;            /* TSC, when the core handed it to the outward link */
     struct traffic_step step;
     uint32_t sequence;        /* of its generator, from 1; wraps */
-    uint8_t generator;
     uint8_t from_initiator;   /* its direction in the flow, 0 or 1 */
     uint8_t answer;           /* to be fitted by the core */
 };

@@ -20,7 +20,7 @@ void straight_init(struct straight *s, struct trial_device *d, const struct traf
 }
 
 void straight_fini(struct straight *s) {
-    s->core.device->lap = s->next.lap + 1;
+    s->core.device->lap = s->next.lap + (s->next.packet || s->next.copy); /* the next whole one */
     vec_release(s->buffers);
 }
 
@@ -40,7 +40,9 @@ unsigned straight_burst(struct straight *s) {
     return n;
 }
 
-void straight_lap(struct straight *s) {
+uint64_t straight_lap(struct straight *s) {
+    uint64_t packets = 0;
     for (const uint64_t lap = s->next.lap; s->next.lap == lap;)
-        straight_burst(s);
+        packets += straight_burst(s);
+    return packets;
 }

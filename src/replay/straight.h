@@ -20,7 +20,7 @@ void straight_init(struct straight *s, struct trial_device *d, const struct traf
 void straight_fini(struct straight *s); /* and tells the device where to go on */
 /* The next burst, to the end of the lap at most; how many packets it was. */
 unsigned straight_burst(struct straight *s);
-/* The rest of the lap. */
-void straight_lap(struct straight *s);
+/* The rest of the lap; how many packets it was. */
+uint64_t straight_lap(struct straight *s);
 
 #endif

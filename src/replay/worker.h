@@ -142,7 +142,7 @@ struct sink {
 unsigned sink_poll(struct sink *s, unsigned n);
 
 struct core {
-    struct trial *trial;     /* NULL: no trial, packets are passed and that is all (trial_prepare) */
+    struct trial *trial;
     struct trial_device *device;
     struct link *in[TRIAL_GENERATORS_MAX], *out; /* out NULL: forwarded packets end here */
     struct rte_mempool *pool;

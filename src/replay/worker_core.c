@@ -40,7 +40,7 @@ static void end(struct core *c, struct carrier *a, uint64_t now) {
     } else {
         c->delivered++;
         span_add(&c->delivered_span, now, now);
-        if (t && t->paced) {
+        if (t->paced) {
             latency = now > a->probe.intended ? to_ns(&t->time, now - a->probe.intended) : 0;
             histogram_record(&c->latency, latency);
         }

@@ -70,7 +70,6 @@ static void prepare(struct generator *g, uint64_t now) {
             c->packet.tag = INJECT_NONE; /* numbers begin anew in each chunk */
         c->probe.intended = g->due[place];
         c->probe.sequence = g->sequence;
-        c->probe.generator = (uint8_t)g->id;
     }
 }
 

@@ -62,110 +62,100 @@ static void conclusion_text(const struct view *v, unsigned limit, struct out *o)
     }
 }
 
-/* A document that is no document of ours shows nothing; who calls has loaded it through document_load. */
-static bool view_one(struct view *v, struct report_document *d, const json_t *doc) {
-    *d = (struct report_document){"this document", (json_t *)doc};
-    return view_init(v, d, 1, NULL) == 0;
+/* One document. What is no document of ours shows nothing; who calls has loaded it through document_load. */
+static void draw(const json_t *doc, FILE *f, enum markup markup, void (*fn)(struct view *v, struct out *o)) {
+    struct report_document d = {"this document", (json_t *)doc};
+    struct out o = {f, markup};
+    struct view v;
+    if (view_init(&v, &d, 1, NULL))
+        return;
+    fn(&v, &o);
+    view_fini(&v);
+}
+
+static void draw_analyze(struct view *v, struct out *o) {
+    conclusion_text(v, 0, o);
+    table_packets(v, o);
+    table_verdicts(v, "model", "Flows by the model's verdict", o);
+    table_verdicts(v, "observed", "Flows by what the capture shows", o);
+    table_verdicts(v, "nat", "Flows by what NAT did to them", o);
+    table_drops(v, "dropped", "Packets dropped here, by reason", o);
+    table_drops(v, "dropped_elsewhere", "Packets dropped by the model's other nodes, by reason", o);
+    table_drops(v, "icmp_errors", "ICMP errors sent to senders, by what they are about", o);
+    table_nat(v, o);
+    table_dhcp(v, o);
+    table_tcp(v, o);
+}
+
+static void draw_replay(struct view *v, struct out *o) {
+    table_packets(v, o);
+    table_drops(v, "dropped", "Packets dropped here, by reason", o);
+    table_drops(v, "icmp_errors", "ICMP errors sent to senders, by what they are about", o);
+    table_cost(v, o);
+    table_stages(v, o);
+    table_sending(v, o);
+    table_paced(v, o);
+    table_ratios(v, o);
+    table_noise(v, o);
+    emit(o, "Hugepages: %s\n", text_at(v->docs[0].doc, "environment.hugepages"));
+}
+
+static void draw_bench(struct view *v, struct out *o) {
+    conclusion_text(v, 0, o);
+    table_rates(v, o);
+    table_bench_ratios(v, o);
+    table_latency(v, o);
+    table_variation(v, o);
+    table_bench_drops(v, o);
+    for (size_t i = 0; i < v->benches.n; i++)
+        table_load_cost(v, &v->benches.v[i], o);
+    table_capacity(v, o);
+    table_noise(v, o);
+}
+
+static void draw_compare(struct view *v, struct out *o) {
+    if (o->markup == MARKUP_TERMINAL)
+        conclusion_text(v, 0, o);
+    else
+        page_conclusions_markdown(v, o);
+    for (size_t i = 0; i < v->compares.n; i++) {
+        table_changes(v->arena, v->compares.v[i], o);
+        table_figures(v->arena, v->compares.v[i], 0, o);
+    }
+}
+
+static void draw_size(struct view *v, struct out *o) {
+    conclusion_text(v, 0, o);
+    for (size_t i = 0; i < v->sizes.n; i++) {
+        table_answers(v->arena, v->sizes.v[i], o);
+        table_extrapolations(v->arena, v->sizes.v[i], o);
+        table_guests(v->arena, v->sizes.v[i], o);
+        table_model(v->arena, v->sizes.v[i], o);
+    }
 }
 
 void report_analyze_text(const json_t *doc, FILE *f) {
-    struct out o = {f, MARKUP_TERMINAL};
-    struct report_document d;
-    struct view v;
-    if (!view_one(&v, &d, doc))
-        return;
-    conclusion_text(&v, 0, &o);
-    table_packets(&v, &o);
-    table_verdicts(&v, "model", "Flows by the model's verdict", &o);
-    table_verdicts(&v, "observed", "Flows by what the capture shows", &o);
-    table_verdicts(&v, "nat", "Flows by what NAT did to them", &o);
-    table_drops(&v, "dropped", "Packets dropped here, by reason", &o);
-    table_drops(&v, "dropped_elsewhere", "Packets dropped by the model's other nodes, by reason", &o);
-    table_drops(&v, "icmp_errors", "ICMP errors sent to senders, by what they are about", &o);
-    table_nat(&v, &o);
-    table_dhcp(&v, &o);
-    table_tcp(&v, &o);
-    view_fini(&v);
+    draw(doc, f, MARKUP_TERMINAL, draw_analyze);
 }
 
 void report_replay_text(const json_t *doc, FILE *f) {
-    struct out o = {f, MARKUP_TERMINAL};
-    struct report_document d;
-    struct view v;
-    if (!view_one(&v, &d, doc))
-        return;
-    table_packets(&v, &o);
-    table_drops(&v, "dropped", "Packets dropped here, by reason", &o);
-    table_drops(&v, "icmp_errors", "ICMP errors sent to senders, by what they are about", &o);
-    table_cost(&v, &o);
-    table_stages(&v, &o);
-    table_sending(&v, &o);
-    table_paced(&v, &o);
-    table_ratios(&v, &o);
-    table_noise(&v, &o);
-    emit(&o, "Hugepages: %s\n", text_at(value_at(doc, "environment"), "hugepages"));
-    view_fini(&v);
+    draw(doc, f, MARKUP_TERMINAL, draw_replay);
 }
 
 void report_bench_text(const json_t *doc, FILE *f) {
-    struct out o = {f, MARKUP_TERMINAL};
-    struct report_document d;
-    struct view v;
-    if (!view_one(&v, &d, doc))
-        return;
-    conclusion_text(&v, 0, &o);
-    table_rates(&v, &o);
-    table_bench_ratios(&v, &o);
-    table_latency(&v, &o);
-    table_variation(&v, &o);
-    table_bench_drops(&v, &o);
-    for (size_t i = 0; i < v.benches.n; i++)
-        table_load_cost(&v, &v.benches.v[i], &o);
-    table_capacity(&v, &o);
-    table_noise(&v, &o);
-    view_fini(&v);
-}
-
-static void compare_out(const json_t *doc, struct out *o) {
-    struct report_document d;
-    struct view v;
-    if (!view_one(&v, &d, doc))
-        return;
-    if (o->markup == MARKUP_TERMINAL)
-        conclusion_text(&v, 0, o);
-    else
-        page_conclusions_markdown(&v, o);
-    for (size_t i = 0; i < v.compares.n; i++) {
-        table_changes(v.arena, v.compares.v[i], o);
-        table_figures(v.arena, v.compares.v[i], 0, o);
-    }
-    view_fini(&v);
+    draw(doc, f, MARKUP_TERMINAL, draw_bench);
 }
 
 void report_compare_text(const json_t *doc, FILE *f) {
-    struct out o = {f, MARKUP_TERMINAL};
-    compare_out(doc, &o);
-}
-
-void report_compare_markdown(const json_t *doc, FILE *f) {
-    struct out o = {f, MARKUP_MARKDOWN};
-    compare_out(doc, &o);
+    draw(doc, f, MARKUP_TERMINAL, draw_compare);
 }
 
 void report_size_text(const json_t *doc, FILE *f) {
-    struct out o = {f, MARKUP_TERMINAL};
-    struct report_document d;
-    struct view v;
-    if (!view_one(&v, &d, doc))
-        return;
-    conclusion_text(&v, 0, &o);
-    for (size_t i = 0; i < v.sizes.n; i++) {
-        table_answers(v.arena, v.sizes.v[i], &o);
-        table_extrapolations(v.arena, v.sizes.v[i], &o);
-        table_guests(v.arena, v.sizes.v[i], &o);
-        table_model(v.arena, v.sizes.v[i], &o);
-    }
-    view_fini(&v);
+    draw(doc, f, MARKUP_TERMINAL, draw_size);
+}
+
+void report_compare_markdown(const json_t *doc, FILE *f) {
+    draw(doc, f, MARKUP_MARKDOWN, draw_compare);
 }
 
 void report_comparison_text(const struct report_document *docs, unsigned n, FILE *f) {

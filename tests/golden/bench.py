@@ -29,11 +29,7 @@ class Bench:
         return golden.run(self.fwdlab, *args, **more)
 
     def refused(self, name, words, *args, **more):
-        p = self.run(*args, **more)
-        message = p.stderr.decode()
-        missing = [w for w in words if str(w) not in message]
-        self.tap.check(p.returncode == 2 and not p.stdout and not missing, f'refused: {name}',
-                       f'exit {p.returncode}, stdout {p.stdout[:80]!r}, not said: {missing}', message)
+        golden.refused(self.tap, name, self.run(*args, **more), *words)
 
     def judged(self, p, valid, name):
         """Exit 0 for a valid result, 3 and a message for one that is not."""

@@ -38,12 +38,7 @@ class Cli:
         return golden.run(self.fwdlab, *args, **more)
 
     def refused(self, name, words, *args, **more):
-        """Exit 2, nothing on stdout, and every word in the message."""
-        p = self.run(*args, **more)
-        message = p.stderr.decode()
-        missing = [w for w in words if str(w) not in message]
-        self.tap.check(p.returncode == 2 and not p.stdout and not missing, f'refused: {name}',
-                       f'exit {p.returncode}, stdout {p.stdout[:80]!r}, not said: {missing}', message)
+        golden.refused(self.tap, name, self.run(*args, **more), *words)
 
     def document(self, *args, **more):
         p = self.run(*args, '--json', **more)

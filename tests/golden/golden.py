@@ -49,6 +49,14 @@ def run(fwdlab, *args, **more):
     return subprocess.run([str(fwdlab), *map(str, args)], stderr=subprocess.PIPE, env=sanitized, **more)
 
 
+def refused(tap, name, p, *words):
+    """Exit 2, nothing on stdout, and every word in the message."""
+    message = p.stderr.decode()
+    missing = [w for w in words if str(w) not in message]
+    tap.check(p.returncode == 2 and not p.stdout and not missing, f'refused: {name}',
+              f'exit {p.returncode}, stdout {p.stdout[:80]!r}, not said: {missing}', message)
+
+
 def must(fwdlab, *args):
     p = run(fwdlab, *args)
     if p.returncode:

@@ -68,33 +68,27 @@ def scenario(tap, size):
     tap.equal(d['model']['scenarios'], ['routed'], "only this scenario's results")
 
 
-def refused(tap, name, p, *words):
-    message = p.stderr.decode()
-    missing = [w for w in words if w not in message]
-    tap.check(p.returncode == 2 and not p.stdout and not missing, f'refused: {name}', p.returncode, missing, message)
-
-
 def refusals(tap, size, folder):
     ask = ['--rate', '2Mpps', '--sessions', '10k', '--routes', '1000']
-    refused(tap, 'no rate', size(), '--rate')
-    refused(tap, 'a rate without a unit that exists', size('--rate', '2mpps'), '`2mpps`', '2Mpps')
-    refused(tap, 'what the results differ in is left open', size('--rate', '2Mpps'), 'sessions', '--sessions')
-    refused(tap, 'no headroom left', size(*ask, '--headroom', '100%'), '--headroom')
-    refused(tap, 'guests without a scenario', size(*ask, '--guests'), '--scenario')
-    refused(tap, 'a scenario nobody measured', size(*ask, '--scenario', golden.scenario('two-hosts')), 'two-hosts')
+    golden.refused(tap, 'no rate', size(), '--rate')
+    golden.refused(tap, 'a rate without a unit that exists', size('--rate', '2mpps'), '`2mpps`', '2Mpps')
+    golden.refused(tap, 'what the results differ in is left open', size('--rate', '2Mpps'), 'sessions', '--sessions')
+    golden.refused(tap, 'no headroom left', size(*ask, '--headroom', '100%'), '--headroom')
+    golden.refused(tap, 'guests without a scenario', size(*ask, '--guests'), '--scenario')
+    golden.refused(tap, 'a scenario nobody measured', size(*ask, '--scenario', golden.scenario('two-hosts')), 'two-hosts')
     hosts = folder / 'hosts.yaml'
     hosts.write_text('price_unit: EUR\nhosts:\n  a:\n    cores: 4\n    clok_ghz: 2\n')
-    refused(tap, 'a catalogue with an unknown key', size(*ask, hosts=hosts), f'{hosts}:5', 'clok_ghz', 'clock_ghz')
-    refused(tap, 'no catalogue', size(*ask, hosts=folder / 'none.yaml'), 'none.yaml')
+    golden.refused(tap, 'a catalogue with an unknown key', size(*ask, hosts=hosts), f'{hosts}:5', 'clok_ghz', 'clock_ghz')
+    golden.refused(tap, 'no catalogue', size(*ask, hosts=folder / 'none.yaml'), 'none.yaml')
     old = configuration(1000, 100)
     del old['workload']
     old = document(folder, 'old.json', [old])
-    refused(tap, 'a result of an older version', size(*ask, results=[old]), 'old.json', 'measure again')
+    golden.refused(tap, 'a result of an older version', size(*ask, results=[old]), 'old.json', 'measure again')
     other = document(folder, 'other.json', [configuration(1000, 100)], environment={'cpu': 'else', 'tsc_hz': 3e9})
-    refused(tap, 'results of two machines', size(*ask, results=[*size.results, other]), 'other.json', 'another machine')
+    golden.refused(tap, 'results of two machines', size(*ask, results=[*size.results, other]), 'other.json', 'another machine')
     check = folder / 'check.json'
     golden.must(size.fwdlab, 'check', golden.scenario('routed'), '-o', check)
-    refused(tap, 'another document', size(*ask, results=[check]), 'check.json', 'fwdlab.check', 'bench')
+    golden.refused(tap, 'another document', size(*ask, results=[check]), 'check.json', 'fwdlab.check', 'bench')
     out = folder / 'no' / 'size.json'
     p = size(*ask, '-o', out)
     tap.check(p.returncode == 2 and not out.exists(), 'a document that cannot be written')
