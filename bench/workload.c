@@ -66,9 +66,13 @@ static void make_node(struct workload *w, const struct ip_prefix *prefixes) {
     for (uint32_t i = 0; i < w->o.routes; i++)
         add_route(node, prefixes[i], OUTSIDE_NET + 100 + i % NEIGHBOURS, PORT_OUTSIDE, ROUTE_UNICAST);
     if (w->o.nat) {
-        struct nat_config c = {.outside_port = PORT_OUTSIDE, .n_addresses = NAT_ADDRESSES, .max_sessions = w->o.flows};
+        be32 addresses[NAT_ADDRESSES];
         for (unsigned i = 0; i < NAT_ADDRESSES; i++)
-            c.addresses[i] = htonl(OUTSIDE_NET + 1 + i);
+            addresses[i] = htonl(OUTSIDE_NET + 1 + i);
+        const struct nat_config c = {.outside_port = PORT_OUTSIDE,
+                                     .n_addresses = NAT_ADDRESSES,
+                                     .addresses = addresses,
+                                     .max_sessions = w->o.flows};
         if (!(node->nat = nat_create(&c)))
             fail("no memory for NAT");
     }

@@ -101,7 +101,7 @@ static int build_nat(const struct control *c, struct control_node *n, uint32_t s
     struct nat_config config = {
         .personality = nat->conntrack ? NAT_CONNTRACK : NAT_INTERFACE,
         .outside_port = (uint16_t)(nat->outside - m->first_nic),
-        .n_addresses = (uint16_t)nat->addresses.n,
+        .n_addresses = (uint32_t)nat->addresses.n,
         .port_min = nat->port_min,
         .port_max = nat->port_max,
         .max_sessions = sessions ? sessions : nat->max_sessions,
@@ -111,8 +111,10 @@ static int build_nat(const struct control *c, struct control_node *n, uint32_t s
         .n_port_maps = (uint32_t)nat->port_maps.n,
     };
     struct nat_port_map *maps = xzalloc(nat->port_maps.n, sizeof *maps);
-    for (size_t i = 0; i < nat->addresses.n && i < NAT_ADDRESSES_MAX; i++)
-        config.addresses[i] = nat->addresses.v[i].v4;
+    be32 *addresses = xalloc(nat->addresses.n * sizeof *addresses);
+    for (size_t i = 0; i < nat->addresses.n; i++)
+        addresses[i] = nat->addresses.v[i].v4;
+    config.addresses = addresses;
     for (size_t i = 0; i < nat->port_maps.n; i++) {
         const struct scenario_port_map *map = &nat->port_maps.v[i];
         maps[i] = (struct nat_port_map){.proto = map->proto,
@@ -126,6 +128,7 @@ static int build_nat(const struct control *c, struct control_node *n, uint32_t s
     n->node.nat = nat_create(&config);
     int code = n->node.nat ? 0 : -errno;
     free(maps);
+    free(addresses);
     return code ? fail(c, n, code, "NAT", e) : 0;
 }
 

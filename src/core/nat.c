@@ -14,7 +14,8 @@
 
 static bool config_sound(const struct nat_config *c) {
     if (c->n_addresses < 1 || c->n_addresses > NAT_ADDRESSES_MAX || c->port_min > c->port_max ||
-        c->max_sessions > SESSIONS_MAX || c->n_port_maps > SESSIONS_MAX)
+        c->max_sessions > SESSIONS_MAX || c->n_port_maps > SESSIONS_MAX ||
+        c->mapping > NAT_ADDRESS_AND_PORT_DEPENDENT || c->filtering > NAT_ADDRESS_AND_PORT_DEPENDENT)
         return false;
     for (unsigned i = 0; i < c->n_addresses; i++)
         if (!c->addresses[i])
@@ -27,6 +28,12 @@ static bool config_sound(const struct nat_config *c) {
     return true;
 }
 
+/* A session used at the very end of a tick lives through so many more. */
+static uint32_t idle_ticks(uint64_t ns) {
+    const uint64_t ticks = (ns >> NAT_TICK_SHIFT) + 1;
+    return ticks < NAT_TICKS_MAX ? (uint32_t)ticks : NAT_TICKS_MAX;
+}
+
 static void set_timeouts(struct nat *n) {
     static const struct nat_timers defaults[] = {
         [NAT_INTERFACE] = {7440 * SECOND, 240 * SECOND, 240 * SECOND, 300 * SECOND, 300 * SECOND, 60 * SECOND,
@@ -36,16 +43,16 @@ static void set_timeouts(struct nat *n) {
     };
     const struct nat_timers *d = &defaults[n->config.personality];
     struct nat_timers *t = &n->config.timers;
-    n->timeout[TIMER_TCP_ESTABLISHED] = t->tcp_established ? t->tcp_established : d->tcp_established;
-    n->timeout[TIMER_TCP_TRANSITORY] = t->tcp_transitory ? t->tcp_transitory : d->tcp_transitory;
-    n->timeout[TIMER_TCP_CLOSING] = t->tcp_closing ? t->tcp_closing : d->tcp_closing;
-    n->timeout[TIMER_UDP] = t->udp ? t->udp : d->udp;
-    n->timeout[TIMER_UDP_STREAM] = t->udp_stream ? t->udp_stream : d->udp_stream;
-    n->timeout[TIMER_ICMP] = t->icmp ? t->icmp : d->icmp;
-    n->timeout[TIMER_OTHER] = t->other ? t->other : d->other;
-    n->timeout[TIMER_TCP_RESET] = n->timeout[TIMER_TCP_CLOSING];
-    if (n->config.personality == NAT_CONNTRACK && n->timeout[TIMER_TCP_RESET] > 10 * SECOND)
-        n->timeout[TIMER_TCP_RESET] = 10 * SECOND;
+    n->idle[TIMER_TCP_ESTABLISHED] = idle_ticks(t->tcp_established ? t->tcp_established : d->tcp_established);
+    n->idle[TIMER_TCP_TRANSITORY] = idle_ticks(t->tcp_transitory ? t->tcp_transitory : d->tcp_transitory);
+    n->idle[TIMER_TCP_CLOSING] = idle_ticks(t->tcp_closing ? t->tcp_closing : d->tcp_closing);
+    n->idle[TIMER_UDP] = idle_ticks(t->udp ? t->udp : d->udp);
+    n->idle[TIMER_UDP_STREAM] = idle_ticks(t->udp_stream ? t->udp_stream : d->udp_stream);
+    n->idle[TIMER_ICMP] = idle_ticks(t->icmp ? t->icmp : d->icmp);
+    n->idle[TIMER_OTHER] = idle_ticks(t->other ? t->other : d->other);
+    n->idle[TIMER_TCP_RESET] = n->idle[TIMER_TCP_CLOSING];
+    if (n->config.personality == NAT_CONNTRACK && n->idle[TIMER_TCP_RESET] > idle_ticks(10 * SECOND))
+        n->idle[TIMER_TCP_RESET] = idle_ticks(10 * SECOND);
 }
 
 /* Port maps are mappings without an end. The first of several for one outside end, and for one inside end, wins. */
@@ -55,9 +62,10 @@ static void add_port_maps(struct nat *n) {
         be32 outside = m->outside_addr ? m->outside_addr : n->config.addresses[0];
         if (nat_mapping_outside(n, m->proto, outside, m->outside_port, 0) != NAT_NONE)
             continue;
-        bool again = nat_mapping_inside(n, m->proto, m->inside_addr, m->inside_port, 0) != NAT_NONE;
-        nat_mapping_create(n, m->proto, m->inside_addr, m->inside_port, outside, m->outside_port,
-                           NAT_STATIC | (again ? NAT_OUTSIDE_ONLY : 0));
+        const struct nat_tuple inside = {.src = m->inside_addr, .sport = m->inside_port};
+        const struct nat_tuple out = {.dst = outside, .dport = m->outside_port};
+        bool again = nat_mapping_inside(n, m->proto, &inside, 0) != NAT_NONE;
+        nat_port_map_create(n, m->proto, &inside, &out, again ? NAT_OUTSIDE_ONLY : 0);
     }
 }
 
@@ -80,15 +88,18 @@ struct nat *nat_create(const struct nat_config *config) {
     n->any_port = c->port_min == 1024 && c->port_max == UINT16_MAX;
     set_timeouts(n);
     struct nat_port_map *maps = malloc((c->n_port_maps + 1) * sizeof *maps);
+    be32 *addresses = malloc(c->n_addresses * sizeof *addresses);
     c->port_maps = maps;
+    c->addresses = addresses;
     n->port_users = calloc((size_t)c->n_addresses * 3 << 16, sizeof *n->port_users);
-    if (!maps || !n->port_users || nat_records_init(n)) {
+    if (!maps || !addresses || !n->port_users || nat_records_init(n)) {
         nat_destroy(n);
         errno = ENOMEM;
         return NULL;
     }
     if (c->n_port_maps)
         memcpy(maps, config->port_maps, c->n_port_maps * sizeof *maps);
+    memcpy(addresses, config->addresses, c->n_addresses * sizeof *addresses);
     nat_records_clear(n);
     add_port_maps(n);
     nat_reset(n);
@@ -100,9 +111,11 @@ void nat_destroy(struct nat *n) {
         return;
     nat_table_fini(&n->table);
     free(n->records);
+    free(n->cold);
     free(n->timers);
     free(n->port_users);
     free((void *)n->config.port_maps);
+    free((void *)n->config.addresses);
     free(n);
 }
 
@@ -131,7 +144,7 @@ void nat_apply_destination(struct nat *n, struct packet *p) {
         nat_set_destination(p, after.dst, after.dport);
     } else if (nat_via_mapping(p)) {
         const struct nat_record *m = nat_packet_mapping(n, p);
-        nat_set_destination(p, m->original.src, m->original.sport);
+        nat_set_destination(p, nat_outward(m)->src, nat_outward(m)->sport);
     }
 }
 
@@ -172,33 +185,32 @@ static void in(struct nat *n, struct packet *p, uint32_t value, uint64_t now) {
     nat_apply_destination(n, p);
 }
 
-static struct nat_key packet_nat_key(const struct packet *p) {
-    if (p->flags & (PACKET_FRAG_LATER | PACKET_ICMP_ERROR))
-        return nat_key(NAT_KEY_NOTHING, 0, (struct nat_tuple){0});
-    return nat_key(NAT_KEY_SESSION, p->proto, nat_packet_tuple(p));
-}
-
 /* Sessions of a chunk are looked up together, so that the memory's latencies overlap. */
 static void in_chunk(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
-    struct nat_key key[CHUNK];
-    const struct nat_bucket *bucket[CHUNK];
+    struct nat_tuple tuple[CHUNK];
+    struct nat_search search[CHUNK];
     uint32_t value[CHUNK];
+    uint64_t hash[CHUNK];
     for (unsigned i = 0; i < count; i++) {
-        key[i] = packet_nat_key(pkts[i]);
-        bucket[i] = nat_table_bucket(&n->table, nat_hash(&key[i]));
-        __builtin_prefetch(bucket[i]);
+        tuple[i] = nat_packet_tuple(pkts[i]);
+        hash[i] = nat_hash(NAT_KEY_SESSION, pkts[i]->proto, &tuple[i]);
+        __builtin_prefetch(nat_table_bucket(&n->table, hash[i]));
     }
     for (unsigned i = 0; i < count; i++) {
-        value[i] = nat_bucket_find(&n->table, bucket[i], &key[i]);
+        value[i] = nat_search(&search[i], &n->table, hash[i]);
         if (value[i] != NAT_NONE)
             __builtin_prefetch(&n->records[value[i] >> 1], 1);
     }
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
+        while (value[i] != NAT_NONE &&
+               !nat_is_way(&n->records[value[i] >> 1], value[i] & 1, pkts[i]->proto, &tuple[i]))
+            value[i] = nat_search_on(&search[i], &n->table);
         in(n, pkts[i], value[i], now);
+    }
 }
 
 void nat_in(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
-    n->now = now;
+    nat_clock(n, now);
     for (unsigned done = 0; done < count; done += CHUNK)
         in_chunk(n, pkts + done, count - done < CHUNK ? count - done : CHUNK, now);
 }
@@ -208,8 +220,8 @@ static void out(struct nat *n, struct packet *p, uint64_t now) {
         return nat_fragment_out(n, p, now);
     if (p->flags & PACKET_ICMP_ERROR)
         return nat_icmp_out(n, p, now);
-    be32 src = p->src, dst = nat_via_mapping(p)    ? nat_packet_mapping(n, p)->reply.dst
-                            : nat_has_session(p) ? nat_before(nat_packet_session(n, p), p->flags & PACKET_REPLY).dst
+    be32 src = p->src, dst = nat_via_mapping(p)    ? nat_outside_end(nat_packet_mapping(n, p)).dst
+                            : nat_has_session(p) ? nat_packet_session(n, p)->way[!!(p->flags & PACKET_REPLY)].dst
                                                  : p->dst;
     if (!nat_has_session(p))
         nat_begin(n, p, now);
@@ -227,24 +239,29 @@ void nat_out(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) 
 
 /* ---- questions ---- */
 
-static void session_fill(const struct nat_record *r, struct nat_session *out_session) {
-    struct nat_tuple straight = nat_inverse(r->original);
+/* The time of a tick that lies in the past. */
+static uint64_t tick_ns(const struct nat *n, uint32_t tick) {
+    return ((n->now >> NAT_TICK_SHIFT) - (uint32_t)(nat_tick(n->now) - tick)) << NAT_TICK_SHIFT;
+}
+
+static void session_fill(const struct nat *n, uint32_t i, struct nat_session *out_session) {
+    const struct nat_record *r = &n->records[i];
+    const struct nat_tuple straight = nat_inverse(r->way[0]);
     *out_session = (struct nat_session){
-        .proto = r->proto, .state = r->state, .from_outside = r->flags & NAT_FROM_OUTSIDE, .original = r->original,
-        .reply = r->reply, .first = r->first, .last = r->last,
-        .translated = memcmp(&straight, &r->reply, sizeof straight) != 0};
+        .proto = r->proto, .state = r->state, .from_outside = r->flags & NAT_FROM_OUTSIDE, .original = r->way[0],
+        .reply = r->way[1], .first = tick_ns(n, n->cold[i].first), .last = tick_ns(n, r->last),
+        .translated = !nat_tuple_equal(&straight, &r->way[1])};
 }
 
 bool nat_session_get(const struct nat *n, uint32_t session, struct nat_session *out_session) {
     if (session >= n->n_records || !nat_session_fresh(n, &n->records[session], n->now))
         return false;
-    session_fill(&n->records[session], out_session);
+    session_fill(n, session, out_session);
     return true;
 }
 
 uint32_t nat_find(const struct nat *n, uint8_t proto, const struct nat_tuple *original) {
-    struct nat_key key = nat_key(NAT_KEY_SESSION, proto, *original);
-    uint32_t value = nat_table_find(&n->table, &key);
+    uint32_t value = nat_find_value(n, proto, original);
     if (value == NAT_NONE || value & 1 || !nat_session_fresh(n, &n->records[value >> 1], n->now))
         return NAT_NONE;
     return value >> 1;

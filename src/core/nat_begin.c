@@ -15,8 +15,8 @@ bool nat_is_outside(const struct nat *n, be32 addr) {
 
 /* Paired pooling (RFC 4787 REQ-2): an inside address always gets the same outside address. */
 static be32 pool_address(const struct nat *n, be32 inside) {
-    struct nat_key key = nat_key(NAT_KEY_NOTHING, 0, (struct nat_tuple){.src = inside});
-    return n->config.addresses[(nat_hash(&key) >> 32) % n->config.n_addresses];
+    const struct nat_tuple who = {.src = inside};
+    return n->config.addresses[(nat_hash(NAT_KEY_NOTHING, 0, &who) >> 32) % n->config.n_addresses];
 }
 
 /* The tuple of the answers to a packet whose destination is already what it will be. */
@@ -28,7 +28,7 @@ static struct nat_tuple answers(const struct packet *p, be32 outside, be16 port)
 static bool choose_conntrack(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint64_t now) {
     bool masquerade = p->out_port == n->config.outside_port && !nat_is_outside(n, p->src);
     *reply = answers(p, masquerade ? pool_address(n, p->src) : p->src, nat_packet_tuple(p).sport);
-    if (!masquerade && nat_find_live(n, NAT_KEY_SESSION, p->proto, reply, now) == NAT_NONE)
+    if (!masquerade && nat_find_live(n, p->proto, reply, now) == NAT_NONE)
         return true; /* the range is for what is translated */
     return nat_port_for_session(n, p, reply, now);
 }
@@ -36,50 +36,48 @@ static bool choose_conntrack(struct nat *n, const struct packet *p, struct nat_t
 /* From outside through a mapping: the source stays. */
 static bool choose_inward(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint64_t now) {
     *reply = answers(p, p->src, nat_packet_tuple(p).sport);
-    return nat_find_live(n, NAT_KEY_SESSION, p->proto, reply, now) == NAT_NONE;
+    return nat_find_live(n, p->proto, reply, now) == NAT_NONE;
 }
 
-static bool choose_outward(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint32_t *mapping,
+static bool choose_outward(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint16_t *flags,
                            uint64_t now) {
-    be16 own = nat_packet_tuple(p).sport;
+    const struct nat_tuple outward = nat_packet_tuple(p);
+    const be16 own = outward.sport;
     be32 outside = pool_address(n, p->src);
     if (!nat_moves_port(p, true)) {
         *reply = answers(p, outside, 0);
         return nat_port_for_session(n, p, reply, now);
     }
     struct nat_tuple end = {.dst = outside};
-    *mapping = nat_mapping_inside(n, p->proto, p->src, own, now);
-    if (*mapping != NAT_NONE)
-        end = n->records[*mapping].reply;
+    const uint32_t mapping = nat_mapping_inside(n, p->proto, &outward, now);
+    if (mapping != NAT_NONE)
+        end = nat_outside_end(&n->records[mapping]);
     else if (!nat_port_for_mapping(n, p->proto, &end, own, now))
         return false;
     *reply = answers(p, end.dst, end.dport);
-    if (nat_find_live(n, NAT_KEY_SESSION, p->proto, reply, now) != NAT_NONE)
-        return false;
-    if (*mapping == NAT_NONE)
-        *mapping = nat_mapping_create(n, p->proto, p->src, own, end.dst, end.dport, 0);
-    return true;
+    *flags = mapping != NAT_NONE && n->records[mapping].kind == NAT_PORT_MAP ? 0 : NAT_MAPPED;
+    return nat_find_live(n, p->proto, reply, now) == NAT_NONE;
 }
 
-static void create(struct nat *n, struct packet *p, const struct nat_tuple *original, uint32_t via, uint64_t now) {
+static void create(struct nat *n, struct packet *p, const struct nat_tuple *original, const struct nat_record *via,
+                   uint64_t now) {
     if (!nat_session_room(n, now)) {
         n->stats.refused_full++;
         packet_drop(p, DROP_NAT_TABLE_FULL);
         return;
     }
-    struct nat_tuple reply;
-    uint32_t mapping = via;
-    bool found = n->config.personality == NAT_CONNTRACK ? choose_conntrack(n, p, &reply, now)
-                 : via != NAT_NONE                      ? choose_inward(n, p, &reply, now)
-                                                        : choose_outward(n, p, &reply, &mapping, now);
+    struct nat_new new = {.way = {*original}, .proto = p->proto, .client = NAT_NONE};
+    if (via)
+        new.flags = NAT_FROM_OUTSIDE | (via->kind == NAT_PORT_MAP ? 0 : NAT_MAPPED);
+    bool found = n->config.personality == NAT_CONNTRACK ? choose_conntrack(n, p, &new.way[1], now)
+                 : via                                  ? choose_inward(n, p, &new.way[1], now)
+                                                        : choose_outward(n, p, &new.way[1], &new.flags, now);
     if (!found) {
         n->stats.refused_port++;
         packet_drop(p, DROP_NAT_NO_PORT);
         return;
     }
-    uint32_t session = nat_session_create(n, p->proto, original, &reply, mapping, now);
-    n->records[session].flags = via != NAT_NONE ? NAT_FROM_OUTSIDE : 0;
-    p->session = session + 1;
+    p->session = nat_session_create(n, &new, now) + 1;
     nat_apply_source(n, p);
     nat_track(n, p, now);
 }
@@ -87,17 +85,17 @@ static void create(struct nat *n, struct packet *p, const struct nat_tuple *orig
 void nat_begin(struct nat *n, struct packet *p, uint64_t now) {
     bool conntrack = n->config.personality == NAT_CONNTRACK;
     struct nat_tuple original = nat_packet_tuple(p);
-    uint32_t via = NAT_NONE;
+    const struct nat_record *via = NULL;
     if (nat_via_mapping(p)) {
-        const struct nat_record *m = nat_packet_mapping(n, p);
-        via = (uint32_t)(m - n->records);
-        original.dst = m->reply.dst;
-        original.dport = m->reply.dport;
+        via = nat_packet_mapping(n, p);
+        const struct nat_tuple end = nat_outside_end(via);
+        original.dst = end.dst;
+        original.dport = end.dport;
     }
     nat_forget_session(p);
-    if (!conntrack && via == NAT_NONE && (p->out_port != n->config.outside_port || nat_is_outside(n, p->src)))
+    if (!conntrack && !via && (p->out_port != n->config.outside_port || nat_is_outside(n, p->src)))
         return;
-    uint32_t value = nat_find_live(n, NAT_KEY_SESSION, p->proto, &original, now);
+    uint32_t value = nat_find_live(n, p->proto, &original, now);
     if (value != NAT_NONE) { /* made in this burst */
         const struct nat_record *r = &n->records[value >> 1];
         struct nat_tuple t = nat_packet_tuple(p), after = nat_after(r, value & 1);

@@ -7,8 +7,8 @@
 #include "nat_internal.h"
 
 static struct nat_fragment *fragment_set(struct nat *n, be32 src, be32 dst, uint8_t proto, be16 id) {
-    struct nat_key key = nat_key(NAT_KEY_NOTHING, proto, (struct nat_tuple){src, dst, id, 0});
-    return n->fragments[(nat_hash(&key) >> 32) % NAT_FRAGMENT_SETS];
+    const struct nat_tuple datagram = {src, dst, id, 0};
+    return n->fragments[(nat_hash(NAT_KEY_NOTHING, proto, &datagram) >> 32) % NAT_FRAGMENT_SETS];
 }
 
 static bool fragment_live(const struct nat_fragment *f, uint64_t now) {
@@ -60,7 +60,7 @@ static bool usable(const struct nat *n, const struct nat_fragment *f, uint64_t n
     if (!f->session || f->session & NAT_VIA_MAPPING)
         return true;
     const struct nat_record *r = &n->records[f->session - 1];
-    struct nat_tuple before = nat_before(r, f->reply);
+    struct nat_tuple before = r->way[f->reply];
     return nat_session_fresh(n, r, now) && r->proto == f->proto && before.src == f->src && before.dst == f->dst;
 }
 
@@ -85,7 +85,7 @@ void nat_fragment_in(struct nat *n, struct packet *p, uint64_t now) {
 
 void nat_fragment_out(struct nat *n, struct packet *p, uint64_t now) {
     if (!nat_has_session(p)) { /* the first may have got one in this burst */
-        be32 dst = nat_via_mapping(p) ? nat_packet_mapping(n, p)->reply.dst : p->dst;
+        be32 dst = nat_via_mapping(p) ? nat_outside_end(nat_packet_mapping(n, p)).dst : p->dst;
         bool due = nat_via_mapping(p) || (p->out_port == n->config.outside_port && !nat_is_outside(n, p->src));
         const struct nat_fragment *f = fragment_find(n, p, p->src, dst, now);
         nat_forget_session(p);

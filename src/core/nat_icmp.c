@@ -46,7 +46,7 @@ static void find_session(struct nat *n, struct packet *p, uint64_t now) {
     if (!inner_view(p, &v) || v.ip->src != p->dst)
         return;
     struct nat_tuple answer = answer_tuple(&v);
-    uint32_t value = nat_find_live(n, NAT_KEY_SESSION, v.ip->proto, &answer, now);
+    uint32_t value = nat_find_live(n, v.ip->proto, &answer, now);
     if (value != NAT_NONE)
         nat_meet(n, p, value);
 }
@@ -74,7 +74,7 @@ void nat_icmp_in(struct nat *n, struct packet *p, uint64_t now) {
         return;
     const struct nat_record *r = nat_packet_session(n, p);
     bool reply = p->flags & PACKET_REPLY;
-    struct nat_tuple before = nat_before(r, reply), after = nat_after(r, reply);
+    struct nat_tuple before = r->way[reply], after = nat_after(r, reply);
     if (before.dst == after.dst && before.dport == after.dport)
         return;
     inner_set(p, true, after.dst, after.dport);
@@ -92,7 +92,7 @@ void nat_icmp_out(struct nat *n, struct packet *p, uint64_t now) {
     }
     const struct nat_record *r = nat_packet_session(n, p);
     bool reply = p->flags & PACKET_REPLY;
-    struct nat_tuple before = nat_before(r, reply), after = nat_after(r, reply);
+    struct nat_tuple before = r->way[reply], after = nat_after(r, reply);
     bool outward = reply == !!(r->flags & NAT_FROM_OUTSIDE);
     if (!conntrack && outward && !outside)
         return nat_forget_session(p);
@@ -106,14 +106,14 @@ void nat_icmp_out(struct nat *n, struct packet *p, uint64_t now) {
 static bool came_in(const struct nat *n, const struct packet *p, struct nat_tuple *t) {
     if (nat_via_mapping(p)) {
         const struct nat_record *m = nat_packet_mapping(n, p);
-        *t = (struct nat_tuple){.dst = m->reply.dst, .dport = m->reply.dport}; /* the source was not changed */
-        return m->kind == NAT_MAPPING && m->original.src == p->dst;
+        *t = nat_outside_end(m); /* the source was not changed */
+        return m->kind != NAT_FREE && nat_outward(m)->src == p->dst;
     }
     if (!nat_has_session(p))
         return false;
     const struct nat_record *r = nat_packet_session(n, p);
     bool reply = p->flags & PACKET_REPLY;
-    *t = nat_before(r, reply);
+    *t = r->way[reply];
     return r->kind == NAT_SESSION && r->proto == p->proto && nat_after(r, reply).dst == p->dst;
 }
 

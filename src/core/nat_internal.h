@@ -2,11 +2,13 @@
 /*
  * What the files of NAT share.
  *
- * Records are sessions and mappings, in one preallocated array. A session is found by both of its tuples. A mapping
- * says which outside port an inside port has (RFC 4787 REQ-1), whatever the remote end: it is found by the inside end
- * and by the outside end alone. Port maps are mappings that never end. With NAT_CONNTRACK there are no others.
+ * Records are sessions and port maps, in one preallocated array. A session is found by both of its tuples. A mapping
+ * says which outside port an inside port has (RFC 4787 REQ-1). It has no record of its own: it is a ring of sessions
+ * that share it, one of which, the head, stands in the index under the mapping's inside and outside end. It ends with
+ * the last of them. Port maps are mappings that never end, and are records without a session. With NAT_CONNTRACK there
+ * are no other mappings.
  *
- * Time: a record lives to the end of the tick (4.2 ms) in which its idle time runs out. Every lookup takes a session
+ * Time: a session lives at least its idle time and no more than two ticks (4.2 ms each) longer. Every lookup takes one
  * that is past this as gone, so that verdicts do not depend on when the timer wheel comes by to free it.
  *
  * nat_in finds and changes destinations, nat_out changes sources, tracks states and makes sessions. Nothing that nat_in
@@ -21,35 +23,47 @@
 enum nat_timer { TIMER_TCP_ESTABLISHED, TIMER_TCP_TRANSITORY, TIMER_TCP_CLOSING, TIMER_TCP_RESET, TIMER_UDP,
                  TIMER_UDP_STREAM, TIMER_ICMP, TIMER_OTHER, TIMER_COUNT };
 
-enum nat_kind { NAT_FREE, NAT_SESSION, NAT_MAPPING };
+enum nat_kind { NAT_FREE, NAT_SESSION, NAT_PORT_MAP };
 
-/* nat_record.flags */
+/* nat_record.flags. Each _REPLY is its _ORIGINAL << 1. */
 enum {
     NAT_FROM_OUTSIDE = 1 << 0, /* began by a mapping */
-    NAT_STATIC = 1 << 1,       /* mapping: a port map */
-    NAT_OUTSIDE_ONLY = 1 << 2, /* mapping: not found by its inside end */
-    NAT_ACK_ORIGINAL = 1 << 3, /* TCP: ACK seen; each _REPLY is its _ORIGINAL << 1 */
-    NAT_ACK_REPLY = 1 << 4,
-    NAT_FIN_ORIGINAL = 1 << 5,
-    NAT_FIN_REPLY = 1 << 6,
+    NAT_OUTSIDE_ONLY = 1 << 1, /* port map: not found by its inside end */
+    NAT_MAPPED = 1 << 2,       /* session: belongs to a mapping that is no port map */
+    NAT_HEAD = 1 << 3,         /* and stands in the index for it */
+    NAT_ACK_ORIGINAL = 1 << 4, /* TCP: ACK seen */
+    NAT_ACK_REPLY = 1 << 5,
+    NAT_FIN_ORIGINAL = 1 << 6,
+    NAT_FIN_REPLY = 1 << 7,
+    NAT_STEADY_ORIGINAL = 1 << 8, /* nothing but `last` changes with a packet of this direction, were it not a TCP one */
+    NAT_STEADY_REPLY = 1 << 9,    /* with SYN, FIN or RST: see nat_hit.h */
 };
 
 struct nat_link {
     uint32_t prev, next;
 };
 
+/* What a packet that has its session needs. */
 struct nat_record {
-    struct nat_tuple original, reply; /* a mapping's: inside end as source, outside end as destination, the rest 0 */
-    uint8_t kind, proto, state, timer;
-    uint8_t flags, zero[3];
-    uint32_t mapping;         /* of a session; NAT_NONE */
-    struct nat_link siblings; /* ring of a mapping's sessions through the mapping itself; free records: next */
-    uint64_t first, last;     /* ns */
+    struct nat_tuple way[2]; /* as packets come in: of the first one's direction, and of the answers. Of a port map: inside
+                                end as source of the one, outside end as destination of the other, the rest 0 */
+    uint32_t last;           /* tick when it was last used */
+    uint8_t proto;
+    uint8_t kind : 2, timer : 3, state : 3; /* enum nat_kind, nat_timer, nat_state */
+    uint16_t flags;
 };
-static_assert(sizeof(struct nat_record) == 64, "a hit touches one cache line of its session");
+static_assert(sizeof(struct nat_record) == 32, "two to a cache line");
+
+/* And the rest. */
+struct nat_cold {
+    struct nat_link siblings; /* ring of a mapping's sessions; free records: next */
+    uint32_t first;           /* tick when it began */
+    uint32_t client;          /* whom it is counted for (nat_client.c); NAT_NONE */
+};
 
 #define NAT_TICK_SHIFT 22    /* 2^22 ns = 4.2 ms */
 #define NAT_WHEEL_SLOTS 16384u /* 69 s; longer times are looked at once a turn */
+#define NAT_TICKS_MAX (1u << 30)  /* 52 days: no session is idle that long */
 
 enum nat_fragment_state { FRAGMENT_EMPTY, FRAGMENT_SEEN, FRAGMENT_RESOLVED, FRAGMENT_REFUSED }; /* the first one was */
 #define NAT_FRAGMENT_WAYS 8
@@ -70,11 +84,12 @@ struct nat {
     bool any_port; /* no range was asked for: sources keep any port, also a low one */
     struct nat_table table;
     struct nat_record *records;
+    struct nat_cold *cold;
     uint32_t n_records, free; /* free: list by siblings.next */
     struct nat_link *timers;  /* rings of the wheel: a link for each record, then the slots */
     uint64_t hand;            /* the first tick whose slot was not emptied yet */
     uint64_t now;             /* the latest the caller gave */
-    uint64_t timeout[TIMER_COUNT];
+    uint32_t idle[TIMER_COUNT]; /* ticks */
     struct nat_fragment fragments[NAT_FRAGMENT_SETS][NAT_FRAGMENT_WAYS];
     uint32_t *port_users;     /* of each outside port: [address][TCP, UDP, ICMP][port] */
     struct nat_stats stats;
@@ -105,25 +120,57 @@ static inline uint32_t nat_value(uint32_t record, bool reply) {
     return record << 1 | reply;
 }
 
-static inline uint64_t nat_tick(uint64_t ns) {
-    return ns >> NAT_TICK_SHIFT;
-}
-static inline uint64_t nat_last_tick(const struct nat *n, const struct nat_record *r) {
-    return nat_tick(r->last + n->timeout[r->timer]);
+/* Ticks are counted modulo 2^32: only differences mean anything. */
+static inline uint32_t nat_tick(uint64_t ns) {
+    return (uint32_t)(ns >> NAT_TICK_SHIFT);
 }
 static inline bool nat_session_fresh(const struct nat *n, const struct nat_record *r, uint64_t now) {
-    return r->kind == NAT_SESSION && nat_tick(now) <= nat_last_tick(n, r);
+    return r->kind == NAT_SESSION && nat_tick(now) - r->last <= n->idle[r->timer];
 }
 
 static inline struct nat_tuple nat_inverse(struct nat_tuple t) {
     return (struct nat_tuple){t.dst, t.src, t.dport, t.sport};
 }
-/* How a session's packets come in, and how they leave. */
-static inline struct nat_tuple nat_before(const struct nat_record *r, bool reply) {
-    return reply ? r->reply : r->original;
-}
+/* How a session's packets leave; they come in as way[reply]. */
 static inline struct nat_tuple nat_after(const struct nat_record *r, bool reply) {
-    return nat_inverse(reply ? r->original : r->reply);
+    return nat_inverse(r->way[!reply]);
+}
+static inline bool nat_tuple_equal(const struct nat_tuple *a, const struct nat_tuple *b) {
+    uint64_t x, y;
+    uint32_t u, v;
+    memcpy(&x, &a->src, sizeof x);
+    memcpy(&y, &b->src, sizeof y);
+    memcpy(&u, &a->sport, sizeof u);
+    memcpy(&v, &b->sport, sizeof v);
+    return ((x ^ y) | (u ^ v)) == 0;
+}
+
+static inline bool nat_is_way(const struct nat_record *r, bool reply, uint8_t proto, const struct nat_tuple *tuple) {
+    return r->proto == proto && r->kind == NAT_SESSION && nat_tuple_equal(&r->way[reply], tuple);
+}
+
+/* The session whose packets come in like this, as in the index, idle or not; NAT_NONE. */
+static inline uint32_t nat_find_value(const struct nat *n, uint8_t proto, const struct nat_tuple *tuple) {
+    struct nat_search s;
+    uint32_t v = nat_search(&s, &n->table, nat_hash(NAT_KEY_SESSION, proto, tuple));
+    while (v != NAT_NONE && !nat_is_way(&n->records[v >> 1], v & 1, proto, tuple))
+        v = nat_search_on(&s, &n->table);
+    return v;
+}
+
+/* The packets of a session that its mapping sends out, as they come in from inside. */
+static inline const struct nat_tuple *nat_outward(const struct nat_record *r) {
+    return &r->way[!!(r->flags & NAT_FROM_OUTSIDE)];
+}
+/* The outside end of a mapping as the destination, by any of its sessions or by a port map. */
+static inline struct nat_tuple nat_outside_end(const struct nat_record *r) {
+    const struct nat_tuple *in = &r->way[!(r->flags & NAT_FROM_OUTSIDE)];
+    return (struct nat_tuple){.dst = in->dst, .dport = in->dport};
+}
+/* What a mapping looks at of a packet from inside (enum nat_behaviour): the rest is 0. */
+static inline struct nat_tuple nat_inside_end(const struct nat *n, const struct nat_tuple *outward) {
+    const bool addr = n->config.mapping >= NAT_ADDRESS_DEPENDENT, port = n->config.mapping > NAT_ADDRESS_DEPENDENT;
+    return (struct nat_tuple){outward->src, addr ? outward->dst : 0, outward->sport, port ? outward->dport : 0};
 }
 
 bool nat_is_outside(const struct nat *n, be32 addr);
@@ -136,19 +183,24 @@ void nat_sessions_free(struct nat *n); /* all of them, and their mappings; port 
 bool nat_session_room(struct nat *n, uint64_t now);
 /* Frees all that are idle: what is left in the index is live. */
 void nat_settle(struct nat *n, uint64_t now);
-/* Makes a session; there must be room and both tuples must be unused. `mapping`: NAT_NONE or a record. */
-uint32_t nat_session_create(struct nat *n, uint8_t proto, const struct nat_tuple *original,
-                            const struct nat_tuple *reply, uint32_t mapping, uint64_t now);
+/* What a session begins with; flags: NAT_FROM_OUTSIDE, NAT_MAPPED (then it joins its mapping or makes it). */
+struct nat_new {
+    struct nat_tuple way[2];
+    uint8_t proto;
+    uint16_t flags;
+    uint32_t client;
+};
+/* Makes a session; there must be room and both tuples must be unused. */
+uint32_t nat_session_create(struct nat *n, const struct nat_new *new, uint64_t now);
 /* Sets its timer and takes note that it was used. */
 void nat_session_touch(struct nat *n, uint32_t session, enum nat_timer timer, uint64_t now);
-/* Makes a mapping between an inside and an outside end. */
-uint32_t nat_mapping_create(struct nat *n, uint8_t proto, be32 inside, be16 inside_port, be32 outside,
-                            be16 outside_port, uint8_t flags);
-/* The record behind a tuple, as in the index; NAT_NONE, also when it is idle too long: then it is freed. */
-uint32_t nat_find_live(struct nat *n, enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *tuple,
-                       uint64_t now);
-uint32_t nat_mapping_inside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now);  /* record or NAT_NONE */
-uint32_t nat_mapping_outside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now); /* record or NAT_NONE */
+void nat_port_map_create(struct nat *n, uint8_t proto, const struct nat_tuple *inside, const struct nat_tuple *outside,
+                         uint16_t flags);
+/* The live session whose packets come in like this, as in the index; NAT_NONE. One that is idle too long is freed. */
+uint32_t nat_find_live(struct nat *n, uint8_t proto, const struct nat_tuple *tuple, uint64_t now);
+/* A record that stands for a mapping: a live session of it, or a port map; NAT_NONE. */
+uint32_t nat_mapping_inside(struct nat *n, uint8_t proto, const struct nat_tuple *outward, uint64_t now);
+uint32_t nat_mapping_outside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now);
 
 /* nat_begin.c: what a new session gets. Refused packets are dropped. */
 void nat_begin(struct nat *n, struct packet *p, uint64_t now);
@@ -199,6 +251,13 @@ void nat_meet(struct nat *n, struct packet *p, uint32_t value);
 void nat_apply_destination(struct nat *n, struct packet *p);
 /* False when the packet does not leave as its session would have it (NAT_INTERFACE): it has no session then. */
 bool nat_apply_source(struct nat *n, struct packet *p);
+
+/* The caller's clock goes on. What was idle for NAT_TICKS_MAX must not look young again. */
+static inline void nat_clock(struct nat *n, uint64_t now) {
+    if (__builtin_expect(now > n->now + ((uint64_t)NAT_TICKS_MAX << NAT_TICK_SHIFT), 0))
+        nat_sessions_free(n);
+    n->now = now;
+}
 
 static inline be16 nat_load16(const void *at) {
     be16 v;

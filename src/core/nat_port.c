@@ -58,18 +58,18 @@ bool nat_port_for_session(struct nat *n, const struct packet *p, struct nat_tupl
     struct range r = port_range(n, proto, ntohs(own));
     reply->dport = own;
     if ((!moves || n->any_port || in_range(r, ntohs(own))) &&
-        nat_find_live(n, NAT_KEY_SESSION, proto, reply, now) == NAT_NONE)
+        nat_find_live(n, proto, reply, now) == NAT_NONE)
         return true;
     if (!moves)
         return false;
-    struct nat_key flow = nat_key(NAT_KEY_NOTHING, proto, nat_packet_tuple(p));
-    uint64_t hash = nat_hash(&flow) >> 16;
+    const struct nat_tuple flow = nat_packet_tuple(p);
+    uint64_t hash = nat_hash(NAT_KEY_NOTHING, proto, &flow) >> 16;
     uint32_t size = r.high - r.low + 1, at = (uint32_t)(hash >> 24) % size, step = (uint32_t)(hash & 0xffffff) % size;
     while (common_divisor(step, size) != 1) /* then every port has its turn */
         step++;
     for (uint32_t i = 0; i < size && i < PROBES_MAX; i++, at = (at + step) % size) {
         reply->dport = htons((uint16_t)(r.low + at));
-        if (nat_find_live(n, NAT_KEY_SESSION, proto, reply, now) == NAT_NONE)
+        if (nat_find_live(n, proto, reply, now) == NAT_NONE)
             return true;
     }
     return false;
@@ -80,7 +80,7 @@ bool nat_port_for_mapping(struct nat *n, uint8_t proto, struct nat_tuple *end, b
     struct range r = port_range(n, proto, ntohs(own));
     uint32_t size = r.high - r.low + 1, first = in_range(r, ntohs(own)) ? ntohs(own) - r.low : ntohs(own) % size;
     end->dport = htons((uint16_t)(r.low + first));
-    if (nat_find_live(n, NAT_KEY_MAPPING, proto, end, now) == NAT_NONE)
+    if (nat_mapping_outside(n, proto, end->dst, end->dport, now) == NAT_NONE)
         return true;
     nat_settle(n, now); /* then the counts are exact */
     const uint32_t *users = users_of(n, proto, end->dst);

@@ -31,14 +31,14 @@ static enum nat_timer tcp_track(const struct nat *n, struct nat_record *r, uint8
     }
     if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && (r->state == NAT_STATE_TCP_CLOSING || r->state == NAT_STATE_NEW)) {
         r->state = NAT_STATE_TCP_SYN;
-        r->flags &= (uint8_t)~(NAT_ACK_ORIGINAL | NAT_ACK_REPLY | NAT_FIN_ORIGINAL | NAT_FIN_REPLY);
+        r->flags &= (uint16_t)~(NAT_ACK_ORIGINAL | NAT_ACK_REPLY | NAT_FIN_ORIGINAL | NAT_FIN_REPLY);
     }
     if (r->state == NAT_STATE_NEW)
         r->state = NAT_STATE_TCP_SYN;
     if (flags & TCP_ACK)
-        r->flags |= (uint8_t)(NAT_ACK_ORIGINAL << reply);
+        r->flags |= (uint16_t)(NAT_ACK_ORIGINAL << reply);
     if (flags & TCP_FIN)
-        r->flags |= (uint8_t)(NAT_FIN_ORIGINAL << reply);
+        r->flags |= (uint16_t)(NAT_FIN_ORIGINAL << reply);
     bool acked = (r->flags & NAT_ACK_ORIGINAL) && (r->flags & NAT_ACK_REPLY);
     bool fin = r->flags & NAT_FIN_ORIGINAL, fin_reply = r->flags & NAT_FIN_REPLY;
     if (r->state == NAT_STATE_TCP_CLOSING)
@@ -52,6 +52,27 @@ static enum nat_timer tcp_track(const struct nat *n, struct nat_record *r, uint8
                                                    : TIMER_TCP_TRANSITORY;
 }
 
+static enum nat_timer udp_timer(const struct nat *n, uint32_t i, uint64_t now) {
+    const struct nat_record *r = &n->records[i];
+    if (r->state != NAT_STATE_REPLIED || n->idle[TIMER_UDP] == n->idle[TIMER_UDP_STREAM])
+        return TIMER_UDP;
+    if (r->timer == TIMER_UDP_STREAM || nat_tick(now) - n->cold[i].first > UDP_STREAM_NS >> NAT_TICK_SHIFT)
+        return TIMER_UDP_STREAM;
+    return TIMER_UDP;
+}
+
+/* Whose packets change nothing but when the session was last used? */
+static uint16_t steady(const struct nat *n, const struct nat_record *r) {
+    const uint16_t both = NAT_STEADY_ORIGINAL | NAT_STEADY_REPLY;
+    if (r->proto == PROTO_TCP)
+        return r->state == NAT_STATE_TCP_ESTABLISHED ? both : 0;
+    if (r->proto != PROTO_UDP)
+        return 0;
+    if (r->state == NAT_STATE_NEW)
+        return NAT_STEADY_ORIGINAL;
+    return r->timer == TIMER_UDP_STREAM || n->idle[TIMER_UDP] == n->idle[TIMER_UDP_STREAM] ? both : 0;
+}
+
 void nat_track(struct nat *n, const struct packet *p, uint64_t now) {
     struct nat_record *r = nat_packet_session(n, p);
     bool reply = p->flags & PACKET_REPLY;
@@ -63,7 +84,8 @@ void nat_track(struct nat *n, const struct packet *p, uint64_t now) {
             r->state = NAT_STATE_REPLIED;
         timer = p->proto == PROTO_ICMP ? TIMER_ICMP : TIMER_OTHER;
         if (p->proto == PROTO_UDP)
-            timer = r->state == NAT_STATE_REPLIED && now - r->first > UDP_STREAM_NS ? TIMER_UDP_STREAM : TIMER_UDP;
+            timer = udp_timer(n, p->session - 1, now);
     }
     nat_session_touch(n, p->session - 1, timer, now);
+    r->flags = (uint16_t)((r->flags & ~(NAT_STEADY_ORIGINAL | NAT_STEADY_REPLY)) | steady(n, r));
 }

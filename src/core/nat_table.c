@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Building and changing the index of sessions. Lookups are inline in nat_table.h. */
+/* Building and changing the index of sessions. Searches are inline in nat_table.h. */
 #include "nat_table.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
+#define ENTRIES_USED 7 /* of a hashed bucket when the table is full: one in ten then has a chain */
 
 void *nat_alloc(size_t size) {
     size_t align = size < HUGE_PAGE ? 64 : HUGE_PAGE;
@@ -17,12 +18,9 @@ void *nat_alloc(size_t size) {
 }
 
 int nat_table_init(struct nat_table *t, uint32_t entries) {
-    uint32_t hashed = 64;
-    while (hashed < entries / 2)
-        hashed *= 2;
-    /* Only a chain's last bucket may have empty places: the pool needs a bucket for every three entries at most. */
-    *t = (struct nat_table){.mask = hashed - 1, .n_pool = entries / NAT_BUCKET_KEYS};
-    t->bucket = nat_alloc(((size_t)hashed + t->n_pool) * sizeof *t->bucket);
+    /* Only a chain's last bucket may have empty places: the pool needs a bucket for every ten entries at most. */
+    *t = (struct nat_table){.n_hashed = entries / ENTRIES_USED + 64, .n_pool = entries / NAT_BUCKET_ENTRIES};
+    t->bucket = nat_alloc(((size_t)t->n_hashed + t->n_pool) * sizeof *t->bucket);
     if (!t->bucket)
         return -ENOMEM;
     nat_table_clear(t);
@@ -34,7 +32,7 @@ void nat_table_fini(struct nat_table *t) {
 }
 
 void nat_table_clear(struct nat_table *t) {
-    memset(t->bucket, 0, ((size_t)t->mask + 1) * sizeof *t->bucket);
+    memset(t->bucket, 0, (size_t)t->n_hashed * sizeof *t->bucket);
     t->pool_used = t->pool_free = 0;
 }
 
@@ -43,54 +41,63 @@ static uint32_t pool_take(struct nat_table *t) {
     if (taken)
         t->pool_free = t->bucket[taken - 1].next;
     else
-        taken = t->mask + 1 + ++t->pool_used;
+        taken = t->n_hashed + ++t->pool_used;
     t->bucket[taken - 1] = (struct nat_bucket){0};
     return taken;
 }
 
 static unsigned bucket_used(const struct nat_bucket *b) {
-    unsigned n = 0;
-    while (n < NAT_BUCKET_KEYS && b->key[n].rest)
-        n++;
-    return n;
+    const uint32_t unused = nat_bucket_match(b, 0);
+    return unused ? (unsigned)__builtin_ctz(unused) : NAT_BUCKET_ENTRIES;
 }
 
-void nat_table_insert(struct nat_table *t, const struct nat_key *key, uint32_t value) {
-    struct nat_bucket *b = nat_table_bucket(t, nat_hash(key));
+void nat_table_insert(struct nat_table *t, uint64_t hash, uint32_t value) {
+    struct nat_bucket *b = nat_table_bucket(t, hash);
     while (b->next)
         b = &t->bucket[b->next - 1];
     unsigned used = bucket_used(b);
-    if (used == NAT_BUCKET_KEYS) {
+    if (used == NAT_BUCKET_ENTRIES) {
         b->next = pool_take(t);
         b = &t->bucket[b->next - 1];
         used = 0;
     }
-    b->key[used] = *key;
+    b->tag[used] = nat_tag(hash);
     b->value[used] = value;
 }
 
-/* The last entry of the chain moves into the hole; a pool bucket that becomes empty goes back. */
-void nat_table_remove(struct nat_table *t, const struct nat_key *key, uint32_t value) {
-    struct nat_bucket *b = nat_table_bucket(t, nat_hash(key)), *hole = NULL, *before = NULL;
-    unsigned at = 0;
-    for (;; before = b, b = &t->bucket[b->next - 1]) {
-        for (unsigned i = 0; i < NAT_BUCKET_KEYS && !hole; i++)
-            if (b->value[i] == value && nat_key_equal(&b->key[i], key)) {
-                hole = b;
-                at = i;
-            }
-        if (!b->next)
-            break;
+/* The bucket and place of a value in the chain that starts at `b`. */
+static struct nat_bucket *find(const struct nat_table *t, struct nat_bucket *b, uint64_t hash, uint32_t value,
+                               unsigned *at) {
+    for (;; b = &t->bucket[b->next - 1]) {
+        for (uint32_t match = nat_bucket_match(b, nat_tag(hash)); match; match &= match - 1) {
+            *at = (unsigned)__builtin_ctz(match);
+            if (b->value[*at] == value)
+                return b;
+        }
+        assert(b->next);
     }
-    assert(hole);
-    unsigned last = bucket_used(b) - 1;
-    hole->key[at] = b->key[last];
-    hole->value[at] = b->value[last];
-    b->key[last] = (struct nat_key){0};
-    b->value[last] = 0;
-    if (last == 0 && before) {
-        b->next = t->pool_free;
+}
+
+/* The last entry of the chain moves into the hole; a pool bucket that becomes empty goes back. */
+void nat_table_remove(struct nat_table *t, uint64_t hash, uint32_t value) {
+    struct nat_bucket *last = nat_table_bucket(t, hash), *before = NULL;
+    unsigned at;
+    struct nat_bucket *hole = find(t, last, hash, value, &at);
+    for (; last->next; last = &t->bucket[last->next - 1])
+        before = last;
+    unsigned from = bucket_used(last) - 1;
+    hole->tag[at] = last->tag[from];
+    hole->value[at] = last->value[from];
+    last->tag[from] = 0;
+    if (from == 0 && before) {
+        last->next = t->pool_free;
         t->pool_free = before->next;
         before->next = 0;
     }
+}
+
+void nat_table_replace(struct nat_table *t, uint64_t hash, uint32_t value, uint32_t by) {
+    unsigned at;
+    struct nat_bucket *b = find(t, nat_table_bucket(t, hash), hash, value, &at);
+    b->value[at] = by;
 }

@@ -1,86 +1,110 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The index of sessions: a hash table from tuples to 32-bit values. A bucket is one cache line with three keys; what
- * does not fit goes into chained buckets of a pool that is large enough for the worst case, so that inserting never
- * fails. Keys are unique.
+ * The index of sessions: a hash table from tuples to 32-bit values. The tuples themselves stand in the records; here
+ * are 16 bits of each one's hash, and who searches compares what is found. A bucket is one cache line of ten entries;
+ * what does not fit goes into chained buckets of a pool that is large enough for the worst case, so that inserting
+ * never fails.
  */
 #ifndef FWDLAB_CORE_NAT_TABLE_H
 #define FWDLAB_CORE_NAT_TABLE_H
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 #include <fwdlab/core/nat.h>
 
 #define NAT_NONE UINT32_MAX
 
-/* NAT_KEY_NOTHING is in no table. */
-enum nat_key_kind { NAT_KEY_SESSION = 1, NAT_KEY_MAPPING, NAT_KEY_NOTHING };
+/* What a key stands for: a session's packets of one direction, the inside or the outside end of a mapping. */
+enum nat_key_kind { NAT_KEY_SESSION = 1, NAT_KEY_INSIDE, NAT_KEY_OUTSIDE, NAT_KEY_NOTHING /* is in no table */ };
 
-/* Two words, written and read as such: narrower stores would stall the loads that follow. */
-struct nat_key {
-    uint64_t ends; /* source, destination */
-    uint64_t rest; /* ports, protocol, kind; 0: no key */
-};
-
-#define NAT_BUCKET_KEYS 3
+#define NAT_BUCKET_ENTRIES 10
 
 struct nat_bucket {
-    struct nat_key key[NAT_BUCKET_KEYS]; /* filled from the front, in the chain's last bucket too */
-    uint32_t value[NAT_BUCKET_KEYS];
-    uint32_t next;                       /* index + 1 in `bucket`; 0: the chain ends */
+    uint16_t tag[NAT_BUCKET_ENTRIES]; /* 0: no entry; filled from the front, in the chain's last bucket too */
+    uint32_t value[NAT_BUCKET_ENTRIES];
+    uint32_t next;                    /* index + 1 in `bucket`; 0: the chain ends */
 };
 static_assert(sizeof(struct nat_bucket) == 64, "a bucket is one cache line");
 
 struct nat_table {
-    struct nat_bucket *bucket; /* the hashed ones, then the pool */
-    uint32_t mask;             /* hashed buckets - 1 */
+    struct nat_bucket *bucket;  /* the hashed ones, then the pool */
+    uint32_t n_hashed;
     uint32_t n_pool, pool_used; /* pool buckets ever taken */
-    uint32_t pool_free;        /* list of given back ones, index + 1 */
+    uint32_t pool_free;         /* list of given back ones, index + 1 */
 };
 
-static inline struct nat_key nat_key(enum nat_key_kind kind, uint8_t proto, struct nat_tuple tuple) {
-    uint32_t ports = (uint32_t)tuple.dport << 16 | tuple.sport;
-    return (struct nat_key){.ends = (uint64_t)tuple.dst << 32 | tuple.src,
-                            .rest = (uint64_t)kind << 40 | (uint64_t)proto << 32 | ports};
-}
-
-static inline bool nat_key_equal(const struct nat_key *a, const struct nat_key *b) {
-    return ((a->ends ^ b->ends) | (a->rest ^ b->rest)) == 0;
-}
-
 /* One 64 x 64 -> 128 bit multiplication whose halves are folded. */
-static inline uint64_t nat_hash(const struct nat_key *key) {
-    unsigned __int128 m = (unsigned __int128)(key->ends ^ 0x9e3779b97f4a7c15u) * (key->rest ^ 0xd6e8feb86659fd93u);
+static inline uint64_t nat_hash(enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *t) {
+    const uint64_t ends = (uint64_t)t->dst << 32 | t->src;
+    const uint64_t rest = (uint64_t)kind << 40 | (uint64_t)proto << 32 | (uint32_t)t->dport << 16 | t->sport;
+    const unsigned __int128 m = (unsigned __int128)(ends ^ 0x9e3779b97f4a7c15u) * (rest ^ 0xd6e8feb86659fd93u);
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
 static inline struct nat_bucket *nat_table_bucket(const struct nat_table *t, uint64_t hash) {
-    return &t->bucket[hash & t->mask];
+    return &t->bucket[(hash >> 32) * t->n_hashed >> 32];
 }
 
-/* The value of a key in the chain that starts at `b`; NAT_NONE. */
-static inline uint32_t nat_bucket_find(const struct nat_table *t, const struct nat_bucket *b,
-                                       const struct nat_key *key) {
-    for (;; b = &t->bucket[b->next - 1]) {
-        for (unsigned i = 0; i < NAT_BUCKET_KEYS; i++)
-            if (nat_key_equal(&b->key[i], key))
-                return b->value[i];
-        if (!b->next)
+static inline uint16_t nat_tag(uint64_t hash) {
+    const uint16_t tag = (uint16_t)hash;
+    return tag ? tag : 1;
+}
+
+/* Which entries of a bucket have the tag: a bit for each. */
+static inline uint32_t nat_bucket_match(const struct nat_bucket *b, uint16_t tag) {
+#ifdef __SSE2__
+    const __m128i want = _mm_set1_epi16((short)tag);
+    const __m128i low = _mm_load_si128((const __m128i *)b), high = _mm_load_si128((const __m128i *)b + 1);
+    const __m128i equal = _mm_packs_epi16(_mm_cmpeq_epi16(low, want), _mm_cmpeq_epi16(high, want));
+    return (uint32_t)_mm_movemask_epi8(equal) & ((1u << NAT_BUCKET_ENTRIES) - 1);
+#else
+    uint32_t match = 0;
+    for (unsigned i = 0; i < NAT_BUCKET_ENTRIES; i++)
+        match |= (uint32_t)(b->tag[i] == tag) << i;
+    return match;
+#endif
+}
+
+/*
+ * A search: every value whose hash has the same bucket and tag, one after the other.
+ *     for (uint32_t v = nat_search(&s, t, hash); v != NAT_NONE && !is_it(v);) v = nat_search_on(&s, t);
+ */
+struct nat_search {
+    const struct nat_bucket *bucket;
+    uint32_t match; /* what is left of it */
+    uint16_t tag;
+};
+
+static inline uint32_t nat_search_on(struct nat_search *s, const struct nat_table *t) {
+    while (!s->match) {
+        if (!s->bucket->next)
             return NAT_NONE;
+        s->bucket = &t->bucket[s->bucket->next - 1];
+        s->match = nat_bucket_match(s->bucket, s->tag);
     }
+    const unsigned i = (unsigned)__builtin_ctz(s->match);
+    s->match &= s->match - 1;
+    return s->bucket->value[i];
 }
 
-static inline uint32_t nat_table_find(const struct nat_table *t, const struct nat_key *key) {
-    return nat_bucket_find(t, nat_table_bucket(t, nat_hash(key)), key);
+static inline uint32_t nat_search(struct nat_search *s, const struct nat_table *t, uint64_t hash) {
+    s->bucket = nat_table_bucket(t, hash);
+    s->tag = nat_tag(hash);
+    s->match = nat_bucket_match(s->bucket, s->tag);
+    return nat_search_on(s, t);
 }
 
-/* Memory for free(): on cache lines, in huge pages when it is large. */
+/* Memory for free(): on cache lines, in huge pages when it is large. Not touched: it costs nothing until it is used. */
 void *nat_alloc(size_t size);
-/* Room for `entries` keys. 0, or -ENOMEM. */
+/* Room for `entries` values. 0, or -ENOMEM. */
 int nat_table_init(struct nat_table *t, uint32_t entries);
 void nat_table_fini(struct nat_table *t);
 void nat_table_clear(struct nat_table *t);
-void nat_table_insert(struct nat_table *t, const struct nat_key *key, uint32_t value);
-/* The pair must be there. */
-void nat_table_remove(struct nat_table *t, const struct nat_key *key, uint32_t value);
+void nat_table_insert(struct nat_table *t, uint64_t hash, uint32_t value);
+/* The value must be there under this hash. */
+void nat_table_remove(struct nat_table *t, uint64_t hash, uint32_t value);
+void nat_table_replace(struct nat_table *t, uint64_t hash, uint32_t value, uint32_t by);
 
 #endif

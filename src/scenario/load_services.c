@@ -3,7 +3,7 @@
 #include "read.h"
 #include <string.h>
 
-#define NAT_ADDRESSES_MAX 16
+#define NAT_ADDRESSES_MAX 1024
 #define SESSIONS_MAX (1u << 24)
 #define SECONDS_MAX (366u * 86400)
 

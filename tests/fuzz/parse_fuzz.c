@@ -22,7 +22,7 @@ static struct node make_node(enum nat_personality personality) {
     struct nat_port_map map = {.proto = PROTO_UDP, .outside_port = htons(53), .inside_addr = ADDR(10, 0, 0, 5),
                                .inside_port = htons(53)};
     struct nat_config nat = {.personality = personality, .outside_port = 1, .n_addresses = 1,
-                             .addresses = {ADDR(192, 0, 2, 1)}, .max_sessions = 8, .port_min = 1024, .port_max = 1027,
+                             .addresses = (const be32[]){ADDR(192, 0, 2, 1)}, .max_sessions = 8, .port_min = 1024, .port_max = 1027,
                              .n_port_maps = 1, .port_maps = &map};
     struct node n = {.n_ports = 2, .router = true, .ports = calloc(2, sizeof(struct port)),
                      .routes = route_table_create(&route_trie, 8), .nat = nat_create(&nat)};

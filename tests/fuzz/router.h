@@ -88,7 +88,7 @@ static inline struct nat *make_nat(enum nat_personality personality) {
                                         {.proto = PROTO_TCP, .outside_port = htons(7007), .inside_port = htons(7),
                                          .inside_addr = ip_of("10.0.2.3").v4}};
     return nat_create(&(struct nat_config){.personality = personality, .outside_port = OUTSIDE_PORT, .n_addresses = 1,
-                                           .addresses = {ip_of("10.0.0.4").v4}, .port_min = 0x3030, .port_max = 0x3033,
+                                           .addresses = (const be32[]){ip_of("10.0.0.4").v4}, .port_min = 0x3030, .port_max = 0x3033,
                                            .max_sessions = SESSIONS, .n_port_maps = 2, .port_maps = maps});
 }
 

@@ -188,7 +188,7 @@ static void load_nat(struct lab *lab) {
                            .port_max = (uint16_t)number(nat, "max", 0)};
     const json_t *maps = json_object_get(nat, "maps");
     struct nat_port_map *map = xzalloc(json_array_size(maps) + 1, sizeof *map);
-    c.addresses[0] = lab->node.ports[c.outside_port].addr;
+    c.addresses = &lab->node.ports[c.outside_port].addr;
     json_array_foreach(maps, i, m) {
         map[i] = (struct nat_port_map){.proto = (uint8_t)number(m, "proto", PROTO_TCP),
                                        .outside_port = htons((uint16_t)number(m, "port", 0)),

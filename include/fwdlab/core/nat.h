@@ -33,6 +33,9 @@
 
 enum nat_personality { NAT_INTERFACE, NAT_CONNTRACK };
 
+/* What a mapping, or what it lets in, depends on of the remote end (RFC 4787, 4.1 and 5). */
+enum nat_behaviour { NAT_ENDPOINT_INDEPENDENT, NAT_ADDRESS_DEPENDENT, NAT_ADDRESS_AND_PORT_DEPENDENT };
+
 struct nat_port_map {
     uint8_t proto;       /* PROTO_TCP or PROTO_UDP */
     be32 outside_addr;   /* 0: the first outside address */
@@ -47,19 +50,20 @@ struct nat_port_map {
  *                  tcp_established  tcp_transitory  tcp_closing  udp  udp_stream  icmp  other
  *   NAT_INTERFACE  7440             240             240          300  300         60    600    RFC 5382, 4787, 5508
  *   NAT_CONNTRACK  432000           120             120          30   120         30    600    Linux; 10 after RST
- * A session ends with the tick of 2^22 ns (4.2 ms) in which its idle time runs out.
+ * A session ends with the idle time, or up to two ticks of 2^22 ns (4.2 ms) later. An idle time has 52 days at most.
  */
 struct nat_timers {
     uint64_t tcp_established, tcp_transitory, tcp_closing, udp, udp_stream, icmp, other;
 };
 
-#define NAT_ADDRESSES_MAX 16
+#define NAT_ADDRESSES_MAX 1024
 
 struct nat_config {
     enum nat_personality personality;
     uint16_t outside_port;          /* index of the node's port */
-    uint16_t n_addresses;           /* 1..NAT_ADDRESSES_MAX outside addresses */
-    be32 addresses[NAT_ADDRESSES_MAX];
+    uint32_t n_addresses;           /* 1..NAT_ADDRESSES_MAX outside addresses */
+    const be32 *addresses;          /* copied; none twice */
+    uint8_t mapping, filtering;     /* enum nat_behaviour; of NAT_INTERFACE */
     uint16_t port_min, port_max;    /* host order; 0, 0: 1024..65535, and then any ICMP identifier;
                                        NAT_CONNTRACK then also keeps lower ports, as Linux without a range */
     uint32_t max_sessions;          /* 0: 65536 */
@@ -81,7 +85,7 @@ struct nat_session {
     bool from_outside;        /* began on the outside port (through a port map) */
     struct nat_tuple original; /* as the first packet came in */
     struct nat_tuple reply;    /* as its answer comes in: what the mapping is */
-    uint64_t first, last;     /* ns, caller's clock */
+    uint64_t first, last;     /* ns, caller's clock, rounded down to ticks */
 };
 enum nat_state {
     NAT_STATE_NEW,

@@ -8,7 +8,7 @@ static struct node nat_router(enum nat_personality personality, const char *outs
     const struct nat_port_map map = {.proto = PROTO_UDP, .outside_port = htons(7007), .inside_addr = addr("172.17.0.5"),
                                      .inside_port = htons(7)};
     const struct nat_config config = {.personality = personality, .outside_port = 1, .n_addresses = 1, .n_port_maps = 1,
-                                      .addresses = {addr(outside)}, .port_maps = &map};
+                                      .addresses = (const be32[]){addr(outside)}, .port_maps = &map};
     n.nat = nat_create(&config);
     node_prepare(&n);
     return n;

@@ -173,7 +173,7 @@ Test(conntrack, protocols_without_ports) {
 /* A range of ports is for what is translated: Linux gives the others a mapping to themselves. */
 Test(conntrack, untranslated_connections_keep_ports_beyond_the_range) {
     struct nat_config c = {.personality = NAT_CONNTRACK, .outside_port = OUTSIDE, .n_addresses = 1,
-                           .addresses = {addr(NODE)}, .port_min = 40000, .port_max = 40010};
+                           .addresses = (const be32[]){addr(NODE)}, .port_min = 40000, .port_max = 40010};
     struct nat *n = nat_create(&c);
     expect(SEND(n, OUTSIDE, INSIDE, EPOCH, U, .src = WEB, .dst = GUEST, .sport = 53, .dport = 1000), WEB, 53, GUEST,
            1000);

@@ -12,6 +12,7 @@
 #define NODE "10.0.0.4"
 #define WEB "203.0.113.10"
 #define WEB2 "203.0.113.11"
+#define TICK (UINT64_C(1) << 22)
 
 static void out_and_back(struct nat *n, uint8_t proto) {
     expect(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = proto, .src = GUEST, .dst = WEB, .sport = 40000, .dport = 80,
@@ -26,7 +27,7 @@ static void out_and_back(struct nat *n, uint8_t proto) {
     cr_assert(nat_session_get(n, w->p.session - 1, &s));
     cr_expect(s.translated && !s.from_outside && s.proto == proto);
     cr_expect(s.original.src == addr(GUEST) && s.reply.dst == addr(NODE) && s.reply.dport == htons(40000));
-    cr_expect(s.first == EPOCH && s.last == EPOCH + 1);
+    cr_expect(EPOCH - s.first < TICK && EPOCH + 1 - s.last < TICK);
     cr_expect_eq(nat_find(n, proto, &s.original), w->p.session - 1);
     cr_expect_eq(nat_find(n, proto, &s.reply), UINT32_MAX);
     expect(w, WEB, 80, GUEST, 40000);
@@ -131,7 +132,7 @@ Test(nat, refuses_bad_configurations) {
     } while (0)
     REFUSED(c.n_addresses = 0);
     REFUSED(c.n_addresses = NAT_ADDRESSES_MAX + 1);
-    REFUSED(c.addresses[0] = 0);
+    REFUSED(c.addresses = &(const be32){0});
     REFUSED((c.port_min = 2000, c.port_max = 1999));
     REFUSED(c.max_sessions = UINT32_MAX);
     REFUSED(map.proto = PROTO_ICMP);
@@ -233,8 +234,7 @@ BOTH(an_answer_in_the_burst_of_its_question) {
 BOTH(pooling) {
     struct nat_config config = config_of(personality);
     config.n_addresses = 3;
-    config.addresses[1] = addr("10.0.0.5");
-    config.addresses[2] = addr("10.0.0.6");
+    config.addresses = (const be32[]){addr("10.0.0.4"), addr("10.0.0.5"), addr("10.0.0.6")};
     struct nat *n = nat_create(&config);
     unsigned used = 0;
     for (unsigned host = 1; host < 30; host++) {

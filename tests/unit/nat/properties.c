@@ -143,7 +143,7 @@ static void is_listed(const struct nat_session *s, void *arg) {
     struct count *c = arg;
     for (size_t i = 0; i < c->n; i++)
         if (memcmp(&s->original, &c->list[i].original, sizeof s->original) == 0) {
-            cr_assert_eq(s->last, c->list[i].last);
+            cr_assert_eq(s->last, c->list[i].last >> 22 << 22);
             c->found++;
             return;
         }
@@ -166,7 +166,7 @@ Test(nat, sessions_are_as_a_list_has_them) {
         for (int i = 0; i < 6000; i++) {
             now += random_below(&r, 10) ? random_below(&r, 200000000) : random_below(&r, 2000000000);
             for (size_t k = 0; k < listed;) /* ends with its tick */
-                if (now / tick > (list[k].last + idle) / tick)
+                if (now / tick > list[k].last / tick + idle / tick + 1)
                     list[k] = list[--listed];
                 else
                     k++;

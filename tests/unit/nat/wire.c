@@ -164,8 +164,10 @@ void expect_drop(struct wire *w, enum drop reason) {
 }
 
 struct nat_config config_of(enum nat_personality personality) {
+    static be32 outside;
+    outside = addr("10.0.0.4");
     return (struct nat_config){.personality = personality, .outside_port = OUTSIDE, .n_addresses = 1,
-                               .addresses = {addr("10.0.0.4")}, .max_sessions = 1000};
+                               .addresses = &outside, .max_sessions = 1000};
 }
 
 struct nat *nat_of(enum nat_personality personality) {

@@ -51,7 +51,7 @@ static const struct expected form[] = {
     {HOST("nat: { ports: 2000-1000 }"), "4", E, "\"ports\" is \"2000-1000\"", "1024-65535"},
     {HOST("nat: { max_sessions: 0 }"), "4", E, "\"max_sessions\"", "1 to 16777216"},
     {HOST("nat: { timers: { upd: 3 } }"), "4", E, "unknown key \"upd\"", "\"udp\""},
-    {HOST("nat: { addresses: [] }"), "4", E, "\"addresses\" has 0 of them", "1 to 16"},
+    {HOST("nat: { addresses: [] }"), "4", E, "\"addresses\" has 0 of them", "1 to 1024"},
     {MAP("proto: sctp, port: 1, to: \"10.0.2.2:1\""), "4", E, "\"proto\" is \"sctp\"", "tcp, udp"},
     {MAP("proto: tcp, port: 0, to: \"10.0.2.2:1\""), "4", E, "\"port\" is \"0\"", "1 to 65535"},
     {MAP("proto: tcp, port: 1, to: 10.0.2.2"), "4", E, "\"to\" is \"10.0.2.2\"", "10.0.2.2:80"},

@@ -131,7 +131,7 @@ Test(memory, sessions_and_routes_take_what_is_said) {
         cr_skip_test("address sanitizer");
     be32 outside = htonl(0x0a000001);
     struct nat_config config = {.personality = NAT_INTERFACE, .max_sessions = SESSIONS, .n_addresses = 1,
-                                .addresses = {outside}};
+                                .addresses = &outside};
     double before = allocated();
     struct nat *nat = nat_create(&config);
     cr_assert(nat);
