@@ -36,6 +36,10 @@ enum nat_personality { NAT_INTERFACE, NAT_CONNTRACK };
 /* What a mapping, or what it lets in, depends on of the remote end (RFC 4787, 4.1 and 5). */
 enum nat_behaviour { NAT_ENDPOINT_INDEPENDENT, NAT_ADDRESS_DEPENDENT, NAT_ADDRESS_AND_PORT_DEPENDENT };
 
+/* The outside port of a new mapping: its own number where it is free, else the next that is (RFC 4787 REQ-3); or any,
+ * by chance (RFC 6056, 3.3.1; RFC 7857, 9), the same in each run. */
+enum nat_port_choice { NAT_PORT_PRESERVED, NAT_PORT_RANDOM };
+
 struct nat_port_map {
     uint8_t proto;       /* PROTO_TCP or PROTO_UDP */
     be32 outside_addr;   /* 0: the first outside address */
@@ -63,11 +67,25 @@ struct nat_config {
     uint16_t outside_port;          /* index of the node's port */
     uint32_t n_addresses;           /* 1..NAT_ADDRESSES_MAX outside addresses */
     const be32 *addresses;          /* copied; none twice */
-    uint8_t mapping, filtering;     /* enum nat_behaviour; of NAT_INTERFACE */
     uint16_t port_min, port_max;    /* host order; 0, 0: 1024..65535, and then any ICMP identifier;
                                        NAT_CONNTRACK then also keeps lower ports, as Linux without a range */
     uint32_t max_sessions;          /* 0: 65536 */
     struct nat_timers timers;
+    bool hairpin;                   /* what comes from inside for an outside end that is mapped goes back inside, with an
+                                       outside source (RFC 4787 REQ-9); NAT_CONNTRACK: by port maps */
+    bool hold_fragments;            /* later fragments wait for the first one (RFC 4787 REQ-14); else they are dropped */
+    /* The rest is for NAT_INTERFACE alone. */
+    uint8_t mapping, filtering;     /* enum nat_behaviour (RFC 4787 REQ-1, REQ-8; RFC 5382 REQ-1, REQ-3) */
+    uint8_t port_choice;            /* enum nat_port_choice */
+    bool parity;                    /* UDP: an even port gets an even one, an odd port an odd one (RFC 4787 REQ-4) */
+    bool arbitrary_pooling;         /* any outside address with a free port; else the same for an inside address as long
+                                       as it has sessions (paired, RFC 4787 REQ-2) */
+    bool outbound_refresh_only;     /* what comes in keeps no session alive (RFC 4787 REQ-6) */
+    uint32_t port_block;            /* ports that an inside address gets at a time, a divisor of the range, of each
+                                       protocol (RFC 6888, 2; RFC 7422, 2); 0: no blocks */
+    uint32_t client_blocks;         /* at most so many for an inside address; 0: 1 */
+    uint32_t client_sessions;       /* sessions that an inside address may have (RFC 6888 REQ-4); 0: no limit */
+    uint32_t client_ports;          /* outside ports, of each protocol (RFC 6888 REQ-3); 0: no limit */
     uint32_t n_port_maps;
     const struct nat_port_map *port_maps; /* copied; the first of several for one outside port wins */
 };
@@ -96,7 +114,8 @@ enum nat_state {
 };
 
 struct nat_stats {
-    uint64_t created, expired, refused_port, refused_full;
+    uint64_t created, expired, refused_port, refused_full, refused_client; /* client: a limit of an inside address */
+    uint64_t held;                   /* fragments that waited or wait */
     uint32_t live, peak;             /* sessions */
     uint32_t ports_live, ports_peak; /* outside ports of all protocols in use */
     uint32_t ports_available;        /* outside ports of one protocol, all addresses */
