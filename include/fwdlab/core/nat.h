@@ -71,9 +71,9 @@ struct nat_config {
                                        NAT_CONNTRACK then also keeps lower ports, as Linux without a range */
     uint32_t max_sessions;          /* 0: 65536 */
     struct nat_timers timers;
-    bool hairpin;                   /* what comes from inside for an outside end that is mapped goes back inside, with an
-                                       outside source (RFC 4787 REQ-9); NAT_CONNTRACK: by port maps */
-    bool hold_fragments;            /* later fragments wait for the first one (RFC 4787 REQ-14); else they are dropped */
+    bool hairpin;                   /* what comes from inside for a mapped outside end goes back inside, with an outside
+                                       source (RFC 4787 REQ-9); NAT_CONNTRACK: by port maps */
+    bool hold_fragments;            /* later ones wait for the first (RFC 4787 REQ-14); else they are dropped */
     /* The rest is for NAT_INTERFACE alone. */
     uint8_t mapping, filtering;     /* enum nat_behaviour (RFC 4787 REQ-1, REQ-8; RFC 5382 REQ-1, REQ-3) */
     uint8_t port_choice;            /* enum nat_port_choice */
