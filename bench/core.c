@@ -1,158 +1,93 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The core's stage table against the hand-fused floor: same packets, same tables, same output (checked byte by byte
- * before anything is timed), interleaved in one process and compared in pairs. Beside it what the parts cost: each
- * stage, the lookup backends, NAT sessions found and made. Filling the buffers is not timed.
+ * before anything is timed), interleaved in one process and compared in pairs. A packet's whole way is copied out of
+ * the trace into a buffer, forwarded, and its latency from the time when it was to be sent recorded, with one time
+ * stamp a burst; beside it what the core alone takes of that, each stage, the lookup backends, NAT sessions found and
+ * made.
  */
-#include "floor.h"
 #include "points.h"
-#include "workload.h"
+#include "samples.h"
 #include <fwdlab/base/clock.h>
 #include <fwdlab/base/vec.h>
 #include <fwdlab/dpdk/dpdk.h>
-#include <fwdlab/measure/noise.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PAIRS_MAX 60
-#define SEQUENCE 131072u
-#define NS_PER_BURST 3200 /* 20 Mpps by the core's clock: no session ends meanwhile */
 #define NAME 96
 
 static unsigned pairs;
-static uint64_t overhead, lost_limit; /* TSC cycles */
 
 struct samples {
-    double core[PAIRS_MAX], floor[PAIRS_MAX], stages[NODE_STAGES_MAX][PAIRS_MAX], nat[PAIRS_MAX];
+    double core[PAIRS_MAX], floor[PAIRS_MAX], core_alone[PAIRS_MAX], floor_alone[PAIRS_MAX];
+    double stages[NODE_STAGES_MAX][PAIRS_MAX], nat[PAIRS_MAX];
 };
 
-/* A burst's time without the stamp's, nothing when somebody else had the CPU meanwhile. */
-static inline uint64_t net(uint64_t took) {
-    return took > lost_limit || took < overhead ? 0 : took - overhead;
+/* ---- the core and the floor ---- */
+
+static void pair_of_samples(struct workload *w, struct floor *f, struct samples *s, unsigned i) {
+    const bool core_first = i % 2 == 0;
+    if (core_first)
+        s->core[i] = sample_core(w);
+    s->floor[i] = sample_floor(w, f);
+    if (!core_first)
+        s->core[i] = sample_core(w);
+    if (core_first)
+        s->core_alone[i] = sample_core_alone(w);
+    s->floor_alone[i] = sample_floor_alone(w, f);
+    if (!core_first)
+        s->core_alone[i] = sample_core_alone(w);
 }
 
-static void measure_overhead(void) {
-    overhead = UINT64_MAX;
-    for (unsigned i = 0; i < 10000; i++) {
-        uint64_t from = clock_tsc(), took = clock_tsc() - from;
-        overhead = took < overhead ? took : overhead;
-    }
-    lost_limit = (uint64_t)((double)clock_tsc_hz() * NOISE_LOST_NS / SECOND_NS);
-}
-
-/* ---- the stage table and the floor ---- */
-
-static double run_core(struct workload *w, struct burst *b) {
-    uint64_t cycles = 0;
-    for (uint32_t at = 0; at < w->o.packets; at += WORKLOAD_BURST) {
-        burst_fill(b, w, at);
-        uint64_t from = clock_tsc();
-        forward(&w->node, b->pkts, WORKLOAD_BURST, w->now);
-        cycles += net(clock_tsc() - from);
-        w->now += NS_PER_BURST;
-    }
-    return (double)cycles / w->o.packets;
-}
-
-static void burst_for_floor(const struct burst *b, struct floor_packet *p) {
-    for (unsigned k = 0; k < WORKLOAD_BURST; k++)
-        p[k] = (struct floor_packet){
-            .data = b->packets[k].data, .len = (uint16_t)b->packets[k].len, .in_port = b->packets[k].in_port};
-}
-
-static double run_floor(struct workload *w, struct floor *f, struct burst *b) {
-    struct floor_packet p[WORKLOAD_BURST];
-    uint64_t cycles = 0;
-    for (uint32_t at = 0; at < w->o.packets; at += WORKLOAD_BURST) {
-        burst_fill(b, w, at);
-        burst_for_floor(b, p);
-        uint64_t from = clock_tsc();
-        floor_run(f, p, WORKLOAD_BURST, w->now);
-        cycles += net(clock_tsc() - from);
-        w->now += NS_PER_BURST;
-    }
-    return (double)cycles / w->o.packets;
-}
-
-static void run_stages(struct workload *w, struct burst *b, struct samples *s, unsigned sample) {
-    struct node *node = &w->node;
-    uint64_t cycles[NODE_STAGES_MAX] = {0};
-    for (uint32_t at = 0; at < w->o.packets; at += WORKLOAD_BURST) {
-        struct packet *live[WORKLOAD_BURST];
-        unsigned left = WORKLOAD_BURST;
-        burst_fill(b, w, at);
-        memcpy(live, b->pkts, sizeof live);
-        uint64_t last = clock_tsc();
-        for (unsigned i = 0; i < node->n_stages && left; i++) {
-            left = node->stages[i].run(node, live, left, w->now);
-            uint64_t stamp = clock_tsc();
-            cycles[i] += net(stamp - last);
-            last = stamp;
-        }
-        w->now += NS_PER_BURST;
-    }
-    s->nat[sample] = 0;
-    for (unsigned i = 0; i < node->n_stages; i++) {
-        s->stages[i][sample] = (double)cycles[i] / w->o.packets;
-        if (strncmp(node->stages[i].name, "nat", 3) == 0)
-            s->nat[sample] += s->stages[i][sample];
+static void stages_of_sample(struct workload *w, struct samples *s, unsigned i) {
+    double each[NODE_STAGES_MAX];
+    sample_stages(w, each);
+    s->nat[i] = 0;
+    for (unsigned k = 0; k < w->node.n_stages; k++) {
+        s->stages[k][i] = each[k];
+        if (strncmp(w->node.stages[k].name, "nat", 3) == 0)
+            s->nat[i] += each[k];
     }
 }
 
-/* The whole sequence through both: same ports, same bytes. */
-static void verify(struct workload *w, struct floor *f) {
-    static struct burst a, b;
-    struct floor_packet p[WORKLOAD_BURST];
-    for (uint32_t at = 0; at < w->o.packets; at += WORKLOAD_BURST) {
-        burst_fill(&a, w, at);
-        burst_fill(&b, w, at);
-        burst_for_floor(&b, p);
-        forward(&w->node, a.pkts, WORKLOAD_BURST, w->now);
-        unsigned slow = floor_run(f, p, WORKLOAD_BURST, w->now);
-        for (unsigned k = 0; k < WORKLOAD_BURST; k++)
-            if (slow || a.packets[k].verdict != VERDICT_FORWARD || a.packets[k].out_port != p[k].out_port ||
-                memcmp(a.data[k], b.data[k], FRAME_ROOM)) {
-                fprintf(
-                    stderr,
-                    "core: packet %u of the sequence: core and floor differ (%u not for the floor, verdict %u %s)\n",
-                    at + k, slow, a.packets[k].verdict, drop_name(a.packets[k].reason));
-                exit(1);
-            }
-    }
+static void print_floor(const char *name, const char *which, const double *floor) {
+    char text[NAME];
+    snprintf(text, sizeof text, "%s: %s", name, which);
+    point_alone(text, "tsc_cycles", stats_median(floor, pairs));
+}
+
+static void print_part(const char *name, const char *part, const double *base, const double *mine) {
+    char text[NAME];
+    snprintf(text, sizeof text, "%s: %s", name, part);
+    point(text, "tsc_cycles", stats_median(mine, pairs), base, mine, pairs);
 }
 
 static void compare(const struct workload_options *o, const char *name, bool in_detail) {
-    static struct burst b;
     static struct samples s;
     struct workload w;
-    char text[NAME];
     workload_init(&w, o);
     struct floor *f = floor_create(&w.node);
     if (!f) {
         fprintf(stderr, "core: no memory for the floor's tables\n");
         exit(2);
     }
-    verify(&w, f);
+    samples_verify(&w, f);
     for (unsigned i = 0; i < pairs; i++) {
-        if (i % 2 == 0)
-            s.core[i] = run_core(&w, &b);
-        s.floor[i] = run_floor(&w, f, &b);
-        if (i % 2)
-            s.core[i] = run_core(&w, &b);
+        pair_of_samples(&w, f, &s, i);
         if (in_detail)
-            run_stages(&w, &b, &s, i);
+            stages_of_sample(&w, &s, i);
     }
     point(name, "tsc_cycles", stats_median(s.core, pairs), s.floor, s.core, pairs);
-    for (unsigned i = 0; in_detail && i < w.node.n_stages; i++) {
-        snprintf(text, sizeof text, "%s: %s", name, w.node.stages[i].name);
-        point(text, "tsc_cycles", stats_median(s.stages[i], pairs), s.floor, s.stages[i], pairs);
-    }
-    if (in_detail && o->nat) {
-        snprintf(text, sizeof text, "%s: NAT hit", name);
-        point(text, "tsc_cycles", stats_median(s.nat, pairs), s.floor, s.nat, pairs);
-    }
+    print_floor(name, "floor", s.floor);
+    print_part(name, "core alone", s.floor_alone, s.core_alone);
+    print_floor(name, "floor alone", s.floor_alone);
+    for (unsigned i = 0; in_detail && i < w.node.n_stages; i++)
+        print_part(name, w.node.stages[i].name, s.floor_alone, s.stages[i]);
+    if (in_detail && o->nat)
+        print_part(name, "NAT hit", s.floor_alone, s.nat);
     floor_destroy(f);
     workload_fini(&w);
 }
@@ -186,7 +121,7 @@ static double time_lookups(const struct route_backend *backend, const void *stat
     for (unsigned at = 0; at < n; at += WORKLOAD_BURST) {
         uint64_t from = clock_tsc();
         backend->lookup(state, dst + at, value, WORKLOAD_BURST);
-        cycles += net(clock_tsc() - from);
+        cycles += samples_net(clock_tsc() - from);
         sum += value[0];
     }
     __asm__ volatile("" : : "r"(sum));
@@ -227,7 +162,7 @@ static void lookups(const struct route_backend *backend, uint32_t routes, unsign
 
 /* ---- all ---- */
 
-static void run_cases(bool quick) {
+static void run_cases(bool quick, const char *only) {
     static const struct {
         const char *name;
         uint32_t flows, routes;
@@ -239,8 +174,11 @@ static void run_cases(bool quick) {
         {"NAT, 100k sessions, 100k routes, uniform", 100000, 100000, true, false, true, false},
         {"NAT, 1M sessions, 1M routes, zipf", 1000000, 1000000, true, true, false, true},
         {"NAT, 1M sessions, 1M routes, uniform", 1000000, 1000000, true, false, true, true},
+        {"routing, 1k routes, zipf", 10000, 1000, false, true, false, false},
         {"routing, 1k routes, uniform", 10000, 1000, false, false, true, false},
         {"routing, 100k routes, uniform", 100000, 100000, false, false, false, false},
+        {"routing, 1M routes, zipf", 1000000, 1000000, false, true, false, true},
+        {"routing, 1M routes, uniform", 1000000, 1000000, false, false, true, true},
     };
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct workload_options o = {.backend = &route_dir24_8,
@@ -248,36 +186,42 @@ static void run_cases(bool quick) {
                                            .routes = cases[i].routes,
                                            .nat = cases[i].nat,
                                            .zipf = cases[i].zipf,
-                                           .packets = SEQUENCE};
-        if (!quick || !cases[i].slow)
+                                           .packets = (2 * cases[i].flows / SAMPLE_PACKETS + 2) * SAMPLE_PACKETS};
+        if ((!quick || !cases[i].slow) && strstr(cases[i].name, only))
             compare(&o, cases[i].name, cases[i].detail);
     }
+    if (*only)
+        return;
     new_sessions(10000);
     new_sessions(100000);
-    lookups(&route_linear, 16, SEQUENCE);
-    lookups(&route_trie, 16, SEQUENCE);
-    lookups(&route_trie, 1000, SEQUENCE);
-    lookups(&route_trie, 100000, SEQUENCE);
+    lookups(&route_linear, 16, SAMPLE_PACKETS);
+    lookups(&route_trie, 16, SAMPLE_PACKETS);
+    lookups(&route_trie, 1000, SAMPLE_PACKETS);
+    lookups(&route_trie, 100000, SAMPLE_PACKETS);
     if (!quick)
-        lookups(&route_trie, 1000000, SEQUENCE);
+        lookups(&route_trie, 1000000, SAMPLE_PACKETS);
 }
 
 int main(int argc, char **argv) {
     static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
                                             {"json", no_argument, NULL, 'j'},
                                             {"cpu", required_argument, NULL, 'c'},
+                                            {"only", required_argument, NULL, 'o'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     struct dpdk_options dpdk = {0};
     struct err e = {0};
+    const char *only = "";
     bool quick = false, json = false;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         quick |= c == 'q';
         json |= c == 'j';
         if (c == 'c')
             dpdk.main_cpu = (unsigned)atoi(optarg);
+        if (c == 'o')
+            only = optarg;
         if (c == 'h' || c == '?') {
-            fprintf(c == 'h' ? stdout : stderr, "usage: core [--quick] [--json] [--cpu N]\n");
+            fprintf(c == 'h' ? stdout : stderr, "usage: core [--quick] [--json] [--cpu N] [--only NAME]\n");
             return c == 'h' ? 0 : 2;
         }
     }
@@ -287,13 +231,15 @@ int main(int argc, char **argv) {
         fprintf(stderr, "core: %s\n      %s\n", e.what, e.hint);
         return 2;
     }
-    measure_overhead();
+    samples_init();
     points_begin(
-        "Stage table (forward) against the fused floor, 64-byte packets, bursts of 64, TSC cycles a packet. A stage's\n"
-        "ratio is to the floor's whole packet.",
+        "The core (forward) against the fused floor, 64-byte packets, bursts of 64, TSC cycles a packet: the whole\n"
+        "way from the trace to the histogram, and the core alone. A stage's ratio is to the floor alone.",
         json);
-    run_cases(quick);
+    run_cases(quick, only);
+    point_alone("time lost to others (quiet: under 0.1)", "percent", 100 * samples_lost());
     points_end();
+    samples_fini();
     dpdk_stop();
     return 0;
 }

@@ -7,7 +7,7 @@
 #ifndef FWDLAB_BENCH_FLOOR_H
 #define FWDLAB_BENCH_FLOOR_H
 
-#include <fwdlab/core/forward.h>
+#include "workload.h"
 
 struct floor_packet {
     uint8_t *data;
@@ -16,10 +16,13 @@ struct floor_packet {
 
 struct floor;
 
-/* From the node's ports, routes (unicast ones without ECMP) and the NAT sessions that it holds now. NULL: no memory. */
+/* From the node's two ports, its routes (unicast, no ECMP) and the NAT sessions that it holds now. NULL: no memory. */
 struct floor *floor_create(const struct node *node);
 void floor_destroy(struct floor *f);
-/* n <= BURST_MAX. Returns how many packets are not for the fast path: 0, or the benchmark is wrong. */
+/* Forwards n <= BURST_MAX packets. Returns how many are not for the fast path: 0, or the benchmark is wrong. */
 unsigned floor_run(struct floor *f, struct floor_packet *pkts, unsigned n, uint64_t now_ns);
+/* The same for packets that are still in a trace: each is copied to its `data` as it is parsed. */
+unsigned floor_run_trace(struct floor *f, struct floor_packet *pkts, const uint8_t (*trace)[FRAME_ROOM],
+                         const struct frame_about *about, unsigned n, uint64_t now_ns);
 
 #endif

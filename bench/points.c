@@ -8,6 +8,10 @@
 static bool json;
 static unsigned n_points;
 
+static void print_value(const char *name, const char *unit, double value) {
+    printf("%-52s %9.*f %-4s", name, value < 1000 ? 1 : 0, value, unit[0] == 't' ? "cyc" : unit);
+}
+
 void points_begin(const char *title, bool as_json) {
     json = as_json;
     n_points = 0;
@@ -24,8 +28,15 @@ void point(const char *name, const char *unit, double value, const double *base,
         printf("%s\n  { \"name\": \"%s\", \"ratio\": %.4f, \"interval\": [%.4f, %.4f], \"%s\": %.2f }",
                n_points++ ? "," : "", name, r.ratio, r.low, high, unit, value);
     else
-        printf("%-52s %9.*f %-4s  %7.3f  %.3f-%.3f\n", name, value < 1000 ? 1 : 0, value, unit[0] == 't' ? "cyc" : unit,
-               r.ratio, r.low, high);
+        print_value(name, unit, value), printf("  %7.3f  %.3f-%.3f\n", r.ratio, r.low, high);
+    fflush(stdout);
+}
+
+void point_alone(const char *name, const char *unit, double value) {
+    if (json)
+        printf("%s\n  { \"name\": \"%s\", \"%s\": %.2f }", n_points++ ? "," : "", name, unit, value);
+    else
+        print_value(name, unit, value), printf("\n");
     fflush(stdout);
 }
 

@@ -9,10 +9,12 @@
 /* Prints the table's head, or the document's. */
 void points_begin(const char *title, bool json);
 /*
- * `value`: what the point itself measured, in `unit` ("tsc_cycles" a packet, "pps"); `base`, `mine`: paired samples,
- * whose ratio mine/base is told with its 95 % interval.
+ * `value`: what the point itself measured, in `unit` ("tsc_cycles" a packet, "pps", "ns"); `base`, `mine`: paired
+ * samples, whose ratio mine/base is told with its 95 % interval.
  */
 void point(const char *name, const char *unit, double value, const double *base, const double *mine, size_t n);
+/* A figure without a pair, of one sample. */
+void point_alone(const char *name, const char *unit, double value);
 void points_end(void);
 
 #endif

@@ -15,6 +15,7 @@
 #define FLOWS_PER_HOST 8
 #define OUTSIDE_NET 0xcb007100u /* 203.0.113.0 */
 #define SEED 20221
+#define EARLY_MAX 10000 /* TSC cycles: what a burst takes to gather */
 
 static _Noreturn void fail(const char *what) {
     fprintf(stderr, "bench: %s\n", what);
@@ -134,35 +135,17 @@ static void make_flows(struct workload *w, const struct ip_prefix *prefixes, str
     }
 }
 
-static void packet_set(struct burst *b, unsigned k, const uint8_t *frame, uint16_t port) {
-    struct packet *p = b->pkts[k] = &b->packets[k];
-    memcpy(b->data[k], frame, FRAME_ROOM);
-    p->data = b->data[k];
-    p->len = p->wire_len = FRAME_LEN;
-    p->room = FRAME_ROOM - FRAME_LEN;
-    p->flags = 0;
-    p->in_port = port;
-}
-
-void burst_fill(struct burst *b, const struct workload *w, uint32_t at) {
-    for (unsigned k = 0; k < WORKLOAD_BURST; k++) {
-        uint32_t s = w->sequence[at + k];
-        if (k + 8 < WORKLOAD_BURST)
-            __builtin_prefetch(w->frames[w->sequence[at + k + 8] >> 1][w->sequence[at + k + 8] & 1]);
-        packet_set(b, k, w->frames[s >> 1][s & 1], s & 1 ? PORT_OUTSIDE : PORT_INSIDE);
-    }
-}
-
 /* One packet of each flow; `flags` are those of its TCP header. */
 static void pass_all(struct workload *w, bool answer, uint8_t flags, uint64_t *cycles) {
     static struct burst b;
+    const struct frame_about about = {.len = FRAME_LEN, .in_port = answer ? PORT_OUTSIDE : PORT_INSIDE};
     for (uint32_t i = 0; i < w->o.flows; i += WORKLOAD_BURST) {
         unsigned n = w->o.flows - i < WORKLOAD_BURST ? w->o.flows - i : WORKLOAD_BURST;
         for (unsigned k = 0; k < n; k++) {
             uint8_t frame[FRAME_ROOM];
             struct nat_tuple t = frame_tuple(w->frames[i + k][answer]);
             write_frame(frame, &w->node.ports[answer], flow_proto(i + k), flags, &t);
-            packet_set(&b, k, frame, answer ? PORT_OUTSIDE : PORT_INSIDE);
+            packet_set(&b, k, frame, &about, 0);
         }
         uint64_t from = clock_tsc();
         forward(&w->node, b.pkts, n, w->now);
@@ -194,13 +177,17 @@ static void address_answers(struct workload *w) {
     }
 }
 
-/* ---- the sequence ---- */
+/* ---- the trace ---- */
 
-static void make_sequence(struct workload *w, struct random *r) {
+static void make_trace(struct workload *w, struct random *r) {
     double *upto = w->o.zipf ? xalloc(w->o.flows * sizeof *upto) : NULL, sum = 0;
     for (uint32_t i = 0; upto && i < w->o.flows; i++)
         upto[i] = sum += 1.0 / (i + 1);
     w->sequence = xalloc(w->o.packets * sizeof *w->sequence);
+    w->trace = aligned_alloc(64, ((size_t)w->o.packets + WORKLOAD_BURST) * sizeof *w->trace);
+    if (!w->trace)
+        fail("no memory for the trace");
+    w->about = xalloc(w->o.packets * sizeof *w->about);
     for (uint32_t i = 0; i < w->o.packets; i++) {
         uint32_t low = random_below(r, w->o.flows);
         if (upto) { /* the first flow whose cumulated share reaches x */
@@ -214,7 +201,11 @@ static void make_sequence(struct workload *w, struct random *r) {
                     high = mid;
             }
         }
-        w->sequence[i] = low << 1 | random_below(r, 2);
+        const uint16_t answer = (uint16_t)random_below(r, 2);
+        w->sequence[i] = low << 1 | answer;
+        memcpy(w->trace[i], w->frames[low][answer], FRAME_ROOM);
+        w->about[i] = (struct frame_about){
+            .len = FRAME_LEN, .in_port = answer ? PORT_OUTSIDE : PORT_INSIDE, .early = random_below(r, EARLY_MAX)};
     }
     vec_release(upto);
 }
@@ -234,11 +225,13 @@ void workload_init(struct workload *w, const struct workload_options *o) {
         address_answers(w);
     pass_all(w, true, TCP_SYN | TCP_ACK, &unused);
     workload_repeat_flows(w, &unused);
-    make_sequence(w, &r);
+    make_trace(w, &r);
 }
 
 void workload_fini(struct workload *w) {
     node_fini(&w->node);
     free(w->frames);
     free(w->sequence);
+    free(w->trace);
+    free(w->about);
 }

@@ -81,23 +81,35 @@ static void flow_arrived(struct analysis *a, uint32_t i, const struct packet *co
     count_forwarded(a, f, way, core);
 }
 
-/* One arrived packet through the core; its verdict is kept. */
+/* Keeps the verdict of a packet, whose tag is its place among them. */
+static void settle(struct analysis *a, const struct packet *p, uint64_t frame, uint64_t now) {
+    struct inject_verdict *v = &a->verdicts[p->tag];
+    a->held -= v->verdict == VERDICT_HELD;
+    inject_settle(&a->node->node, p, frame, now, v);
+    a->delivered += v->verdict == VERDICT_DELIVER;
+    a->forwarded += v->verdict == VERDICT_FORWARD;
+    a->held += v->verdict == VERDICT_HELD;
+    a->fragmented += v->fragments > 1;
+    if (v->verdict == VERDICT_DROP)
+        a->drops[v->reason]++;
+    if (v->error)
+        a->errors[v->reason]++;
+}
+
+/* One arrived packet through the core, and those that waited for it. */
 static void run_core(struct analysis *a, uint32_t i, struct packet *p, uint8_t *data) {
     struct node *node = &a->node->node;
     inject_fill(a->in, i, p, data, HEADERS_MAX);
     if (inject_fit(a->in, i, p, node->nat) < 0)
         a->answers_unmatched++;
     uint64_t now = inject_clock(a->in, i);
+    p->tag = a->n_verdicts++;
     forward(node, &p, 1, now);
-    struct inject_verdict *v = &a->verdicts[a->n_verdicts++];
-    inject_settle(node, p, a->in->packets[i].raw->frame, now, v);
-    a->delivered += v->verdict == VERDICT_DELIVER;
-    a->forwarded += v->verdict == VERDICT_FORWARD;
-    a->fragmented += v->fragments > 1;
-    if (v->verdict == VERDICT_DROP)
-        a->drops[v->reason]++;
-    if (v->error)
-        a->errors[v->reason]++;
+    settle(a, p, a->in->packets[i].raw->frame, now);
+    struct packet due;
+    uint8_t held[HEADERS_MAX];
+    while (inject_pass_due(node, &due, held, sizeof held, now))
+        settle(a, &due, a->verdicts[due.tag].frame, now);
 }
 
 static void see_packet(struct analysis *a, uint32_t i) {

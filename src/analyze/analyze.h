@@ -91,6 +91,7 @@ struct analysis {
     uint64_t delivered, forwarded, drops[DROP_COUNT], elsewhere[DROP_COUNT];
     uint64_t errors[DROP_COUNT]; /* ICMP errors that the core made, by what they are about */
     uint64_t fragmented;         /* packets that left in pieces */
+    uint64_t held;               /* that still wait for their first fragment */
     uint64_t answers_unmatched;
     uint64_t handshakes, retransmissions, out_of_order;
     VEC(double) rtt_ns;

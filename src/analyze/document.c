@@ -32,10 +32,12 @@ static json_t *packets(const struct analysis *a) {
     for (unsigned r = 1; r < DROP_COUNT; r++)
         dropped += a->drops[r];
     document_count(o, "read", in->n);
-    document_count(o, "injected", a->delivered + a->forwarded + dropped);
+    document_count(o, "injected", a->delivered + a->forwarded + dropped + a->held);
     document_count(o, "delivered", a->delivered);
     document_count(o, "forwarded", a->forwarded);
     json_object_set_new(o, "dropped", reasons(a->drops, DROP_CLASS_NONE));
+    if (a->held)
+        document_count(o, "held", a->held);
     document_count(o, "copies", in->copies + in->own);
     document_count(o, "own", in->own);
     document_count(o, "malformed", in->malformed);

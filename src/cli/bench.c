@@ -137,7 +137,8 @@ static int make_traffic(struct subject *s, const struct bench_request *r, struct
 
 static int load(struct subject *s, const struct bench_request *r, const char *path, struct err *e) {
     struct control_options sizes = {.fast = strcmp(r->backend, "trie") ? &route_dir24_8 : NULL,
-                                    .more_routes = s->workload.routes};
+                                    .more_routes = s->workload.routes,
+                                    .staged = r->staged};
     int code = cli_setup_sized(&s->setup, path, r->node, r->force, &sizes, e);
     code = code ? code : make_room(s, &sizes, e);
     if (!code && s->workload.routes && (code = bench_add_routes(node_of(s), s->workload.routes, e)))
@@ -164,7 +165,8 @@ static int load_all(struct bench_run *b, char **scenarios, struct err *e) {
                                                .epoch_ns = s->epoch_ns,
                                                .trial = bench_device_trial,
                                                .topology = &b->topology,
-                                               .rest_s = b->r->rest_s};
+                                               .rest_s = b->r->rest_s,
+                                               .workers = b->r->workers};
     }
     progress_done();
     return code;
@@ -172,14 +174,14 @@ static int load_all(struct bench_run *b, char **scenarios, struct err *e) {
 
 /* ---- documents ---- */
 
-static json_t *workload_json(const struct subject *s, double churn) {
+static json_t *workload_json(const struct subject *s, double churn, unsigned workers) {
     size_t routes;
     const struct node *node = node_of(s);
     route_table_routes(node->routes, &routes);
     return json_pack("{s:I, s:I, s:f, s:s, s:f, s:f, s:i, s:b}", "sessions", (json_int_t)s->traffic->n_slots, "routes",
                      (json_int_t)routes, "packet_bytes", (double)s->traffic->bytes / s->traffic->n, "sizes",
                      s->workload.sizes ? s->workload.sizes : "trace", "churn", churn, "encrypted_share", 0.0, "workers",
-                     1, "nat", node->nat != NULL);
+                     (int)workers, "nat", node->nat != NULL);
 }
 
 static json_t *topology_json(const struct bench_request *r) {
@@ -204,7 +206,7 @@ static json_t *new_document(const struct bench_run *b, unsigned i, const char *p
         return NULL;
     json_object_set_new(doc, "name", document_string(s->name));
     json_object_set_new(doc, "scenario", cli_scenario_json(&s->setup));
-    json_object_set_new(doc, "workload", workload_json(s, b->r->churn));
+    json_object_set_new(doc, "workload", workload_json(s, b->r->churn, b->r->workers));
     json_object_set_new(doc, "topology", topology_json(b->r));
     bench_document(&b->c[i], &b->r->options, pair, doc);
     json_t *options = json_object_get(doc, "options");
@@ -270,7 +272,8 @@ static int finish(const struct bench_run *b, struct err *e) {
 static int measure(struct bench_run *b, struct err *e) {
     const struct bench_options *o = &b->r->options;
     int code = b->r->ports.in_tx ? topology_ports(&b->topology, &b->r->ports, e)
-                                 : topology_rings(&b->topology, b->r->generators, b->r->depth, e);
+                                 : topology_rings_of_crew(&b->topology, b->r->generators, b->r->workers, b->r->depth,
+                                                          e);
     if (code)
         return code;
     for (unsigned i = 0; i < b->n && !code; i++)

@@ -17,10 +17,11 @@ struct bench_request {
     VEC(struct bench_workload) workloads;
     double churn, rest_s;
     struct topology_ports ports; /* in_tx NULL: rings */
+    unsigned workers;            /* core workers */
     unsigned generators, depth;
     struct bench_options options;
     struct dpdk_options dpdk;
-    bool json, hash, force;
+    bool json, hash, force, staged;
 };
 
 /* Exit code; the scenarios stand in argv from optind on. End it with bench_request_fini in any case. */

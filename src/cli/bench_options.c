@@ -122,6 +122,8 @@ static void place_workers(struct bench_request *r, const struct asked *a) {
             cpus[n++] = i;
     if (!a->cpu)
         t->core_cpu = n ? cpus[n > 1 ? --n : 0] : 0;
+    for (unsigned w = 1; w < r->workers; w++)
+        t->more_cpu[w - 1] = n ? cpus[n > 1 ? --n : 0] : t->core_cpu;
     for (unsigned i = a->n_generator_cpus; i < r->generators; i++)
         t->generator_cpu[i] = n ? cpus[(i - a->n_generator_cpus) % n] : t->core_cpu;
     r->dpdk.main_cpu = t->generator_cpu[0];
@@ -253,6 +255,13 @@ static int read_option(int c, struct bench_request *r, struct asked *a) {
         break;
     case 'G':
         return generator_cpus(optarg, r, a);
+    case 'X':
+        r->staged = true;
+        break;
+    case 'W':
+        code = count("workers", optarg, TRIAL_CORES_MAX, &n);
+        r->workers = n;
+        break;
     default:
         code = EXIT_BAD_INPUT;
     }
@@ -268,6 +277,9 @@ static int check(int argc, const struct bench_request *r, const struct asked *a)
         return cli_usage("--in and --out belong together");
     if (!r->generators || (r->ports.in_tx && r->generators > 1))
         return cli_usage("--generators: 1 to %d over rings, 1 over ports", TRIAL_GENERATORS_MAX);
+    if (!r->workers || (r->workers > 1 && (r->ports.in_tx || r->options.capture || r->options.nat)))
+        return cli_usage("--workers: 1 to %d over rings; 1 over ports, with --capture and with --nat-rates",
+                         TRIAL_CORES_MAX);
     if (a->fifo && a->trial_s > 0.9)
         return cli_usage("--trial: over 0.9 s the kernel throttles real-time workers; use --no-fifo");
     return 0;
@@ -306,10 +318,12 @@ int bench_request_parse(int argc, char **argv, struct bench_request *r) {
                                             {"burst", required_argument, NULL, 'b'},
                                             {"cpu", required_argument, NULL, 'c'},
                                             {"generator-cpu", required_argument, NULL, 'G'},
+                                            {"workers", required_argument, NULL, 'W'},
+                                            {"staged", no_argument, NULL, 'X'},
                                             {0}};
     const struct search_options defaults = search_defaults(1, 2);
     struct asked a = {.fifo = true, .rest_s = -1, .cost_s = -1};
-    *r = (struct bench_request){.backend = "dir24-8", .generators = 1, .options.loads = true};
+    *r = (struct bench_request){.backend = "dir24-8", .generators = 1, .workers = 1, .options.loads = true};
     memcpy(r->options.goals, defaults.goals, sizeof defaults.goals);
     r->options.n_goals = defaults.n_goals;
     int code = 0;
@@ -359,6 +373,9 @@ const char bench_help[] =
     "the core\n"
     "                       receives on its RX, sends on the second TX; the sink receives on its RX\n"
     "  --generators N       sending workers (1)\n"
+    "  --workers N          core workers (1), who share what is sent; each one's sessions and outside ports are its "
+    "own\n"
+    "  --staged             plain packets too pass all stages one by one, to see what each costs\n"
     "  --cpu N              where the core worker runs (the last one); --generator-cpu N,...: the generators (the "
     "others)\n"
     "  --burst N            packets a burst of the core worker, at most (64)\n"

@@ -36,13 +36,20 @@ static void print_tables(const struct control_node *n, const struct route_rules 
     }
 }
 
-static void print_node(const struct control_node *n) {
+static const struct scenario_nat *nat_of(const struct control *c, const struct control_node *n) {
+    const uint32_t nat = n->kind == CONTROL_MACHINE ? c->scenario->machines.v[n->index].nat : INDEX_NONE;
+    return nat == INDEX_NONE ? NULL : &c->scenario->nats.v[nat];
+}
+
+static void print_node(const struct control *c, const struct control_node *n) {
     printf("%s%s\n", n->name, n->node.router ? " (router)" : "");
     print_routes(n, n->node.routes);
     if (n->node.routes6)
         print_routes(n, n->node.routes6);
     print_tables(n, n->node.rules);
     print_tables(n, n->node.rules6);
+    if (nat_of(c, n))
+        cli_nat_print(c->scenario, nat_of(c, n));
 }
 
 static void routes_json(const struct control_node *n, const struct route_table *t, unsigned table, json_t *list) {
@@ -73,7 +80,9 @@ static json_t *nodes_json(const struct control *c) {
             routes_json(n, n->node.routes6, 0, list);
         tables_json(n, n->node.rules, list);
         tables_json(n, n->node.rules6, list);
-        json_array_append_new(nodes, json_pack("{s:s, s:o}", "name", n->name, "routes", list));
+        const struct scenario_nat *nat = nat_of(c, n);
+        json_array_append_new(nodes, json_pack("{s:s, s:o, s:o?}", "name", n->name, "routes", list, "nat",
+                              nat ? cli_nat_json(c->scenario, nat) : NULL));
     }
     return nodes;
 }
@@ -180,7 +189,7 @@ static int run(int argc, char **argv) {
     if (s && !c)
         code = cli_fail(&e);
     for (uint32_t i = 0; c && !json && !out && i < c->n_nodes; i++)
-        print_node(&c->nodes[i]);
+        print_node(c, &c->nodes[i]);
     if (c && !json && !out)
         print_plan(s, &plan);
     plan_fini(&plan);
@@ -196,7 +205,8 @@ const struct command command_check = {
     "check", "SCENARIO", "Is the scenario sound? Prints the effective routes of every node",
     "Routes in use are listed with where they come from (connected, static, user, bgp, system); one that another\n"
     "hides is marked with `-` and followed by what hides it, and why. Complaints name file and line and what would\n"
-    "be right. The address plan tells how many machines, hosts and guests there is room for.\n\n"
+    "be right. What a NAT does is told after its node's routes. The address plan tells how many machines, hosts and\n"
+    "guests there is room for.\n\n"
     "  --force         go on in spite of faults of the design (overlaps, duplicates)\n"
     "  --json          one JSON document on stdout\n"
     "  -o FILE         the same into a file\n\n"

@@ -157,7 +157,7 @@ static const char *port_name(const struct control_node *n, uint16_t port) {
 
 int cli_packets_save(const char *path, const struct inject_verdict *v, size_t n, const struct control_node *node,
                      struct err *e) {
-    static const char *const verdict[] = {"none", "deliver", "forward", "drop"};
+    static const char *const verdict[] = {"none", "deliver", "forward", "drop", "held"};
     char *text = NULL, src[IP_TEXT], dst[IP_TEXT];
     size_t len;
     FILE *f = open_memstream(&text, &len);

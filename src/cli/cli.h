@@ -51,6 +51,10 @@ void cli_setup_fini(struct setup *s);
 /* The capture as it meets the node; `path` NULL: the scenario's own. `used` gets the path. */
 struct inject *cli_inject(const struct setup *s, const char *path, const char **used, struct err *e);
 
+/* check_nat.c: the behaviours of a NAT, as lines on stdout and as an object with the scenario's keys. */
+void cli_nat_print(const struct scenario *s, const struct scenario_nat *nat);
+json_t *cli_nat_json(const struct scenario *s, const struct scenario_nat *nat);
+
 /* From now on true after Ctrl-C (SIGINT or SIGTERM); a second one ends the program. */
 const volatile bool *cli_interruptible(void);
 

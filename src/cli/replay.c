@@ -22,7 +22,7 @@ struct request {
     struct dpdk_options dpdk;
     struct paced paced;
     double duration; /* s; 0: once through the trace at its own pace, else 5 */
-    bool json, hash, force, stream;
+    bool json, hash, force, stream, staged;
 };
 
 /* One configuration: its own tables for the node, the trace that is timed and the one whose verdicts are taken. */
@@ -79,7 +79,8 @@ static int parse_options(int argc, char **argv, struct request *r) {
         {"pace", required_argument, NULL, 'P'},    {"force", no_argument, NULL, 'F'},
         {"duration", required_argument, NULL, 'D'}, {"generators", required_argument, NULL, 'g'},
         {"generator-cpu", required_argument, NULL, 'G'}, {"to", required_argument, NULL, 'T'},
-        {"stream", no_argument, NULL, 'S'},        {0}};
+        {"stream", no_argument, NULL, 'S'},        {"staged", no_argument, NULL, 'X'},
+        {0}};
     struct err e = {0};
     char *end;
     unsigned seconds = 0;
@@ -116,6 +117,7 @@ static int parse_options(int argc, char **argv, struct request *r) {
         case 'G': code = number(optarg, 0, 1023, &r->paced.options.generator_cpu[0]); break;
         case 'T': r->paced.to = optarg; break;
         case 'S': r->stream = true; break;
+        case 'X': r->staged = true; break;
         default: return EXIT_BAD_INPUT;
         }
     }
@@ -248,7 +250,7 @@ static int renew(struct replay_configuration *c, unsigned n, bool backwards, voi
     for (unsigned k = 0; k < n; k++) {
         unsigned i = backwards ? n - 1 - k : k;
         struct setup *s = &r->subjects[i].setup;
-        int code = cli_setup_build(s, &(struct control_options){.fast = lookup(r->request)}, e);
+        int code = cli_setup_build(s, &(struct control_options){.fast = lookup(r->request), .staged = r->request->staged}, e);
         if (code)
             return code;
         c[i].node = &s->control->nodes[s->node].node;
@@ -357,6 +359,7 @@ const struct command command_replay = {
     "  --laps N           or how many samples of each configuration\n"
     "  --burst N          packets a burst, 1 to 256 (64)\n"
     "  --lookup BACKEND   dir24-8 (default) or trie\n"
+    "  --staged           plain packets too pass all stages one by one, to see what each costs: the whole costs more\n"
     "  --cpu N            where the worker runs (the last one)\n"
     "  --no-huge          leave hugepages alone\n"
     "  --packets FILE     what became of every packet that arrived, as CSV (one scenario)\n"

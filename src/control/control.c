@@ -108,6 +108,18 @@ static int build_nat(const struct control *c, struct control_node *n, uint32_t s
         .timers = {nanoseconds(nat->timers.tcp_established), nanoseconds(nat->timers.tcp_transitory),
                    nanoseconds(nat->timers.tcp_closing), nanoseconds(nat->timers.udp),
                    nanoseconds(nat->timers.udp_stream), nanoseconds(nat->timers.icmp), nanoseconds(nat->timers.other)},
+        .hairpin = nat->hairpin,
+        .hold_fragments = nat->hold_fragments,
+        .mapping = nat->mapping,
+        .filtering = nat->filtering,
+        .port_choice = nat->random_ports ? NAT_PORT_RANDOM : NAT_PORT_PRESERVED,
+        .parity = nat->parity,
+        .arbitrary_pooling = nat->arbitrary_pooling,
+        .outbound_refresh_only = nat->outbound_refresh_only,
+        .port_block = nat->port_block,
+        .client_blocks = nat->blocks_per_client,
+        .client_sessions = nat->sessions_per_client,
+        .client_ports = nat->ports_per_client,
         .n_port_maps = (uint32_t)nat->port_maps.n,
     };
     struct nat_port_map *maps = xzalloc(nat->port_maps.n, sizeof *maps);
@@ -118,6 +130,7 @@ static int build_nat(const struct control *c, struct control_node *n, uint32_t s
     for (size_t i = 0; i < nat->port_maps.n; i++) {
         const struct scenario_port_map *map = &nat->port_maps.v[i];
         maps[i] = (struct nat_port_map){.proto = map->proto,
+                                        .outside_addr = map->address.v4,
                                         .outside_port = htons(map->port),
                                         .inside_addr = map->to.v4,
                                         .inside_port = htons(map->to_port)};
@@ -165,6 +178,7 @@ struct control *control_build(const struct scenario *s, const struct control_opt
             control_destroy(c);
             return NULL;
         }
+        n->node.staged = options->staged && options->fast_node == i;
         node_prepare(&n->node);
     }
     return c;

@@ -6,8 +6,6 @@
 #include "route_table.h"
 #include "stage.h"
 
-#define EXPIRE_PER_PACKET 2 /* NAT sessions looked at for each packet: more than one packet can make */
-
 /* ---- lookups of both families, with rules or without ---- */
 
 static const struct route_table *main_table(const struct node *node, uint8_t family) {
@@ -60,12 +58,10 @@ struct ip node_next_hop(const struct node *node, const struct packet *p) {
 
 /* ---- route ---- */
 
-/* Link-local addresses (RFC 3927, 2.7) and broadcasts (RFC 1812, 5.3.4) are delivered, but never forwarded. */
-static inline bool is_link_local(be32 addr) {
-    return (addr & htonl(0xffff0000)) == htonl(0xa9fe0000);
-}
-
-/* Needs route_special's look, by what its header says: it may have to stay here, or its options are to be checked. */
+/*
+ * Needs route_special's look, by what its header says: it may have to stay here (link-local addresses, RFC 3927, 2.7, and
+ * broadcasts, RFC 1812, 5.3.4, are delivered, but never forwarded), or its options are to be checked.
+ */
 static inline bool is_special(const struct packet *p) {
     return is_link_local(p->src) || is_link_local(p->dst) || p->dst == LIMITED_BROADCAST ||
            p->flags & (PACKET_L2_BROADCAST | PACKET_OPTIONS);
@@ -136,14 +132,24 @@ static __attribute__((noinline)) bool route_special(const struct node *node, str
 
 static __attribute__((noinline)) unsigned route_by_rules(const struct node *node, struct packet **pkts, unsigned n,
                                                          uint64_t now) {
-    static const be32 no_source;
+    be32 src[BURST_MAX], dst[BURST_MAX];
+    uint16_t in_port[BURST_MAX];
+    uint32_t path[BURST_MAX];
     unsigned kept = 0;
+    if (n == 0)
+        return 0;
+    for (unsigned i = 0; i < n; i++) {
+        const struct packet *p = pkts[i];
+        /* Linux looks for the way of an error before it has a source (icmp_route_lookup) */
+        src[i] = p->in_port == PORT_NONE && p->flags & PACKET_ICMP_ERROR ? 0 : p->src;
+        dst[i] = p->dst;
+        in_port[i] = p->in_port;
+    }
+    route_rules_lookup_bulk(node->rules, src, dst, in_port, path, NULL, n);
     for (unsigned i = 0; i < n; i++) {
         struct packet *p = pkts[i];
-        /* Linux looks for the way of an error before it has a source (icmp_route_lookup) */
-        bool own_error = p->in_port == PORT_NONE && p->flags & PACKET_ICMP_ERROR;
-        p->path = stage_lookup(node, FAMILY_IPV4, own_error ? &no_source : &p->src, &p->dst, p->in_port);
-        if (route_special(node, p, stage_path(node, FAMILY_IPV4, p->path), now))
+        p->path = path[i];
+        if (route_special(node, p, rules_path_at(node->rules, path[i]), now))
             pkts[kept++] = p;
     }
     return kept;
@@ -154,10 +160,10 @@ unsigned stage_route(struct node *node, struct packet **pkts, unsigned n, uint64
     be32 dst[BURST_MAX];
     uint32_t value[BURST_MAX];
     unsigned kept = 0;
-    if (n == 0)
-        return 0;
     if (unlikely(node->rules != NULL))
         return route_by_rules(node, pkts, n, now);
+    if (n == 0)
+        return 0;
     for (unsigned i = 0; i < n; i++)
         dst[i] = pkts[i]->dst;
     route_lookup(t, dst, value, n);
@@ -203,7 +209,7 @@ unsigned stage_filter_out(struct node *node, struct packet **pkts, unsigned n, u
 }
 
 unsigned stage_nat_in(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
-    nat_expire(node->nat, now, n * EXPIRE_PER_PACKET);
+    nat_expire(node->nat, now, n);
     nat_in(node->nat, pkts, n, now);
     return keep_undecided(pkts, n);
 }
@@ -226,6 +232,9 @@ void node_prepare(struct node *node) {
         mtu |= node->ports[i].mtu != 0;
     }
     node->n_stages = 0;
+    express_prepare(node);
+    if (express_serves(node))
+        stage_add(node, "express", stage_express);
     stage_add(node, "parse", stage_parse);
     if (node->routes6)
         stage_add(node, "ipv6", stage_ipv6);
@@ -281,12 +290,20 @@ static void count_verdicts(struct node *node, struct packet *const *pkts, unsign
 }
 
 void forward(struct node *node, struct packet *const *pkts, unsigned n, uint64_t now) {
-    struct packet *live[BURST_MAX];
-    unsigned left = n;
+    struct packet *live[BURST_MAX], *slow[BURST_MAX];
+    const bool express = node->stages[0].run == stage_express;
+    unsigned left = n, n_slow;
     memcpy(live, pkts, n * sizeof *live);
-    for (unsigned i = 0; i < node->n_stages && left; i++)
+    if (express)
+        left = stage_express(node, live, n, now);
+    node->forwarded += n - left;
+    if (likely(!left))
+        return;
+    n_slow = left;
+    memcpy(slow, live, left * sizeof *slow);
+    for (unsigned i = express; i < node->n_stages && left; i++)
         left = node->stages[i].run(node, live, left, now);
-    count_verdicts(node, pkts, n);
+    count_verdicts(node, slow, n_slow);
 }
 
 void forward_own(struct node *node, struct packet *p, uint64_t now) {

@@ -6,11 +6,6 @@
  */
 #include "stage.h"
 
-/* 0/8, 127/8, 224/4 and 240/4: ordinary packets have none of them. */
-static inline unsigned octet_is_special(uint8_t octet) {
-    return (unsigned)((uint8_t)(octet - 1) >= 223) | (octet == 127);
-}
-
 /* Why a packet with a special address goes no further; DROP_NONE: a broadcast that may be delivered. */
 static __attribute__((noinline)) enum drop special_refusal(const struct packet *p) {
     uint8_t dst = first_octet(p->dst);
@@ -21,13 +16,6 @@ static __attribute__((noinline)) enum drop special_refusal(const struct packet *
     if (octet_is_special(dst) && p->dst != LIMITED_BROADCAST)
         return DROP_MARTIAN_DESTINATION;
     return DROP_NONE;
-}
-
-static inline bool is_own_address(const struct node *node, be32 addr) {
-    bool own = false;
-    for (unsigned i = 0; i < node->n_ports; i++)
-        own |= node->ports[i].addr == addr;
-    return own;
 }
 
 unsigned stage_guard(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {

@@ -31,6 +31,9 @@ static const struct kind kinds[DROP_COUNT][2] = {
     [DROP_PROHIBITED] = {{ICMP_UNREACHABLE, 13}, {ICMPV6_UNREACHABLE, 1}},
     [DROP_TOO_BIG] = {{ICMP_UNREACHABLE, 4}, {ICMPV6_TOO_BIG, 0}},
     [DROP_NO_NEIGHBOUR] = {{ICMP_UNREACHABLE, 1}, {ICMPV6_UNREACHABLE, 3}},
+    [DROP_NAT_NO_PORT] = {{ICMP_UNREACHABLE, 13}, {0, 0}},
+    [DROP_NAT_TABLE_FULL] = {{ICMP_UNREACHABLE, 13}, {0, 0}},
+    [DROP_NAT_CLIENT_LIMIT] = {{ICMP_UNREACHABLE, 13}, {0, 0}},
     [DROP_BAD_OPTIONS] = {{ICMP_PARAMETER, 0}, {0, 0}},
     [DROP_BAD_EXTENSION] = {{0, 0}, {ICMPV6_PARAMETER, 2}},
     [DROP_LINK_LOCAL] = {{0, 0}, {ICMPV6_UNREACHABLE, 2}},
@@ -143,6 +146,12 @@ static bool is_due(const struct packet *d) {
     }
     bool query = d->proto != PROTO_ICMP || d->flags & PACKET_PORTS;
     return query && !(d->flags & PACKET_FRAG_LATER) && is_one_host(d->src) && first_octet(d->dst) < 224;
+}
+
+/* Linux' NAT does not tell whom it has no room for; RFC 5508 REQ-8 has it told. */
+static bool is_silent(const struct node *node, const struct packet *d) {
+    return (d->reason == DROP_NAT_NO_PORT || d->reason == DROP_NAT_TABLE_FULL || d->reason == DROP_NAT_CLIENT_LIMIT) &&
+           !(node->nat && nat_config_get(node->nat)->personality == NAT_INTERFACE);
 }
 
 /* ---- the way back ---- */
@@ -287,7 +296,7 @@ static void set_link_header(const struct packet *d, uint8_t *to) {
 }
 
 bool icmp_error(struct node *node, const struct packet *dropped, struct packet *out, uint64_t now) {
-    if (!is_due(dropped) || dropped->l3 + ERROR_MAX_IPV6 > out->room)
+    if (!is_due(dropped) || is_silent(node, dropped) || dropped->l3 + ERROR_MAX_IPV6 > out->room)
         return false;
     uint8_t *bytes = out->data + dropped->l3;
     unsigned len = dropped->family == FAMILY_IPV6 ? error_ipv6(node, dropped, bytes, now)

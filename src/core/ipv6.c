@@ -174,25 +174,31 @@ static unsigned pick_next(const struct node *node, const struct packet *p, const
 }
 
 static void lookup6(const struct node *node, struct packet *const *pkts, unsigned n, uint32_t *path) {
-    uint8_t dst[BURST_MAX][16];
+    uint8_t src[BURST_MAX][16], dst[BURST_MAX][16];
+    uint16_t in_port[BURST_MAX];
     if (n == 0)
         return;
     for (unsigned i = 0; i < n; i++)
         memcpy(dst[i], packet_ipv6(pkts[i])->dst, 16);
-    route_lookup(node->routes6, dst, path, n);
+    if (!node->rules6) {
+        route_lookup(node->routes6, dst, path, n);
+        return;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        memcpy(src[i], packet_ipv6(pkts[i])->src, 16);
+        in_port[i] = pkts[i]->in_port;
+    }
+    route_rules_lookup_bulk(node->rules6, src, dst, in_port, path, NULL, n);
 }
 
 static unsigned route6(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
     uint32_t found[BURST_MAX];
     unsigned kept = 0;
-    if (!node->rules6)
-        lookup6(node, pkts, n, found);
+    lookup6(node, pkts, n, found);
     for (unsigned i = 0; i < n; i++) {
         struct packet *p = pkts[i];
         const struct ipv6_header *ip = packet_ipv6(p);
         bool deliver;
-        if (node->rules6)
-            found[i] = stage_lookup(node, FAMILY_IPV6, ip->src, ip->dst, p->in_port);
         const struct route_path *path = stage_path(node, FAMILY_IPV6, found[i]);
         enum drop reason = route_decide(node, p, path, &deliver);
         p->path = deliver && is_multicast(ip->dst) ? ROUTE_NONE : found[i];

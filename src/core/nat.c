@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* NAT44: configuration, the two stages, and what callers ask about sessions. See nat_internal.h for how it works. */
-#include "nat_internal.h"
+#include "nat_held.h"
+#include "nat_hit.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +16,10 @@
 static bool config_sound(const struct nat_config *c) {
     if (c->n_addresses < 1 || c->n_addresses > NAT_ADDRESSES_MAX || c->port_min > c->port_max ||
         c->max_sessions > SESSIONS_MAX || c->n_port_maps > SESSIONS_MAX ||
-        c->mapping > NAT_ADDRESS_AND_PORT_DEPENDENT || c->filtering > NAT_ADDRESS_AND_PORT_DEPENDENT)
+        c->mapping > NAT_ADDRESS_AND_PORT_DEPENDENT || c->filtering > NAT_ADDRESS_AND_PORT_DEPENDENT ||
+        c->port_choice > NAT_PORT_RANDOM)
+        return false;
+    if (c->port_block && (c->port_max ? c->port_max - c->port_min + 1u : 64512u) % c->port_block)
         return false;
     for (unsigned i = 0; i < c->n_addresses; i++)
         if (!c->addresses[i])
@@ -91,15 +95,17 @@ struct nat *nat_create(const struct nat_config *config) {
     be32 *addresses = malloc(c->n_addresses * sizeof *addresses);
     c->port_maps = maps;
     c->addresses = addresses;
-    n->port_users = calloc((size_t)c->n_addresses * 3 << 16, sizeof *n->port_users);
-    if (!maps || !addresses || !n->port_users || nat_records_init(n)) {
+    n->held = c->hold_fragments ? nat_held_create() : NULL;
+    if (addresses)
+        memcpy(addresses, config->addresses, c->n_addresses * sizeof *addresses);
+    if (!maps || !addresses || (c->hold_fragments && !n->held) || nat_ports_init(n) || nat_clients_init(n) ||
+        nat_records_init(n)) {
         nat_destroy(n);
         errno = ENOMEM;
         return NULL;
     }
     if (c->n_port_maps)
         memcpy(maps, config->port_maps, c->n_port_maps * sizeof *maps);
-    memcpy(addresses, config->addresses, c->n_addresses * sizeof *addresses);
     nat_records_clear(n);
     add_port_maps(n);
     nat_reset(n);
@@ -109,11 +115,10 @@ struct nat *nat_create(const struct nat_config *config) {
 void nat_destroy(struct nat *n) {
     if (!n)
         return;
-    nat_table_fini(&n->table);
-    free(n->records);
-    free(n->cold);
-    free(n->timers);
-    free(n->port_users);
+    nat_held_destroy(n->held);
+    nat_records_fini(n);
+    nat_clients_fini(n);
+    nat_ports_fini(n);
     free((void *)n->config.port_maps);
     free((void *)n->config.addresses);
     free(n);
@@ -122,7 +127,9 @@ void nat_destroy(struct nat *n) {
 void nat_reset(struct nat *n) {
     nat_sessions_free(n);
     memset(n->fragments, 0, sizeof n->fragments);
+    nat_forget_held(n);
     n->hand = n->now = 0;
+    random_seed(&n->random, 1);
     n->stats = (struct nat_stats){
         .ports_available = (uint32_t)n->config.n_addresses * (n->config.port_max - n->config.port_min + 1u)};
 }
@@ -132,7 +139,9 @@ void nat_reset(struct nat *n) {
 void nat_meet(struct nat *n, struct packet *p, uint32_t value) {
     uint32_t i = value >> 1;
     bool reply = value & 1, inward = reply != !!(n->records[i].flags & NAT_FROM_OUTSIDE);
-    if (n->config.personality == NAT_INTERFACE && inward && p->in_port != n->config.outside_port)
+    const bool hairpin = n->records[i].flags & NAT_HAIRPIN;
+    if (n->config.personality == NAT_INTERFACE && (inward || hairpin) &&
+        (p->in_port == n->config.outside_port) == hairpin)
         return;
     p->session = i + 1;
     p->flags |= reply ? PACKET_REPLY : 0;
@@ -143,15 +152,16 @@ void nat_apply_destination(struct nat *n, struct packet *p) {
         struct nat_tuple after = nat_after(nat_packet_session(n, p), p->flags & PACKET_REPLY);
         nat_set_destination(p, after.dst, after.dport);
     } else if (nat_via_mapping(p)) {
-        const struct nat_record *m = nat_packet_mapping(n, p);
-        nat_set_destination(p, nat_outward(m)->src, nat_outward(m)->sport);
+        const struct nat_tuple *outward = nat_node_outward(n, nat_via_node(p));
+        nat_set_destination(p, outward->src, outward->sport);
     }
 }
 
 bool nat_apply_source(struct nat *n, struct packet *p) {
     const struct nat_record *r = nat_packet_session(n, p);
     bool reply = p->flags & PACKET_REPLY, outward = reply == !!(r->flags & NAT_FROM_OUTSIDE);
-    if (n->config.personality == NAT_INTERFACE && outward && p->out_port != n->config.outside_port) {
+    if (n->config.personality == NAT_INTERFACE && outward && p->out_port != n->config.outside_port &&
+        !(r->flags & NAT_HAIRPIN)) {
         nat_forget_session(p);
         return false;
     }
@@ -160,9 +170,35 @@ bool nat_apply_source(struct nat *n, struct packet *p) {
     return true;
 }
 
+void nat_use(struct nat *n, struct packet *p, uint64_t now) {
+    struct nat_record *r = nat_packet_session(n, p);
+    const bool reply = p->flags & PACKET_REPLY, inward = reply != !!(r->flags & NAT_FROM_OUTSIDE);
+    const bool hairpin = r->flags & NAT_HAIRPIN;
+    const bool keeps = !n->config.outbound_refresh_only || !inward || hairpin; /* RFC 4787 REQ-6 */
+    const uint32_t idle = n->idle[r->timer];
+    nat_track(n, p, keeps ? now : (uint64_t)r->last << NAT_TICK_SHIFT);
+    if (!keeps && n->idle[r->timer] < idle) /* a state that ends sooner begins now */
+        nat_session_touch(n, p->session - 1, (enum nat_timer)r->timer, now);
+    if (hairpin)
+        r->flags &= (uint16_t)~(NAT_STEADY_ORIGINAL | NAT_STEADY_REPLY);
+    else if (n->config.outbound_refresh_only)
+        r->flags &= (uint16_t)~(r->flags & NAT_FROM_OUTSIDE ? NAT_STEADY_ORIGINAL : NAT_STEADY_REPLY);
+    if (r->flags & NAT_UNCALLED && reply)
+        nat_session_called(n, p->session - 1);
+    else if (r->flags & NAT_UNCALLED)
+        packet_drop(p, DROP_NAT_FILTERED);
+}
+
+/* May it enter by a mapping: from outside, or from inside where that is what its destination stands for? */
+static bool may_enter(const struct nat *n, const struct packet *p) {
+    return p->in_port == n->config.outside_port ||
+           (n->config.hairpin && p->in_port != PORT_NONE && nat_is_outside(n, p->dst) &&
+            !nat_is_outside(n, p->src) && nat_moves_port(p, true));
+}
+
 /* The mapping that lets a packet of no session in. */
 static void enter_by_mapping(struct nat *n, struct packet *p, uint64_t now) {
-    if (p->in_port != n->config.outside_port || !nat_moves_port(p, false) ||
+    if (!may_enter(n, p) || !nat_moves_port(p, false) ||
         (n->config.personality == NAT_CONNTRACK && !nat_may_begin(p)))
         return;
     uint32_t m = nat_mapping_outside(n, p->proto, p->dst, p->dport, now);
@@ -191,6 +227,7 @@ static void in_chunk(struct nat *n, struct packet **pkts, unsigned count, uint64
     struct nat_search search[CHUNK];
     uint32_t value[CHUNK];
     uint64_t hash[CHUNK];
+    const bool mapped = n->config.personality == NAT_INTERFACE;
     for (unsigned i = 0; i < count; i++) {
         tuple[i] = nat_packet_tuple(pkts[i]);
         hash[i] = nat_hash(NAT_KEY_SESSION, pkts[i]->proto, &tuple[i]);
@@ -200,6 +237,8 @@ static void in_chunk(struct nat *n, struct packet **pkts, unsigned count, uint64
         value[i] = nat_search(&search[i], &n->table, hash[i]);
         if (value[i] != NAT_NONE)
             __builtin_prefetch(&n->records[value[i] >> 1], 1);
+        else if (mapped && pkts[i]->in_port != n->config.outside_port)
+            nat_session_prefetch(n, pkts[i]->proto, &tuple[i]);
     }
     for (unsigned i = 0; i < count; i++) {
         while (value[i] != NAT_NONE &&
@@ -220,13 +259,13 @@ static void out(struct nat *n, struct packet *p, uint64_t now) {
         return nat_fragment_out(n, p, now);
     if (p->flags & PACKET_ICMP_ERROR)
         return nat_icmp_out(n, p, now);
-    be32 src = p->src, dst = nat_via_mapping(p)    ? nat_outside_end(nat_packet_mapping(n, p)).dst
+    be32 src = p->src, dst = nat_via_mapping(p)  ? nat_node_outside(n, nat_via_node(p)).dst
                             : nat_has_session(p) ? nat_packet_session(n, p)->way[!!(p->flags & PACKET_REPLY)].dst
                                                  : p->dst;
     if (!nat_has_session(p))
         nat_begin(n, p, now);
     else if (nat_apply_source(n, p))
-        nat_track(n, p, now);
+        nat_use(n, p, now);
     if (p->flags & PACKET_FRAG_FIRST)
         nat_fragment_first_out(n, p, src, dst, now);
 }
@@ -251,6 +290,10 @@ static void session_fill(const struct nat *n, uint32_t i, struct nat_session *ou
         .proto = r->proto, .state = r->state, .from_outside = r->flags & NAT_FROM_OUTSIDE, .original = r->way[0],
         .reply = r->way[1], .first = tick_ns(n, n->cold[i].first), .last = tick_ns(n, r->last),
         .translated = !nat_tuple_equal(&straight, &r->way[1])};
+}
+
+uint32_t nat_find_session(const struct nat *n, uint8_t proto, const struct nat_tuple *tuple) {
+    return nat_find_value(n, proto, tuple);
 }
 
 bool nat_session_get(const struct nat *n, uint32_t session, struct nat_session *out_session) {

@@ -40,15 +40,39 @@ static struct nat_tuple answer_tuple(const struct nat_view *v) {
     return t;
 }
 
-/* The session that an error is about: it must be addressed to whom the packet inside came from. */
+static bool sums_up(const void *data, size_t len) {
+    return checksum_fold(checksum_sum(data, len, 0)) == 0;
+}
+
+/*
+ * Are the checksums of the error and of the header inside right (RFC 5508 REQ-3, a; the transport's is not looked at:
+ * REQ-3 c)? The first needs all of the error. Linux looks at that one alone.
+ */
+static bool is_sound(const struct nat *n, const struct packet *p, const struct nat_view *v) {
+    const uint32_t end = p->l3 + ntohs(packet_ipv4(p)->total_length);
+    if (p->flags & PACKET_NO_CHECKSUM)
+        return true;
+    if (p->len >= end && !(p->flags & PACKET_FRAG_FIRST) && !sums_up(p->data + p->l4, end - p->l4))
+        return false;
+    return n->config.personality == NAT_CONNTRACK || sums_up(v->ip, (size_t)(v->l4 - (const uint8_t *)v->ip));
+}
+
+/*
+ * The session that an error is about: it must be addressed to whom the packet inside came from. A broken one is
+ * dropped; Linux sends it on as it is.
+ */
 static void find_session(struct nat *n, struct packet *p, uint64_t now) {
     struct nat_view v;
     if (!inner_view(p, &v) || v.ip->src != p->dst)
         return;
     struct nat_tuple answer = answer_tuple(&v);
     uint32_t value = nat_find_live(n, v.ip->proto, &answer, now);
-    if (value != NAT_NONE)
+    if (value == NAT_NONE)
+        return;
+    if (is_sound(n, p, &v))
         nat_meet(n, p, value);
+    else if (n->config.personality == NAT_INTERFACE)
+        packet_drop(p, DROP_NAT_ICMP_ERROR);
 }
 
 /* Changes one end of the packet inside, and the outer checksum with it. */
@@ -81,20 +105,31 @@ void nat_icmp_in(struct nat *n, struct packet *p, uint64_t now) {
     nat_set_destination(p, after.dst, 0);
 }
 
+/*
+ * About no session: from inside it must not leave (RFC 5508 REQ-5); from outside, to an outside address, it must go no
+ * further than to the node itself (REQ-4).
+ */
+static bool is_stray(const struct nat *n, const struct packet *p) {
+    if (p->in_port == PORT_NONE || p->out_port == PORT_NONE)
+        return false;
+    return (p->out_port == n->config.outside_port && !nat_is_outside(n, p->src)) ||
+           (p->in_port == n->config.outside_port && nat_is_outside(n, p->dst));
+}
+
 void nat_icmp_out(struct nat *n, struct packet *p, uint64_t now) {
     if (!nat_has_session(p))
         find_session(n, p, now); /* made in this burst */
-    bool outside = p->out_port == n->config.outside_port, conntrack = n->config.personality == NAT_CONNTRACK;
+    bool conntrack = n->config.personality == NAT_CONNTRACK;
     if (!nat_has_session(p)) {
-        if (!conntrack && outside && p->in_port != PORT_NONE && !nat_is_outside(n, p->src))
-            packet_drop(p, DROP_NAT_ICMP_ERROR); /* RFC 5508 REQ-5 */
+        if (!conntrack && p->verdict == VERDICT_NONE && is_stray(n, p))
+            packet_drop(p, DROP_NAT_ICMP_ERROR);
         return;
     }
     const struct nat_record *r = nat_packet_session(n, p);
     bool reply = p->flags & PACKET_REPLY;
     struct nat_tuple before = r->way[reply], after = nat_after(r, reply);
     bool outward = reply == !!(r->flags & NAT_FROM_OUTSIDE);
-    if (!conntrack && outward && !outside)
+    if (!conntrack && outward && p->out_port != n->config.outside_port && !(r->flags & NAT_HAIRPIN))
         return nat_forget_session(p);
     if (before.src == after.src && before.sport == after.sport)
         return;
@@ -105,9 +140,9 @@ void nat_icmp_out(struct nat *n, struct packet *p, uint64_t now) {
 /* How a packet came in, by its session or by the mapping that let it in. */
 static bool came_in(const struct nat *n, const struct packet *p, struct nat_tuple *t) {
     if (nat_via_mapping(p)) {
-        const struct nat_record *m = nat_packet_mapping(n, p);
-        *t = nat_outside_end(m); /* the source was not changed */
-        return m->kind != NAT_FREE && nat_outward(m)->src == p->dst;
+        const uint32_t node = nat_via_node(p);
+        *t = nat_node_outside(n, node); /* the source was not changed */
+        return n->records[node >> 1].kind != NAT_FREE && nat_node_outward(n, node)->src == p->dst;
     }
     if (!nat_has_session(p))
         return false;

@@ -6,7 +6,9 @@
  * says which outside port an inside port has (RFC 4787 REQ-1). It has no record of its own: it is a ring of sessions
  * that share it, one of which, the head, stands in the index under the mapping's inside and outside end. It ends with
  * the last of them. Port maps are mappings that never end, and are records without a session. With NAT_CONNTRACK there
- * are no other mappings.
+ * are no other mappings. A session has two sides. One of them belongs to a mapping, the other is the remote end; of a
+ * hairpin session both are inside, and both belong to mappings. A side is named by a node, record << 1 | side, and what
+ * it sends comes in as way[side].
  *
  * Time: a session lives at least its idle time and no more than two ticks (4.2 ms each) longer. Every lookup takes one
  * that is past this as gone, so that verdicts do not depend on when the timer wheel comes by to free it.
@@ -17,11 +19,15 @@
 #ifndef FWDLAB_CORE_NAT_INTERNAL_H
 #define FWDLAB_CORE_NAT_INTERNAL_H
 
+#include <fwdlab/base/random.h>
 #include <fwdlab/core/parse.h>
 #include "nat_table.h"
 
 enum nat_timer { TIMER_TCP_ESTABLISHED, TIMER_TCP_TRANSITORY, TIMER_TCP_CLOSING, TIMER_TCP_RESET, TIMER_UDP,
                  TIMER_UDP_STREAM, TIMER_ICMP, TIMER_OTHER, TIMER_COUNT };
+
+/* Of the rings that sides stand in: their mapping; what a remote address may use (address-dependent filtering). */
+enum nat_ring { RING_MAPPING, RING_PERMIT };
 
 enum nat_kind { NAT_FREE, NAT_SESSION, NAT_PORT_MAP };
 
@@ -30,14 +36,21 @@ enum {
     NAT_FROM_OUTSIDE = 1 << 0, /* began by a mapping */
     NAT_OUTSIDE_ONLY = 1 << 1, /* port map: not found by its inside end */
     NAT_MAPPED = 1 << 2,       /* session: belongs to a mapping that is no port map */
-    NAT_HEAD = 1 << 3,         /* and stands in the index for it */
+    NAT_HEAD = 1 << 3,         /* and stands in the index for its outside end */
     NAT_ACK_ORIGINAL = 1 << 4, /* TCP: ACK seen */
     NAT_ACK_REPLY = 1 << 5,
     NAT_FIN_ORIGINAL = 1 << 6,
     NAT_FIN_REPLY = 1 << 7,
     NAT_STEADY_ORIGINAL = 1 << 8, /* nothing but `last` changes with a packet of this direction, were it not a TCP one */
     NAT_STEADY_REPLY = 1 << 9,    /* with SYN, FIN or RST: see nat_hit.h */
+    NAT_INSIDE_HEAD = 1 << 10, /* stands in the index for its mapping's inside end */
+    NAT_HAIRPIN = 1 << 11,     /* both sides are inside; began on the side of way[0] */
+    NAT_UNCALLED = 1 << 12,    /* hairpin: the called side's filter lets nothing in before it has sent something */
+    NAT_PERMITS = 1 << 13,     /* stands in a ring of permits */
+    NAT_PERMIT_HEAD = 1 << 14, /* and in the index for it */
 };
+
+#define NAT_STEADY_SHIFT 8
 
 struct nat_link {
     uint32_t prev, next;
@@ -45,8 +58,8 @@ struct nat_link {
 
 /* What a packet that has its session needs. */
 struct nat_record {
-    struct nat_tuple way[2]; /* as packets come in: of the first one's direction, and of the answers. Of a port map: inside
-                                end as source of the one, outside end as destination of the other, the rest 0 */
+    struct nat_tuple way[2]; /* as packets come in: of the first one's direction, and of the answers. Of a port map:
+                                inside end as source of the one, outside end as destination of the other, rest 0 */
     uint32_t last;           /* tick when it was last used */
     uint8_t proto;
     uint8_t kind : 2, timer : 3, state : 3; /* enum nat_kind, nat_timer, nat_state */
@@ -61,8 +74,39 @@ struct nat_cold {
     uint32_t client;          /* whom it is counted for (nat_client.c); NAT_NONE */
 };
 
+/* The called side of a hairpin session, as the other side is in nat_record and nat_cold. */
+struct nat_far {
+    struct nat_link siblings;
+    uint32_t client;
+    uint16_t flags; /* NAT_MAPPED, NAT_HEAD, NAT_INSIDE_HEAD, NAT_PERMITS, NAT_PERMIT_HEAD */
+};
+
+/* An inside address that has sessions. Kept only for what a configuration asks: nat_client.c. */
+struct nat_client {
+    be32 inside;
+    uint32_t next;     /* of the same hash; free ones: of the list */
+    uint32_t sessions; /* sides of them */
+    uint32_t address;  /* index of the outside address that it is paired with */
+};
+/* And its part of the ports: for blocks and limits. */
+struct nat_share {
+    uint32_t ports[3]; /* in use by its mappings: TCP, UDP, ICMP */
+    uint32_t block;    /* the latest it got, the others follow in nat.blocks; NAT_NONE */
+    uint32_t n_blocks;
+};
+struct nat_block {
+    uint32_t client; /* NAT_NONE: free */
+    uint32_t next;   /* of the same client */
+};
+
+/* Ports in use, a bit each. */
+struct nat_port_set {
+    uint64_t used[65536 / 64];
+    uint64_t full[65536 / 64 / 64]; /* words of `used` that have no port left */
+};
+
 #define NAT_TICK_SHIFT 22    /* 2^22 ns = 4.2 ms */
-#define NAT_WHEEL_SLOTS 16384u /* 69 s; longer times are looked at once a turn */
+#define NAT_WHEEL_SLOTS 131072u /* 9 minutes; longer times are looked at once a turn */
 #define NAT_TICKS_MAX (1u << 30)  /* 52 days: no session is idle that long */
 
 enum nat_fragment_state { FRAGMENT_EMPTY, FRAGMENT_SEEN, FRAGMENT_RESOLVED, FRAGMENT_REFUSED }; /* the first one was */
@@ -91,11 +135,26 @@ struct nat {
     uint64_t now;             /* the latest the caller gave */
     uint32_t idle[TIMER_COUNT]; /* ticks */
     struct nat_fragment fragments[NAT_FRAGMENT_SETS][NAT_FRAGMENT_WAYS];
-    uint32_t *port_users;     /* of each outside port: [address][TCP, UDP, ICMP][port] */
+    struct nat_held *held;    /* fragments that wait for their first one; NULL: they are dropped */
+    uint16_t *address_slots;  /* hash table of the outside addresses: index + 1 */
+    uint32_t address_mask;
+    struct nat_port_set *ports; /* NAT_INTERFACE, outside ports in use: [address][TCP, UDP, ICMP] */
+    uint32_t *port_users;     /* NAT_CONNTRACK, how many sessions use each: [address][TCP, UDP, ICMP][port] */
+    struct nat_far *far;      /* NULL: no hairpin sessions with mappings */
+    struct nat_link *permits; /* rings of nodes, all first sides, then all far ones; NULL: filtering needs none */
+    struct nat_client *clients; /* NULL: nobody asks for them */
+    struct nat_share *shares;   /* NULL: neither blocks nor limits of ports */
+    uint32_t *client_heads, client_shift; /* lists by hash */
+    uint32_t clients_used, client_free;   /* ever used; list of free ones, index + 1 */
+    struct nat_block *blocks;   /* [address][block]; NULL: no blocks */
+    uint32_t n_blocks;          /* of an address */
+    uint32_t *blocks_free;      /* of each address */
+    struct random random;       /* draws ports */
     struct nat_stats stats;
 };
 
-/* packet.session of a packet that nat_in sent through a mapping, and that has no session yet. */
+/* packet.session of a packet that nat_in sent through a mapping, and that has no session yet: with the node of a side
+ * that stands for the mapping. */
 #define NAT_VIA_MAPPING 0x80000000u
 
 static inline bool nat_has_session(const struct packet *p) {
@@ -105,7 +164,7 @@ static inline bool nat_via_mapping(const struct packet *p) {
     return p->session & NAT_VIA_MAPPING;
 }
 static inline struct nat_record *nat_packet_mapping(const struct nat *n, const struct packet *p) {
-    return &n->records[p->session & ~NAT_VIA_MAPPING];
+    return &n->records[(p->session & ~NAT_VIA_MAPPING) >> 1];
 }
 static inline struct nat_record *nat_packet_session(const struct nat *n, const struct packet *p) {
     return &n->records[p->session - 1];
@@ -126,6 +185,14 @@ static inline uint32_t nat_tick(uint64_t ns) {
 }
 static inline bool nat_session_fresh(const struct nat *n, const struct nat_record *r, uint64_t now) {
     return r->kind == NAT_SESSION && nat_tick(now) - r->last <= n->idle[r->timer];
+}
+
+/* What a session's timer is at first. */
+static inline unsigned nat_first_timer(uint8_t proto) {
+    return proto == PROTO_TCP    ? TIMER_TCP_TRANSITORY
+           : proto == PROTO_UDP  ? TIMER_UDP
+           : proto == PROTO_ICMP ? TIMER_ICMP
+                                 : TIMER_OTHER;
 }
 
 static inline struct nat_tuple nat_inverse(struct nat_tuple t) {
@@ -173,44 +240,141 @@ static inline struct nat_tuple nat_inside_end(const struct nat *n, const struct 
     return (struct nat_tuple){outward->src, addr ? outward->dst : 0, outward->sport, port ? outward->dport : 0};
 }
 
-bool nat_is_outside(const struct nat *n, be32 addr);
+/* The same two of a node: what its side sends, as it comes in, and the outside end of its mapping. */
+static inline const struct nat_tuple *nat_node_outward(const struct nat *n, uint32_t node) {
+    return &n->records[node >> 1].way[node & 1];
+}
+static inline struct nat_tuple nat_node_outside(const struct nat *n, uint32_t node) {
+    const struct nat_tuple *in = &n->records[node >> 1].way[!(node & 1)];
+    return (struct nat_tuple){.dst = in->dst, .dport = in->dport};
+}
+static inline uint32_t nat_via_node(const struct packet *p) {
+    return p->session & ~NAT_VIA_MAPPING;
+}
+
+/* Is everything that is idle freed, so that counts are exact? */
+static inline bool nat_is_settled(const struct nat *n, uint64_t now) {
+    return n->stats.live == 0 || n->hand >= now >> NAT_TICK_SHIFT;
+}
+
+static inline uint32_t nat_address_hash(be32 addr) {
+    return (uint32_t)(addr * UINT64_C(0x9e3779b97f4a7c15) >> 40);
+}
+/* Index of an outside address; NAT_NONE. */
+static inline uint32_t nat_address_index(const struct nat *n, be32 addr) {
+    for (uint32_t at = nat_address_hash(addr);; at++) {
+        const uint32_t i = n->address_slots[at & n->address_mask];
+        if (!i)
+            return NAT_NONE;
+        if (n->config.addresses[i - 1] == addr)
+            return i - 1;
+    }
+}
+static inline bool nat_is_outside(const struct nat *n, be32 addr) {
+    return nat_address_index(n, addr) != NAT_NONE;
+}
 
 /* nat_session.c: records, their index and their timers. */
 int nat_records_init(struct nat *n);
+void nat_records_fini(struct nat *n);
 void nat_records_clear(struct nat *n); /* of a new NAT: makes the lists */
 void nat_sessions_free(struct nat *n); /* all of them, and their mappings; port maps stay */
 /* Is there room for a session? Frees idle ones when there is none. */
 bool nat_session_room(struct nat *n, uint64_t now);
 /* Frees all that are idle: what is left in the index is live. */
 void nat_settle(struct nat *n, uint64_t now);
-/* What a session begins with; flags: NAT_FROM_OUTSIDE, NAT_MAPPED (then it joins its mapping or makes it). */
+/* What a session begins with; flags: NAT_MAPPED (then it joins its mapping or makes it), NAT_FROM_OUTSIDE, NAT_HAIRPIN,
+ * NAT_UNCALLED. */
 struct nat_new {
     struct nat_tuple way[2];
     uint8_t proto;
-    uint16_t flags;
-    uint32_t client;
+    uint16_t flags, far_flags; /* far_flags: of a hairpin session's called side */
+    uint32_t client, far_client;
+    uint32_t last;             /* tick when it was last used */
 };
 /* Makes a session; there must be room and both tuples must be unused. */
 uint32_t nat_session_create(struct nat *n, const struct nat_new *new, uint64_t now);
 /* Sets its timer and takes note that it was used. */
 void nat_session_touch(struct nat *n, uint32_t session, enum nat_timer timer, uint64_t now);
-void nat_port_map_create(struct nat *n, uint8_t proto, const struct nat_tuple *inside, const struct nat_tuple *outside,
-                         uint16_t flags);
 /* The live session whose packets come in like this, as in the index; NAT_NONE. One that is idle too long is freed. */
 uint32_t nat_find_live(struct nat *n, uint8_t proto, const struct nat_tuple *tuple, uint64_t now);
-/* A record that stands for a mapping: a live session of it, or a port map; NAT_NONE. */
+uint32_t nat_record_take(struct nat *n);
+void nat_session_free(struct nat *n, uint32_t session);
+/* Fetches what making a session for this tuple will need. */
+void nat_session_prefetch(const struct nat *n, uint8_t proto, const struct nat_tuple *outward);
+
+/* nat_mapping.c: what sides of sessions have in common. */
+void nat_port_map_create(struct nat *n, uint8_t proto, const struct nat_tuple *inside, const struct nat_tuple *outside,
+                         uint16_t flags);
+/* A node that stands for a mapping: a side of a live session of it, or a port map's record << 1; NAT_NONE. */
 uint32_t nat_mapping_inside(struct nat *n, uint8_t proto, const struct nat_tuple *outward, uint64_t now);
 uint32_t nat_mapping_outside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now);
+
+/* Has the inside end of a mapping sent to this remote address (address-dependent filtering)? Port maps are for all. */
+bool nat_permits(struct nat *n, uint8_t proto, const struct nat_tuple *outside_end, be32 remote, uint64_t now);
+/* The called side of a hairpin session has sent something. */
+void nat_session_called(struct nat *n, uint32_t session);
+/* A side of a session comes, goes. permits: it has sent to its remote address. */
+void nat_side_join(struct nat *n, uint32_t node, bool permits, uint64_t now);
+void nat_side_leave(struct nat *n, uint32_t node);
+uint64_t nat_hash_inside(const struct nat *n, uint32_t node);
+uint64_t nat_hash_outside(const struct nat *n, uint32_t node);
 
 /* nat_begin.c: what a new session gets. Refused packets are dropped. */
 void nat_begin(struct nat *n, struct packet *p, uint64_t now);
 
-/* nat_port.c: outside ports. Taken by sessions (NAT_CONNTRACK) or mappings (NAT_INTERFACE). */
+/* nat_port.c: outside addresses and ports. Taken by sessions (NAT_CONNTRACK) or mappings (NAT_INTERFACE). */
+int nat_ports_init(struct nat *n);
+void nat_ports_fini(struct nat *n);
+/* TCP 0, UDP 1, ICMP 2; others, whose ports are not translated: 3. */
+static inline unsigned nat_port_class(uint8_t proto) {
+    return proto == PROTO_TCP ? 0 : proto == PROTO_UDP ? 1 : proto == PROTO_ICMP ? 2 : 3;
+}
 void nat_port_take(struct nat *n, uint8_t proto, be32 outside, be16 port);
 void nat_port_give_back(struct nat *n, uint8_t proto, be32 outside, be16 port);
-/* Completes the tuple of a packet's answers, or a mapping's outside end, with a port that makes it unique. */
+/* The port that a mapping will most likely get there. */
+be16 nat_port_guess(const struct nat *n, uint8_t proto, be32 outside, be16 own);
+struct nat_range {
+    uint32_t low, high; /* host order */
+};
+/* Where a port is looked for that cannot keep its number. */
+struct nat_range nat_port_range(const struct nat *n, uint8_t proto, uint16_t own);
+/* Completes the tuple of a packet's answers with a port that makes it unique. */
 bool nat_port_for_session(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint64_t now);
-bool nat_port_for_mapping(struct nat *n, uint8_t proto, struct nat_tuple *end, be16 own, uint64_t now);
+/*
+ * Completes a mapping's outside end with a free port of the range: the one that `wanted` names when it is in it, else
+ * the next that is free, all round. wanted: host order.
+ */
+bool nat_port_for_mapping(struct nat *n, uint8_t proto, struct nat_tuple *end, struct nat_range r, uint32_t wanted,
+                          uint64_t now);
+
+/* nat_client.c: inside addresses, what they share of outside addresses and ports, and what they may have. */
+int nat_clients_init(struct nat *n);
+void nat_clients_fini(struct nat *n);
+uint32_t nat_client_find(const struct nat *n, be32 inside); /* NAT_NONE: has no sessions, or nobody asks */
+/* Counts a side of a session, and the ports of mappings; client NAT_NONE: nobody's. The last one takes all with it. */
+void nat_client_join(struct nat *n, uint32_t client);
+void nat_client_leave(struct nat *n, uint32_t client);
+void nat_client_port(struct nat *n, uint32_t client, uint8_t proto, int change);
+/* May it have one more session? */
+bool nat_client_may_begin(struct nat *n, be32 inside, uint64_t now);
+/* What a new mapping gets, or a session whose ports stay. */
+struct nat_place {
+    struct nat_tuple end; /* outside end */
+    uint32_t address;     /* its index */
+    uint32_t block;       /* that the client gets with it; NAT_NONE */
+};
+/* For what an inside end sends. DROP_NONE, DROP_NAT_NO_PORT, DROP_NAT_CLIENT_LIMIT. */
+enum drop nat_place_mapping(struct nat *n, uint8_t proto, const struct nat_tuple *outward, struct nat_place *place,
+                            uint64_t now);
+/* reply: the tuple of answers to what has no port that may be translated; its destination is what is looked for. */
+bool nat_place_portless(struct nat *n, uint8_t proto, be32 inside, struct nat_tuple *reply, uint64_t now);
+/* The client of a session that will be made; with `place`, if any, as its address when it is new. */
+uint32_t nat_client_of(struct nat *n, be32 inside, const struct nat_place *place);
+/* The outside address of an inside one that has no sessions. */
+uint32_t nat_home(const struct nat *n, be32 inside);
+/* Where a place is looked for first. client: NAT_NONE when it has no sessions. */
+uint32_t nat_first_address(const struct nat *n, uint32_t client, const struct nat_tuple *outward);
 
 /* nat_state.c: states and timers. */
 /* May a connection begin with this packet (NAT_CONNTRACK)? */
@@ -251,12 +415,20 @@ void nat_meet(struct nat *n, struct packet *p, uint32_t value);
 void nat_apply_destination(struct nat *n, struct packet *p);
 /* False when the packet does not leave as its session would have it (NAT_INTERFACE): it has no session then. */
 bool nat_apply_source(struct nat *n, struct packet *p);
+/* Tracks the state of the packet's session; drops what a hairpin session's called side does not let in yet. */
+void nat_use(struct nat *n, struct packet *p, uint64_t now);
 
 /* The caller's clock goes on. What was idle for NAT_TICKS_MAX must not look young again. */
 static inline void nat_clock(struct nat *n, uint64_t now) {
     if (__builtin_expect(now > n->now + ((uint64_t)NAT_TICKS_MAX << NAT_TICK_SHIFT), 0))
         nat_sessions_free(n);
     n->now = now;
+}
+
+/* Fetches memory that will be written. The empty asm keeps gcc from dropping calls of functions that only fetch. */
+static inline void nat_fetch(const void *memory) {
+    __builtin_prefetch(memory, 1);
+    __asm__ volatile("");
 }
 
 static inline be16 nat_load16(const void *at) {

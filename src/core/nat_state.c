@@ -2,7 +2,8 @@
 /*
  * States of sessions and the timer that goes with each. TCP is followed by its flags alone, without windows:
  * NAT_STATE_TCP_SYN until both ends have acknowledged something, NAT_STATE_TCP_CLOSING after a reset or FIN (of one end
- * as Linux has it, of both as RFC 5382 REQ-5 has it). A SYN opens a closing connection again.
+ * as Linux has it, of both as RFC 5382 REQ-5 has it). A SYN opens a closing connection again. With NAT_INTERFACE a
+ * reset one goes on with any packet but a reset (RFC 7857, 2): resets may be forged, or be lost.
  */
 #include "nat_internal.h"
 
@@ -33,8 +34,10 @@ static enum nat_timer tcp_track(const struct nat *n, struct nat_record *r, uint8
         r->state = NAT_STATE_TCP_SYN;
         r->flags &= (uint16_t)~(NAT_ACK_ORIGINAL | NAT_ACK_REPLY | NAT_FIN_ORIGINAL | NAT_FIN_REPLY);
     }
-    if (r->state == NAT_STATE_NEW)
-        r->state = NAT_STATE_TCP_SYN;
+    /* Of one tick, the reset counts as the last one: whatever order the express stage made of them. */
+    const bool revived = !linux_like && r->timer == TIMER_TCP_RESET && r->last != nat_tick(n->now);
+    if (r->state == NAT_STATE_NEW || revived)
+        r->state = NAT_STATE_TCP_SYN; /* or further, as what it has seen says */
     if (flags & TCP_ACK)
         r->flags |= (uint16_t)(NAT_ACK_ORIGINAL << reply);
     if (flags & TCP_FIN)

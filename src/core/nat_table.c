@@ -7,19 +7,21 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
-#define ENTRIES_USED 7 /* of a hashed bucket when the table is full: one in ten then has a chain */
+#define ENTRIES_USED 8 /* of a hashed bucket when the table is full: one in five then has a chain */
 
 void *nat_alloc(size_t size) {
-    size_t align = size < HUGE_PAGE ? 64 : HUGE_PAGE;
-    void *memory = aligned_alloc(align, (size + align - 1) & ~(align - 1));
+    const size_t align = size < HUGE_PAGE ? 64 : HUGE_PAGE;
+    size = (size + align - 1) & ~(align - 1);
+    void *memory = aligned_alloc(align, size);
     if (memory && align == HUGE_PAGE)
         madvise(memory, size, MADV_HUGEPAGE); /* 1M sessions: a lookup costs a fifth. Refused: slower */
     return memory;
 }
 
-int nat_table_init(struct nat_table *t, uint32_t entries) {
+int nat_table_init(struct nat_table *t, size_t usual, size_t most) {
     /* Only a chain's last bucket may have empty places: the pool needs a bucket for every ten entries at most. */
-    *t = (struct nat_table){.n_hashed = entries / ENTRIES_USED + 64, .n_pool = entries / NAT_BUCKET_ENTRIES};
+    *t = (struct nat_table){.n_hashed = (uint32_t)(usual / ENTRIES_USED) + 64,
+                            .n_pool = (uint32_t)(most / NAT_BUCKET_ENTRIES)};
     t->bucket = nat_alloc(((size_t)t->n_hashed + t->n_pool) * sizeof *t->bucket);
     if (!t->bucket)
         return -ENOMEM;

@@ -16,8 +16,9 @@
 
 #define NAT_NONE UINT32_MAX
 
-/* What a key stands for: a session's packets of one direction, the inside or the outside end of a mapping. */
-enum nat_key_kind { NAT_KEY_SESSION = 1, NAT_KEY_INSIDE, NAT_KEY_OUTSIDE, NAT_KEY_NOTHING /* is in no table */ };
+/* What a key stands for: a session's packets of one direction, the inside or the outside end of a mapping, nothing in
+ * the table, an outside end that a remote address may use. */
+enum nat_key_kind { NAT_KEY_SESSION = 1, NAT_KEY_INSIDE, NAT_KEY_OUTSIDE, NAT_KEY_NOTHING, NAT_KEY_PERMIT };
 
 #define NAT_BUCKET_ENTRIES 10
 
@@ -35,12 +36,22 @@ struct nat_table {
     uint32_t pool_free;         /* list of given back ones, index + 1 */
 };
 
-/* One 64 x 64 -> 128 bit multiplication whose halves are folded. */
-static inline uint64_t nat_hash(enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *t) {
-    const uint64_t ends = (uint64_t)t->dst << 32 | t->src;
-    const uint64_t rest = (uint64_t)kind << 40 | (uint64_t)proto << 32 | (uint32_t)t->dport << 16 | t->sport;
+/*
+ * One 64 x 64 -> 128 bit multiplication whose halves are folded. `ends`: source and destination, `ports`: both, as they
+ * stand in memory.
+ */
+static inline uint64_t nat_hash_words(enum nat_key_kind kind, uint8_t proto, uint64_t ends, uint32_t ports) {
+    const uint64_t rest = (uint64_t)kind << 40 | (uint64_t)proto << 32 | ports;
     const unsigned __int128 m = (unsigned __int128)(ends ^ 0x9e3779b97f4a7c15u) * (rest ^ 0xd6e8feb86659fd93u);
     return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+static inline uint64_t nat_hash(enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *t) {
+    uint64_t ends;
+    uint32_t ports;
+    memcpy(&ends, &t->src, sizeof ends);
+    memcpy(&ports, &t->sport, sizeof ports);
+    return nat_hash_words(kind, proto, ends, ports);
 }
 
 static inline struct nat_bucket *nat_table_bucket(const struct nat_table *t, uint64_t hash) {
@@ -98,8 +109,8 @@ static inline uint32_t nat_search(struct nat_search *s, const struct nat_table *
 
 /* Memory for free(): on cache lines, in huge pages when it is large. Not touched: it costs nothing until it is used. */
 void *nat_alloc(size_t size);
-/* Room for `entries` values. 0, or -ENOMEM. */
-int nat_table_init(struct nat_table *t, uint32_t entries);
+/* Room for `most` values, fast with up to `usual`. 0, or -ENOMEM. */
+int nat_table_init(struct nat_table *t, size_t usual, size_t most);
 void nat_table_fini(struct nat_table *t);
 void nat_table_clear(struct nat_table *t);
 void nat_table_insert(struct nat_table *t, uint64_t hash, uint32_t value);

@@ -21,7 +21,7 @@ enum {
     ETHERTYPE_IPV6 = 0x86dd,
 };
 
-#define CALLER_FLAGS (PACKET_RAW_IP | PACKET_NO_CHECKSUM)
+#define CALLER_FLAGS (PACKET_RAW_IP | PACKET_NO_CHECKSUM | PACKET_WAITED)
 
 static inline unsigned read16(const uint8_t *p) {
     return (unsigned)p[0] << 8 | p[1];
@@ -31,20 +31,6 @@ static inline be16 read_be16(const uint8_t *p) {
     be16 v;
     memcpy(&v, p, sizeof v);
     return v;
-}
-
-/* Sum of the IP header at h, without a branch for the usual 20 bytes; 0xffff when its checksum is right. */
-static inline bool header_sum_ok(const uint8_t *h, unsigned ihl) {
-    uint64_t a, b;
-    uint32_t c;
-    memcpy(&a, h, 8);
-    memcpy(&b, h + 8, 8);
-    memcpy(&c, h + 16, 4);
-    uint64_t s = (a & UINT32_MAX) + (a >> 32) + (b & UINT32_MAX) + (b >> 32) + c;
-    if (unlikely(ihl > 20))
-        s += checksum_sum(h + 20, ihl - 20, 0);
-    s = (s & UINT32_MAX) + (s >> 32);
-    return checksum_fold((uint32_t)(s & UINT32_MAX) + (uint32_t)(s >> 32)) == 0;
 }
 
 /* Queries carry an identifier (RFC 792, 950), errors the packet that caused them; the rest is neither. */
@@ -109,7 +95,7 @@ static inline enum drop parse_ipv4(struct packet *p, uint32_t l3) {
         return DROP_BAD_HEADER_LENGTH;
     if (unlikely(l3 + ihl > p->len))
         return DROP_SHORT_HEADER;
-    if (unlikely(!(p->flags & PACKET_NO_CHECKSUM) && !header_sum_ok(p->data + l3, ihl)))
+    if (unlikely(!(p->flags & PACKET_NO_CHECKSUM) && !checksum_ipv4_ok(p->data + l3, ihl)))
         return DROP_BAD_CHECKSUM;
     if (unlikely(total < ihl || l3 + total > p->wire_len))
         return DROP_BAD_TOTAL_LENGTH;

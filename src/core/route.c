@@ -11,7 +11,6 @@
 #include "route_table.h"
 
 #define HOLE (ROUTE_NONE - 1)
-#define BUCKETS_MIN 16
 
 /* A path while it is put together. */
 union path_draft {
@@ -28,10 +27,9 @@ struct route_table *route_table_create(const struct route_backend *backend, uint
     t->state = state;
     t->max_prefixes = max_routes;
     t->prefix_free = ROUTE_NONE;
+    t->n_hops = 1;
     memset(t->units_free, 0xff, sizeof t->units_free);
-    t->n_buckets = BUCKETS_MIN;
-    t->buckets = xalloc(t->n_buckets * sizeof *t->buckets);
-    memset(t->buckets, 0xff, t->n_buckets * sizeof *t->buckets);
+    buckets_resize(t, 0);
     return t;
 }
 
@@ -40,6 +38,7 @@ void route_table_destroy(struct route_table *t) {
         return;
     t->backend->destroy(t->state);
     vec_release(t->units);
+    vec_release(t->hop_of);
     vec_free(&t->routes);
     vec_free(&t->next);
     vec_free(&t->prefixes);
@@ -49,6 +48,26 @@ void route_table_destroy(struct route_table *t) {
 
 /* ---- paths ---- */
 
+/* The number of a plain IPv4 neighbour, a new one perhaps; 0 when it has none. */
+static uint8_t hop_number(struct route_table *t, const struct route_path *path) {
+    unsigned i = 1;
+    if (path->kind != ROUTE_UNICAST || path->n != 1 || t->backend->family != FAMILY_IPV4)
+        return 0;
+    while (i < t->n_hops && (t->hops[i].via != path->next[0].via || t->hops[i].port != path->next[0].port))
+        i++;
+    if (i == HOPS_MAX)
+        return 0;
+    if (i == t->n_hops)
+        t->hops[t->n_hops++] = (struct path_hop){
+            .via = path->next[0].via, .direct = path->next[0].via ? 0 : UINT32_MAX, .port = path->next[0].port};
+    return (uint8_t)i;
+}
+
+static void path_set(struct route_table *t, uint32_t at, const struct route_path *path) {
+    memcpy(path_at(t, at), path, PATH_UNITS(path->n) * sizeof *t->units);
+    t->hop_of[at] = hop_number(t, path);
+}
+
 static uint32_t path_alloc(struct route_table *t, const struct route_path *path) {
     uint32_t units = (uint32_t)PATH_UNITS(path->n), at = t->units_free[units];
     if (at != ROUTE_NONE) {
@@ -57,11 +76,12 @@ static uint32_t path_alloc(struct route_table *t, const struct route_path *path)
         if (t->units_used + units > t->units_cap) {
             t->units_cap = 2 * t->units_cap + units;
             t->units = xrealloc(t->units, t->units_cap, sizeof *t->units);
+            t->hop_of = xrealloc(t->hop_of, t->units_cap, sizeof *t->hop_of);
         }
         at = t->units_used;
         t->units_used += units;
     }
-    memcpy(path_at(t, at), path, units * sizeof *t->units);
+    path_set(t, at, path);
     return at;
 }
 
@@ -99,7 +119,7 @@ static int path_update(struct route_table *t, struct route_prefix *p) {
     union path_draft draft;
     path_draft(t, p, &draft);
     if (p->path != ROUTE_NONE && path_at(t, p->path)->n == draft.path.n) {
-        memcpy(path_at(t, p->path), &draft, PATH_UNITS(draft.path.n) * sizeof *t->units);
+        path_set(t, p->path, &draft.path);
         return 0;
     }
     uint32_t path = path_alloc(t, &draft.path);
@@ -112,78 +132,6 @@ static int path_update(struct route_table *t, struct route_prefix *p) {
         path_free(t, p->path);
     p->path = path;
     return 0;
-}
-
-/* ---- prefixes ---- */
-
-static struct route_prefix prefix_make(const struct ip_prefix *prefix) {
-    struct route_prefix p = {.len = prefix->len, .first = ROUTE_NONE, .last = ROUTE_NONE, .path = ROUTE_NONE};
-    memcpy(p.addr, prefix->addr.v6, prefix->addr.family == FAMILY_IPV6 ? 16 : 4);
-    return p;
-}
-
-static uint32_t *bucket_of(const struct route_table *t, const struct route_prefix *p) {
-    uint64_t h = (p->addr[0] ^ p->addr[1] * 0xff51afd7ed558ccdull ^ (uint64_t)p->len << 32) * 0x9e3779b97f4a7c15ull;
-    h = (h ^ h >> 32) * 0xc4ceb9fe1a85ec53ull;
-    return &t->buckets[h >> 32 & (t->n_buckets - 1)];
-}
-
-/* The link in the bucket's chain that names the same prefix, or the chain's end. */
-static uint32_t *prefix_link(const struct route_table *t, const struct route_prefix *p) {
-    uint32_t *link = bucket_of(t, p);
-    for (; *link != ROUTE_NONE; link = &t->prefixes.v[*link].chain) {
-        const struct route_prefix *q = &t->prefixes.v[*link];
-        if (q->addr[0] == p->addr[0] && q->addr[1] == p->addr[1] && q->len == p->len)
-            break;
-    }
-    return link;
-}
-
-static struct route_prefix *prefix_find(const struct route_table *t, const struct ip_prefix *prefix) {
-    const struct route_prefix wanted = prefix_make(prefix);
-    uint32_t i = *prefix_link(t, &wanted);
-    return i == ROUTE_NONE ? NULL : &t->prefixes.v[i];
-}
-
-static void buckets_grow(struct route_table *t) {
-    t->n_buckets *= 2;
-    t->buckets = xrealloc(t->buckets, t->n_buckets, sizeof *t->buckets);
-    memset(t->buckets, 0xff, t->n_buckets * sizeof *t->buckets);
-    for (uint32_t i = 0; i < t->prefixes.n; i++) { /* none is unused: growth comes when all are taken */
-        struct route_prefix *p = &t->prefixes.v[i];
-        uint32_t *bucket = bucket_of(t, p);
-        p->chain = *bucket;
-        *bucket = i;
-    }
-}
-
-static struct route_prefix *prefix_add(struct route_table *t, const struct ip_prefix *prefix) {
-    struct route_prefix fresh = prefix_make(prefix);
-    uint32_t i = t->prefix_free;
-    if (i == ROUTE_NONE && t->prefixes.n == t->n_buckets)
-        buckets_grow(t);
-    uint32_t *bucket = bucket_of(t, &fresh);
-    fresh.chain = *bucket;
-    if (i == ROUTE_NONE) {
-        i = (uint32_t)t->prefixes.n;
-        vec_push(&t->prefixes, fresh);
-    } else {
-        t->prefix_free = t->prefixes.v[i].chain;
-        t->prefixes.v[i] = fresh;
-    }
-    *bucket = i;
-    t->n_prefixes++;
-    return &t->prefixes.v[i];
-}
-
-static void prefix_remove(struct route_table *t, struct route_prefix *p) {
-    uint32_t *link = prefix_link(t, p);
-    uint32_t i = *link;
-    *link = p->chain;
-    p->first = ROUTE_NONE; /* marks it as unused */
-    p->chain = t->prefix_free;
-    t->prefix_free = i;
-    t->n_prefixes--;
 }
 
 /* ---- routes ---- */
@@ -294,9 +242,31 @@ int route_remove(struct route_table *t, const struct route *r) {
     return 0;
 }
 
-/* Closes the holes. Indexes change only here, and in nobody's hand: every removal has ended their validity. */
-static void table_settle(const struct route_table *const_table) {
-    struct route_table *t = (struct route_table *)const_table;
+int route_replace(struct route_table *t, const struct route *r) {
+    uint32_t before, i;
+    int code = route_check(t, r);
+    if (code)
+        return code;
+    struct route_prefix *p = prefix_find(t, &r->prefix);
+    for (i = p ? p->first : ROUTE_NONE; i != ROUTE_NONE && t->routes.v[i].metric != r->metric;)
+        i = t->next.v[i];
+    if (i == ROUTE_NONE)
+        return route_add(t, r);
+    uint32_t same = route_find(t, p, r, &before);
+    if (same != ROUTE_NONE && same != i)
+        return -EEXIST;
+    const struct route old = t->routes.v[i];
+    t->routes.v[i] = *r;
+    code = path_update(t, p);
+    if (code)
+        t->routes.v[i] = old;
+    else
+        t->generation++;
+    return code;
+}
+
+/* Indexes change only here, and in nobody's hand: every removal has ended their validity. */
+void route_table_settle(struct route_table *t) {
     if (!t->holes)
         return;
     uint32_t *moved = xalloc(t->routes.n * sizeof *moved), n = 0;
@@ -323,14 +293,20 @@ static void table_settle(const struct route_table *const_table) {
     vec_release(moved);
 }
 
+/* Whoever looks at indexes has the holes closed first; of a shared table only its writer may. */
+static void table_look(const struct route_table *t) {
+    if (!t->shared)
+        route_table_settle((struct route_table *)t);
+}
+
 const struct route *route_table_routes(const struct route_table *t, size_t *n) {
-    table_settle(t);
+    table_look(t);
     *n = t->routes.n;
     return t->routes.v;
 }
 
 uint32_t route_hidden_by(const struct route_table *t, uint32_t i) {
-    table_settle(t);
+    table_look(t);
     const struct route *r = &t->routes.v[i];
     const struct route_path *path = path_at(t, prefix_find(t, &r->prefix)->path);
     uint32_t winner = path->route;
@@ -359,36 +335,8 @@ void route_lookup(const struct route_table *t, const void *dst, uint32_t *path, 
 }
 
 const struct route_path *route_path(const struct route_table *t, uint32_t path) {
-    table_settle(t);
+    table_look(t);
     return path_at(t, path);
-}
-
-unsigned route_pick(const struct route_path *path, uint32_t hash) {
-    return (unsigned)((uint64_t)hash * path->n >> 32);
-}
-
-/* Sums and exclusive ors do not tell source from destination, and together they tell pairs apart. */
-uint32_t route_hash(be32 src, be32 dst, be16 sport, be16 dport, uint8_t proto) {
-    uint64_t addrs = (uint64_t)(src ^ dst) << 32 | (src + dst);
-    uint64_t ports = (uint64_t)(sport ^ dport) << 32 | (uint64_t)proto << 24 | ((uint32_t)sport + dport);
-    uint64_t h = (addrs ^ ports * 0xff51afd7ed558ccdull) * 0x9e3779b97f4a7c15ull;
-    h ^= h >> 32;
-    return (uint32_t)(h * 0xc4ceb9fe1a85ec53ull >> 32);
-}
-
-static inline uint64_t hash_pair(uint64_t a, uint64_t b) {
-    return ((a ^ b) * 0x9e3779b97f4a7c15ull) ^ ((a + b) * 0xff51afd7ed558ccdull);
-}
-
-uint32_t route_hash6(const uint8_t src[16], const uint8_t dst[16], be16 sport, be16 dport, uint8_t proto) {
-    uint64_t s[2], d[2];
-    memcpy(s, src, sizeof s);
-    memcpy(d, dst, sizeof d);
-    uint64_t h = hash_pair(s[0], d[0]);
-    h = (h ^ h >> 29) * 0xc4ceb9fe1a85ec53ull + hash_pair(s[1], d[1]);
-    h = (h ^ h >> 31) * 0xc4ceb9fe1a85ec53ull + hash_pair(sport, dport) + proto;
-    h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9ull;
-    return (uint32_t)(h >> 32 ^ h);
 }
 
 uint64_t route_generation(const struct route_table *t) {

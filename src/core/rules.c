@@ -17,16 +17,26 @@
 static_assert(ROUTE_TABLES_MAX <= 1u << (32 - TABLE_SHIFT), "a table's number fits above TABLE_SHIFT");
 #define REFUSED_BY_RULE (ROUTE_NONE - 1 - ROUTE_PROHIBIT) /* and the route kind */
 
+/* An address as two words, IPv4 in the first; a prefix of any length, or any address at all, by its mask. */
+struct words {
+    uint64_t word[2];
+};
+struct match {
+    struct words from, from_mask, to, to_mask;
+};
+
 struct route_rules {
     struct route_table *tables[ROUTE_TABLES_MAX];
     unsigned n_tables;
     VEC(struct route_rule) rules; /* by priority, then in the order of adding */
+    VEC(struct match) matches;    /* of each rule */
 };
 
 struct route_rules *route_rules_create(struct route_table *main) {
     struct route_rules *r = xzalloc(1, sizeof *r);
     r->tables[r->n_tables++] = main;
     vec_push(&r->rules, (struct route_rule){.priority = RULE_PRIORITY_MAIN, .in_port = PORT_NONE, .name = "main"});
+    vec_push(&r->matches, (struct match){0});
     return r;
 }
 
@@ -36,6 +46,7 @@ void route_rules_destroy(struct route_rules *r) {
     for (unsigned i = 1; i < r->n_tables; i++)
         route_table_destroy(r->tables[i]);
     vec_free(&r->rules);
+    vec_free(&r->matches);
     vec_release(r);
 }
 
@@ -80,6 +91,30 @@ static size_t rule_find(const struct route_rules *r, const struct route_rule *ru
     return i;
 }
 
+static struct words words(const void *bytes, size_t width) {
+    struct words w = {{0}};
+    memcpy(w.word, bytes, width);
+    return w;
+}
+
+static struct words mask_words(const struct ip_prefix *p) {
+    struct ip ones = {.family = p->addr.family};
+    if (p->addr.family == FAMILY_NONE)
+        return (struct words){{0}};
+    memset(ones.v6, 0xff, sizeof ones.v6);
+    const struct ip_prefix mask = prefix_of(&ones, p->len);
+    return words(mask.addr.v6, p->addr.family == FAMILY_IPV6 ? 16 : 4);
+}
+
+static struct match match_make(const struct route_rule *rule) {
+    struct match m = {.from_mask = mask_words(&rule->from), .to_mask = mask_words(&rule->to)};
+    if (rule->from.addr.family)
+        m.from = words(rule->from.addr.v6, rule->from.addr.family == FAMILY_IPV6 ? 16 : 4);
+    if (rule->to.addr.family)
+        m.to = words(rule->to.addr.v6, rule->to.addr.family == FAMILY_IPV6 ? 16 : 4);
+    return m;
+}
+
 int route_rules_add(struct route_rules *r, const struct route_rule *rule) {
     const uint8_t family = family_of(r->tables[0]);
     bool known = rule->kind == ROUTE_UNICAST ? rule->table < r->n_tables
@@ -89,10 +124,14 @@ int route_rules_add(struct route_rules *r, const struct route_rule *rule) {
     if (rule_find(r, rule) < r->rules.n)
         return -EEXIST;
     vec_push(&r->rules, *rule);
+    vec_push(&r->matches, (struct match){0});
     size_t i = r->rules.n - 1;
-    for (; i > 0 && r->rules.v[i - 1].priority > rule->priority; i--)
+    for (; i > 0 && r->rules.v[i - 1].priority > rule->priority; i--) {
         r->rules.v[i] = r->rules.v[i - 1];
+        r->matches.v[i] = r->matches.v[i - 1];
+    }
     r->rules.v[i] = *rule;
+    r->matches.v[i] = match_make(rule);
     return 0;
 }
 
@@ -102,11 +141,19 @@ int route_rules_remove(struct route_rules *r, const struct route_rule *rule) {
         return -ENOENT;
     r->rules.n--;
     memmove(&r->rules.v[i], &r->rules.v[i + 1], (r->rules.n - i) * sizeof *r->rules.v);
+    r->matches.n--;
+    memmove(&r->matches.v[i], &r->matches.v[i + 1], (r->matches.n - i) * sizeof *r->matches.v);
     return 0;
 }
 
 unsigned route_rules_tables(const struct route_rules *r) {
     return r->n_tables;
+}
+
+struct route_table *route_rules_swap(struct route_rules *r, unsigned table, struct route_table *t) {
+    struct route_table *former = r->tables[table];
+    r->tables[table] = t;
+    return former;
 }
 
 struct route_table *route_rules_table(const struct route_rules *r, unsigned table) {
@@ -125,45 +172,90 @@ static const struct route_path blackhole = REFUSAL(ROUTE_BLACKHOLE), unreachable
                                prohibit = REFUSAL(ROUTE_PROHIBIT);
 static const struct route_path *const refusals[] = {&blackhole, &unreachable, &prohibit};
 
-static struct ip address(uint8_t family, const void *bytes) {
-    struct ip a = {.family = family};
-    memcpy(a.v6, bytes, family == FAMILY_IPV6 ? 16 : 4);
-    return a;
+static inline bool word_matches(const struct words *a, const struct words *prefix, const struct words *mask) {
+    return !(((a->word[0] ^ prefix->word[0]) & mask->word[0]) | ((a->word[1] ^ prefix->word[1]) & mask->word[1]));
 }
 
-static bool rule_matches(const struct route_rule *rule, const struct ip *src, const struct ip *dst, uint16_t in_port) {
-    return (rule->in_port == PORT_NONE || rule->in_port == in_port) &&
-           (rule->from.addr.family == FAMILY_NONE || prefix_contains(&rule->from, src)) &&
-           (rule->to.addr.family == FAMILY_NONE || prefix_contains(&rule->to, dst));
+/* Packets that no rule has decided yet: what the rules look at. */
+struct undecided {
+    unsigned n;
+    uint16_t at[BURST_MAX]; /* their places in the burst */
+    struct words src[BURST_MAX], dst[BURST_MAX];
+};
+
+/* What stands in the main table for all of them; local and broadcast addresses are decided by that. */
+static void look_into_main(const struct route_rules *r, const uint8_t *src, const uint8_t *dst, size_t width,
+                           uint32_t *in_main, uint32_t *path, unsigned n, struct undecided *u) {
+    route_lookup(r->tables[0], dst, in_main, n);
+    u->n = 0;
+    for (unsigned i = 0; i < n; i++) {
+        const uint8_t kind = in_main[i] == ROUTE_NONE ? ROUTE_UNICAST : path_at(r->tables[0], in_main[i])->kind;
+        path[i] = kind == ROUTE_LOCAL || kind == ROUTE_BROADCAST ? in_main[i] : ROUTE_NONE;
+        if (path[i] != ROUTE_NONE)
+            continue;
+        u->src[u->n] = words(src + i * width, width);
+        u->dst[u->n] = words(dst + i * width, width);
+        u->at[u->n++] = (uint16_t)i;
+    }
 }
 
-/* What a rule that matches says: a path's number, or ROUTE_NONE when the next one is to be asked. */
-static uint32_t rule_lookup(const struct route_rules *r, const struct route_rule *rule, const struct ip *dst) {
-    uint32_t path;
-    if (rule->kind != ROUTE_UNICAST)
-        return REFUSED_BY_RULE + rule->kind;
-    route_lookup(r->tables[rule->table], dst->v6, &path, 1);
-    return path == ROUTE_NONE ? ROUTE_NONE : (uint32_t)rule->table << TABLE_SHIFT | path;
+/* What a rule's table says for those of the undecided that match it (`hit`: their places among these). */
+static void look_into_table(const struct route_rules *r, const struct route_rule *rule, const struct undecided *u,
+                            const uint16_t *hit, unsigned hits, size_t width, const uint32_t *in_main, uint32_t *path) {
+    uint8_t dst[BURST_MAX * 16];
+    uint32_t found[BURST_MAX];
+    for (unsigned k = 0; k < hits; k++) {
+        memcpy(dst + k * width, u->dst[hit[k]].word, width);
+        found[k] = in_main[u->at[hit[k]]];
+    }
+    if (rule->table)
+        route_lookup(r->tables[rule->table], dst, found, hits);
+    for (unsigned k = 0; k < hits; k++)
+        if (found[k] != ROUTE_NONE)
+            path[u->at[hit[k]]] = (uint32_t)rule->table << TABLE_SHIFT | found[k];
+}
+
+void route_rules_lookup_bulk(const struct route_rules *r, const void *src, const void *dst, const uint16_t *in_port,
+                             uint32_t *path, uint32_t *rule, unsigned n) {
+    const size_t width = family_of(r->tables[0]) == FAMILY_IPV6 ? 16 : 4;
+    struct undecided u;
+    uint32_t in_main[BURST_MAX];
+    look_into_main(r, src, dst, width, in_main, path, n, &u);
+    for (unsigned i = 0; rule && i < n; i++)
+        rule[i] = ROUTE_NONE;
+    for (uint32_t i = 0; i < r->rules.n && u.n; i++) {
+        const struct route_rule *asked = &r->rules.v[i];
+        const struct match *m = &r->matches.v[i];
+        uint16_t hit[BURST_MAX];
+        unsigned hits = 0, left = 0;
+        for (unsigned k = 0; k < u.n; k++) {
+            hit[hits] = (uint16_t)k;
+            hits += (asked->in_port == PORT_NONE || asked->in_port == in_port[u.at[k]]) &&
+                    word_matches(&u.src[k], &m->from, &m->from_mask) && word_matches(&u.dst[k], &m->to, &m->to_mask);
+        }
+        if (!hits)
+            continue;
+        if (asked->kind == ROUTE_UNICAST)
+            look_into_table(r, asked, &u, hit, hits, width, in_main, path);
+        for (unsigned k = 0; k < hits && asked->kind != ROUTE_UNICAST; k++)
+            path[u.at[hit[k]]] = REFUSED_BY_RULE + asked->kind;
+        for (unsigned k = 0; k < u.n; k++) {
+            const uint16_t at = u.at[k];
+            if (path[at] != ROUTE_NONE && rule)
+                rule[at] = i;
+            u.src[left] = u.src[k];
+            u.dst[left] = u.dst[k];
+            u.at[left] = at;
+            left += path[at] == ROUTE_NONE;
+        }
+        u.n = left;
+    }
 }
 
 uint32_t route_rules_lookup(const struct route_rules *r, const void *src, const void *dst, uint16_t in_port,
                             uint32_t *rule) {
-    const uint8_t family = family_of(r->tables[0]);
-    const struct ip from = address(family, src), to = address(family, dst);
-    uint32_t path, decided = ROUTE_NONE;
-    route_lookup(r->tables[0], to.v6, &path, 1);
-    if (path != ROUTE_NONE) {
-        uint8_t kind = path_at(r->tables[0], path)->kind;
-        if (kind != ROUTE_LOCAL && kind != ROUTE_BROADCAST)
-            path = ROUTE_NONE;
-    }
-    for (uint32_t i = 0; path == ROUTE_NONE && i < r->rules.n; i++) {
-        if (rule_matches(&r->rules.v[i], &from, &to, in_port))
-            path = rule_lookup(r, &r->rules.v[i], &to);
-        decided = i;
-    }
-    if (rule)
-        *rule = path == ROUTE_NONE ? ROUTE_NONE : decided;
+    uint32_t path;
+    route_rules_lookup_bulk(r, src, dst, &in_port, &path, rule, 1);
     return path;
 }
 

@@ -38,6 +38,28 @@ static inline void set_macs(struct packet *p, const struct port *out) {
         memcpy(p->data + sizeof out->mac, &out->mac, sizeof out->mac);
 }
 
+/* 0/8, 127/8, 224/4 and 240/4: ordinary packets have none of them. */
+static inline unsigned octet_is_special(uint8_t octet) {
+    return (unsigned)((uint8_t)(octet - 1) >= 223) | (octet == 127);
+}
+
+/* RFC 3927, 2.1 */
+static inline bool is_link_local(be32 addr) {
+    return (addr & htonl(0xffff0000)) == htonl(0xa9fe0000);
+}
+
+/* Addresses without a bit of node.own are nobody's here. */
+static inline uint64_t own_bit(be32 addr) {
+    return UINT64_C(1) << (addr * 0x9e3779b1u >> 26);
+}
+
+static inline bool is_own_address(const struct node *node, be32 addr) {
+    bool own = false;
+    for (unsigned i = 0; i < node->n_ports; i++)
+        own |= node->ports[i].addr == addr;
+    return own;
+}
+
 /* fe80::/10 (RFC 4291, 2.5.6) */
 static inline bool is_link_local6(const uint8_t addr[16]) {
     return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
@@ -86,6 +108,10 @@ void options_record(const struct node *node, struct packet *p, uint64_t now);
  * 4.2; RFC 2675, 3), and the code of the parameter problem; 0: none is due.
  */
 unsigned ipv6_option_pointer(const struct packet *p, uint8_t *code);
+
+/* Does the node do nothing that its express stage can't (express.c)? */
+bool express_serves(const struct node *node);
+void express_prepare(struct node *node);
 
 /* Brings parsed IPv6 packets (n <= BURST_MAX) to their verdicts; `own`: the node itself sends them. Reorders pkts. */
 void ipv6_forward(struct node *node, struct packet **pkts, unsigned n, uint64_t now, bool own);

@@ -51,20 +51,28 @@ static uint32_t piece_prefix(unsigned len) {
  * reservation of its tbl8 group, but gives one back when it is deleted: it goes in with a value that nobody has, and
  * then gets its own. And a replacement says 0 even when it failed.
  */
-static int put(struct fib *f, uint32_t ip, uint8_t len, uint32_t nh) {
+static int put(struct fib *f, uint32_t ip, uint8_t len, uint32_t nh, bool new) {
     uint64_t now;
+    if (new) {
+        int rc = rte_fib_add(f->fib, ip, len, len > 24 ? NH_PASSING : nh);
+        if (rc || len <= 24)
+            return rc == -ENOMEM ? -ENOSPC : rc;
+    }
+    int rc = rte_fib_add(f->fib, ip, len, nh);
     struct rte_rib_node *node = rte_rib_lookup_exact(f->rib, ip, len);
-    const bool new = !node;
-    int rc = new &&len > 24 ? rte_fib_add(f->fib, ip, len, NH_PASSING) : 0;
-    if (rc)
-        return rc == -ENOMEM ? -ENOSPC : rc;
-    rc = rte_fib_add(f->fib, ip, len, nh);
-    node = rte_rib_lookup_exact(f->rib, ip, len);
     if (!rc && node && !rte_rib_get_nh(node, &now) && now == nh)
         return 0;
-    if (new &&node)
+    if (new && node)
         rte_fib_delete(f->fib, ip, len);
     return rc && rc != -ENOMEM ? rc : -ENOSPC;
+}
+
+static bool is_new(const struct fib *f, uint32_t ip, uint8_t len) {
+    return !rte_rib_lookup_exact(f->rib, ip, len);
+}
+
+static int put_piece(struct fib *f, uint32_t ip, uint8_t len, uint32_t nh) {
+    return put(f, ip, len, nh, is_new(f, ip, len));
 }
 
 /* Gives each piece its value: its own, or that of the longest prefix that reaches to the end and holds it. */
@@ -74,9 +82,9 @@ static int put_pieces(struct fib *f) {
     for (unsigned len = 1; len < PIECES && !rc; len++) {
         if (f->end[len - 1] != ABSENT)
             cover = f->end[len - 1];
-        rc = put(f, piece_prefix(len), (uint8_t)len, f->own[len] != ABSENT ? f->own[len] : cover);
+        rc = put_piece(f, piece_prefix(len), (uint8_t)len, f->own[len] != ABSENT ? f->own[len] : cover);
     }
-    return rc ? rc : put(f, UINT32_MAX, 32, f->end[32] != ABSENT ? f->end[32] : cover);
+    return rc ? rc : put_piece(f, UINT32_MAX, 32, f->end[32] != ABSENT ? f->end[32] : cover);
 }
 
 /* Where the value of such a prefix is kept; NULL for all others. */
@@ -137,12 +145,12 @@ static int fib_add(void *state, const void *addr, uint8_t len, uint32_t value) {
     if (value != ROUTE_NONE && value >= NH_PASSING)
         return -ERANGE;
     uint32_t *piece = find_piece(f, ip, len);
-    const bool new = piece ? *piece == ABSENT : !rte_rib_lookup_exact(f->rib, ip, len);
+    const bool new = piece ? *piece == ABSENT : is_new(f, ip, len);
     if (new && f->n == f->max)
         return -ENOSPC;
     if (piece)
         *piece = nh;
-    int rc = piece ? put_pieces(f) : put(f, ip, len, nh);
+    int rc = piece ? put_pieces(f) : put(f, ip, len, nh, new);
     f->n += new && !rc;
     return rc;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whose an address is: the NIC's or gateway's that has it, a site's, the Internet's. Of two owners the first has it. */
+/* Whose an address is: the NIC's, NAT's or gateway's that has it, a site's, the Internet's. Of two owners the first has
+ * it. */
 #include "fabric.h"
 #include <stdlib.h>
 
@@ -24,6 +25,10 @@ void owners_build(struct fabric *f) {
         for (uint32_t i = 0; i < s->subnets.n; i++)
             own(f, control_gateway_addr(&s->subnets.v[i], family), INDEX_NONE, i);
     }
+    for (uint32_t i = 0; i < s->nats.n; i++) /* outside addresses beside the NIC's own */
+        for (size_t k = 0; k < s->nats.v[i].addresses.n; k++)
+            if (!ip_equal(&s->nats.v[i].addresses.v[k], &s->nics.v[s->nats.v[i].outside].addr))
+                own(f, &s->nats.v[i].addresses.v[k], s->nats.v[i].outside, INDEX_NONE);
     if (f->owned.n)
         qsort(f->owned.v, f->owned.n, sizeof *f->owned.v, compare_owned);
 }

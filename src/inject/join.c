@@ -66,7 +66,8 @@ static bool same_packet(const struct inject_packet *in, const struct inject_pack
     if (in->key.family == FAMILY_IPV6) /* the fingerprint holds the addresses */
         return inject_ipv6(in)->hop_limit == inject_ipv6(out)->hop_limit + 1;
     const struct ipv4_header *a = inject_ipv4(in), *b = inject_ipv4(out);
-    return a->ttl == b->ttl + 1 && (a->src == b->src || a->dst == b->dst);
+    bool hairpinned = a->dst == b->src && a->src != b->dst; /* both ends change: from the NAT's address back inside */
+    return a->ttl == b->ttl + 1 && (a->src == b->src || a->dst == b->dst || hairpinned);
 }
 
 /* ---- what the node cut ---- */

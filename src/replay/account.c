@@ -33,25 +33,33 @@ static void add_generators(struct run *r, struct trial_result *out) {
     out->sent_pps = rate(out->sent, out->sent_ns);
 }
 
-static void add_core_and_sink(struct run *r, const struct trial_device *d, struct trial_result *out) {
-    const struct core *c = &r->core;
+static void add_core(const struct core *c, struct trial_result *out) {
+    for (unsigned i = 0; i < DROP_COUNT; i++)
+        out->drops[i] += c->drops[i];
+    out->forwarded += c->forwarded;
+    out->delivered += c->delivered;
+    out->held += c->held.n;
+    out->answers_unmatched += c->unmatched;
+}
+
+static void add_cores_and_sink(struct run *r, const struct trial_device *d, struct trial_result *out) {
     struct span received = r->sink.span;
-    uint64_t drops = 0, unexpected = 0;
-    for (unsigned i = 0; i < DROP_COUNT; i++) {
-        out->drops[i] = c->drops[i];
-        drops += c->drops[i];
-        unexpected += d->expected[i] ? 0 : c->drops[i];
+    uint64_t drops = 0, unexpected = 0, passes = 0;
+    for (unsigned w = 0; w < r->n_cores; w++) {
+        add_core(&r->cores[w], out);
+        passes += r->cores[w].passes;
+        span_add(&received, r->cores[w].delivered_span.first, r->cores[w].delivered_span.last);
     }
-    out->forwarded = c->forwarded;
-    out->delivered = c->delivered;
-    out->received = r->sink.received + c->delivered;
-    out->answers_unmatched = c->unmatched;
+    for (unsigned i = 0; i < DROP_COUNT; i++) {
+        drops += out->drops[i];
+        unexpected += d->expected[i] ? 0 : out->drops[i];
+    }
+    out->received = r->sink.received + out->delivered;
     out->reordered = r->sink.reordered;
-    out->packets_a_burst = c->passes ? (double)(c->forwarded + c->delivered + drops) / (double)c->passes : 0;
-    span_add(&received, c->delivered_span.first, c->delivered_span.last);
+    out->packets_a_burst = passes ? (double)(out->forwarded + out->delivered + drops) / (double)passes : 0;
     out->received_ns = span_ns(r, &received);
     out->received_pps = rate(out->received, out->received_ns);
-    const uint64_t known = out->received + drops, vanished = out->sent > known ? out->sent - known : 0;
+    const uint64_t known = out->received + drops + out->held, vanished = out->sent > known ? out->sent - known : 0;
     out->lost = out->pushed_back + unexpected + (r->trial.topology->out ? vanished : 0);
     out->loss_ratio = out->intended ? (double)out->lost / (double)out->intended : 0;
 }
@@ -61,12 +69,14 @@ static void add_stages(const struct run *r, const struct trial_device *d, struct
     if (!r->trial.o->stages)
         return;
     out->n_stages = d->node->n_stages;
-    for (unsigned i = 0; i < out->n_stages; i++) {
-        const double stamps = (double)overhead * (double)r->ticks.calls[i];
+    for (unsigned k = 0; k < out->n_stages * r->n_cores; k++) {
+        const unsigned i = k % out->n_stages;
+        const struct ticks *t = &r->ticks[k / out->n_stages];
+        const double net = (double)t->stage[i] - (double)overhead * (double)t->calls[i];
         out->stages[i].name = d->node->stages[i].name;
-        out->stages[i].cycles = (double)r->ticks.stage[i] > stamps ? (double)r->ticks.stage[i] - stamps : 0;
-        out->stages[i].packets = r->ticks.packets[i];
-        out->stages[i].drops = r->ticks.drops[i];
+        out->stages[i].cycles += net > 0 ? net : 0;
+        out->stages[i].packets += t->packets[i];
+        out->stages[i].drops += t->drops[i];
     }
 }
 
@@ -99,7 +109,8 @@ static int add_distributions(struct run *r, struct trial_result *out, struct err
     move(&out->gap_error, &r->generators[0].gap_error);
     if (!r->trial.topology->out)
         return 0;
-    histogram_merge(&r->sink.latency, &r->core.latency);
+    for (unsigned w = 0; w < r->n_cores; w++)
+        histogram_merge(&r->sink.latency, &r->cores[w].latency);
     move(&out->latency, &r->sink.latency);
     move(&out->ipdv, &r->sink.ipdv);
     return delay_variation(out, e);
@@ -120,8 +131,11 @@ static void add_workers(const struct run *r, struct trial_result *out) {
     }
     if (!r->trial.topology->out)
         return;
-    snprintf(out->workers[n].name, sizeof out->workers[n].name, "core");
-    add_worker(r, &r->core.turns, out);
+    for (unsigned w = 0; w < r->n_cores; w++) {
+        char *name = out->workers[n + w].name;
+        snprintf(name, sizeof out->workers->name, r->n_cores == 1 ? "core" : "core %u", w);
+        add_worker(r, &r->cores[w].turns, out);
+    }
 }
 
 /* Late, by its own account: one percent of the packets, or all of them for a while. */
@@ -158,12 +172,14 @@ static void go_on(const struct run *r, struct trial_device *d) {
     for (unsigned i = 0; i < r->trial.topology->generators; i++)
         last = r->generators[i].reader.lap > last ? r->generators[i].reader.lap : last;
     d->lap = last + 1;
+    for (unsigned w = 0; w < r->n_cores; w++)
+        d->now = r->devices[w].now > d->now ? r->devices[w].now : d->now;
 }
 
 int account(struct run *r, struct trial_device *d, struct trial_result *out, struct err *e) {
     go_on(r, d);
     add_generators(r, out);
-    add_core_and_sink(r, d, out);
+    add_cores_and_sink(r, d, out);
     add_stages(r, d, out);
     int rc = add_distributions(r, out, e);
     add_workers(r, out);

@@ -32,6 +32,7 @@ static int run(struct bench *b, struct bench_configuration *c, const char *goal,
     o->burst = b->o->trial.burst;
     o->core_cpu = b->o->trial.core_cpu;
     memcpy(o->generator_cpu, b->o->trial.generator_cpu, sizeof o->generator_cpu);
+    memcpy(o->more_cpu, b->o->trial.more_cpu, sizeof o->more_cpu);
     o->fifo = b->o->trial.fifo;
     say(b, c, goal, o->pace.kind == PACE_MAX ? c->generator_pps : o->pace.pps);
     int code = c->trial(c, o, b->o->stop, out, b->e);
@@ -323,6 +324,7 @@ int bench_trials(struct bench_configuration *c, unsigned n, const struct bench_o
 void bench_configuration_fini(struct bench_configuration *c) {
     search_destroy(c->search);
     free(c->device.slots);
+    crew_destroy(c->device.crew);
     json_decref(c->trials);
     json_decref(c->load);
     vec_free(&c->mrr);

@@ -12,10 +12,19 @@
 #define FULL_TRIAL_S 0.8 /* rest_s is for trials of this length; shorter ones get their share of it */
 
 int bench_prepare(struct bench_configuration *c, struct err *e) {
+    int code = 0;
     vec_release(c->device.slots);
+    crew_destroy(c->device.crew);
     node_reset(c->node);
     c->device = (struct trial_device){.node = c->node, .slots = xzalloc(c->traffic->n_slots, sizeof *c->device.slots)};
-    int code = trial_prepare(&c->device, c->traffic, e);
+    if (c->workers > 1) {
+        c->device.crew = crew_create(c->node, c->workers, c->traffic->n_slots, e);
+        if (c->device.crew)
+            c->device.node = crew_node(c->device.crew, 0);
+        else
+            code = -EINVAL;
+    }
+    code = code ? code : trial_prepare(&c->device, c->traffic, e);
     if (code)
         err_where(e, "%s", c->name);
     return code;

@@ -104,6 +104,8 @@ static int rates(struct bench *b, struct bench_configuration *c) {
     f.device.slots = xzalloc(c->firsts->n_slots, sizeof *f.device.slots);
     f.nat = (struct bench_nat){.setup_high = INFINITY};
     node_reset(c->node);
+    f.device.node = c->node; /* of a crew too: one worker */
+    f.device.crew = NULL;
     f.device.now = f.device.lap = 0;
     int code = trial_prepare(&f.device, c->firsts, b->e);
     if (!code) {

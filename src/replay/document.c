@@ -29,6 +29,8 @@ static json_t *packets(const struct replay_configuration *c) {
     document_count(o, "delivered", c->delivered);
     document_count(o, "forwarded", c->forwarded);
     json_object_set_new(o, "dropped", reasons(c->drops, DROP_CLASS_NONE, 0));
+    if (c->held)
+        document_count(o, "held", c->held);
     document_count(o, "copies", in->copies + in->own);
     document_count(o, "own", in->own);
     document_count(o, "malformed", in->malformed);

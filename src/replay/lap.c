@@ -6,24 +6,36 @@
 
 #define OVERHEAD_ROUNDS 10001
 
+/* Keeps the verdict of a packet, whose tag is its place among them. */
+static void settle(struct replay_configuration *c, const struct source *s, const struct packet *p, uint64_t now) {
+    struct inject_verdict *v = &c->verdicts[p->tag];
+    c->held -= v->verdict == VERDICT_HELD;
+    inject_settle(c->node, p, s->in->packets[s->arrived[p->tag]].raw->frame, now, v);
+    c->delivered += p->verdict == VERDICT_DELIVER;
+    c->forwarded += p->verdict == VERDICT_FORWARD;
+    c->held += p->verdict == VERDICT_HELD;
+    c->fragmented += v->fragments > 1;
+    if (p->verdict == VERDICT_DROP)
+        c->drops[p->reason]++;
+    if (v->error)
+        c->errors[p->reason]++;
+}
+
 void lap_verdicts(struct replay_configuration *c, const struct source *s, uint64_t offset) {
     struct flight f = {0};
     for (size_t b = 0; b < s->bursts.n; b++) {
+        const uint64_t now = offset + s->bursts.v[b].now;
         source_take(s, &s->bursts.v[b], c->node->nat, &f);
-        forward(c->node, f.pkts, f.n, offset + s->bursts.v[b].now);
-        for (unsigned k = 0; k < f.n; k++) {
-            const struct packet *p = f.pkts[k];
-            struct inject_verdict *v = &c->verdicts[s->bursts.v[b].first + k];
-            inject_settle(c->node, p, s->in->packets[p->tag].raw->frame, offset + s->bursts.v[b].now, v);
-            c->delivered += p->verdict == VERDICT_DELIVER;
-            c->forwarded += p->verdict == VERDICT_FORWARD;
-            c->fragmented += v->fragments > 1;
-            if (p->verdict == VERDICT_DROP)
-                c->drops[p->reason]++;
-            if (v->error)
-                c->errors[p->reason]++;
-        }
+        for (unsigned k = 0; k < f.n; k++)
+            f.pkts[k]->tag = s->bursts.v[b].first + k;
+        forward(c->node, f.pkts, f.n, now);
+        for (unsigned k = 0; k < f.n; k++)
+            settle(c, s, f.pkts[k], now);
         source_give_back(&f);
+        struct packet due;
+        uint8_t held[NAT_HELD_BYTES];
+        while (inject_pass_due(c->node, &due, held, sizeof held, now))
+            settle(c, s, &due, now);
     }
     c->answers_rewritten = f.rewritten;
     c->answers_unmatched = f.unmatched;
@@ -63,6 +75,17 @@ __attribute__((noinline)) void lap_stages(struct node *node, struct packet *cons
     }
 }
 
+/* What the node held and is due passes like any other burst. */
+static void lap_due(struct node *node, uint64_t now, struct ticks *t, uint64_t lost_limit) {
+    uint8_t data[NAT_HELD_BYTES];
+    for (;;) {
+        struct packet p = {.data = data, .room = sizeof data}, *one = &p;
+        if (!node_take_due(node, &p))
+            return;
+        lap_stages(node, &one, 1, now, t, lost_limit);
+    }
+}
+
 void lap_count(struct replay_configuration *c, const struct source *s, uint64_t offset) {
     struct ticks t = {0};
     lap_time(c, s, offset, &t);
@@ -79,6 +102,8 @@ void lap_time(const struct replay_configuration *c, const struct source *s, uint
         source_take(s, &s->bursts.v[b], c->node->nat, &f);
         lap_stages(c->node, f.pkts, f.n, offset + s->bursts.v[b].now, t, lost_limit);
         source_give_back(&f);
+        if (__builtin_expect(node_due(c->node), 0))
+            lap_due(c->node, offset + s->bursts.v[b].now, t, lost_limit);
     }
 }
 

@@ -81,18 +81,67 @@ struct rte_mempool *link_pool(unsigned n, unsigned workers, struct err *e) {
     return pool;
 }
 
+/* The sink's end of several rings: each is first in turn. */
+struct fan {
+    struct link link;
+    struct link *from[TRIAL_CORES_MAX];
+    unsigned n, turn;
+};
+
+static unsigned fan_receive(struct link *l, struct rte_mbuf **m, unsigned n) {
+    struct fan *f = (struct fan *)l;
+    unsigned got = 0;
+    f->turn++;
+    for (unsigned k = 0; k < f->n && got < n; k++)
+        got += ring_receive(f->from[(f->turn + k) % f->n], m + got, n - got);
+    return got;
+}
+
+static int fan_begin(struct link *l, unsigned longest, struct err *e) {
+    const struct fan *f = (struct fan *)l;
+    for (unsigned i = 0; i < f->n; i++)
+        ring_begin(f->from[i], longest, e);
+    return 0;
+}
+
+static void fan_close(struct link *l) {
+    const struct fan *f = (struct fan *)l;
+    for (unsigned i = 0; i < f->n; i++)
+        ring_close(f->from[i]);
+    vec_release(l);
+}
+
+/* One ring to the sink, or one for each core worker and what receives from all. */
+static bool open_out(struct topology *t, unsigned depth, struct err *e) {
+    if (t->cores == 1)
+        return (t->out = ring_open(t->pool, depth, e)) != NULL;
+    struct fan *f = xzalloc(1, sizeof *f);
+    f->link = (struct link){.receive = fan_receive, .begin = fan_begin, .close = fan_close, .exact = true};
+    t->out = &f->link;
+    while (f->n < t->cores && (t->outs[f->n] = f->from[f->n] = ring_open(t->pool, depth, e)))
+        f->n++;
+    return f->n == t->cores;
+}
+
 int topology_rings(struct topology *t, unsigned generators, unsigned depth, struct err *e) {
-    *t = (struct topology){.generators = generators};
+    return topology_rings_of_crew(t, generators, 1, depth, e);
+}
+
+int topology_rings_of_crew(struct topology *t, unsigned generators, unsigned cores, unsigned depth, struct err *e) {
+    *t = (struct topology){.generators = generators, .cores = cores};
     depth = depth ? depth : DEFAULT_DEPTH;
     if (!generators || generators > TRIAL_GENERATORS_MAX)
         return err_set(e, -EINVAL, "%u generators; 1 to %d are possible", generators, TRIAL_GENERATORS_MAX);
+    if (!cores || cores > TRIAL_CORES_MAX)
+        return err_set(e, -EINVAL, "%u core workers; 1 to %d are possible", cores, TRIAL_CORES_MAX);
     if (depth & (depth - 1) || depth > DEPTH_MAX)
         return err_set(e, -EINVAL, "rings of %u packets; a power of two up to %u is possible", depth, DEPTH_MAX);
-    t->pool = link_pool((generators + 1) * depth, generators + 1, e);
+    const unsigned inboxes = cores > 1 ? cores * (LINK_INBOX + 2 * BURST_MAX) : 0;
+    t->pool = link_pool((generators + cores) * depth + inboxes, generators + cores, e);
     bool ok = t->pool != NULL;
     for (unsigned i = 0; ok && i < generators; i++)
         ok = (t->in[i] = ring_open(t->pool, depth, e)) != NULL;
-    ok = ok && (t->out = ring_open(t->pool, depth, e)) != NULL;
+    ok = ok && open_out(t, depth, e);
     if (!ok)
         topology_fini(t);
     return ok ? 0 : -ENOMEM;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "straight.h"
+#include "crew.h"
 #include <fwdlab/base/vec.h>
 
 #define DEFAULT_BURST 64
@@ -17,6 +18,7 @@ void straight_init(struct straight *s, struct trial_device *d, const struct traf
     s->trial.lost_limit = (uint64_t)((double)clock_tsc_hz() * NOISE_LOST_NS / SECOND_NS);
     s->core = (struct core){.trial = &s->trial, .device = d, .burst = burst ? burst : DEFAULT_BURST};
     s->core.ticks = timed ? &s->ticks : NULL;
+    core_begin(&s->core);
 }
 
 void straight_fini(struct straight *s) {
@@ -24,19 +26,29 @@ void straight_fini(struct straight *s) {
     vec_release(s->buffers);
 }
 
+static bool is_mine(const struct trial_device *d, const struct carrier *c) {
+    const struct packet *p = &c->packet;
+    uint8_t worker = 0;
+    if (d->crew)
+        crew_assign(d->crew, (struct packet *const *)&p, 1, &worker);
+    return worker == d->worker;
+}
+
 unsigned straight_burst(struct straight *s) {
     struct carrier *carriers[BURST_MAX];
     struct buffer *buffers = s->buffers;
     const uint64_t lap = s->next.lap;
     unsigned n = 0;
-    for (; n < s->core.burst && s->next.lap == lap; n++) {
+    while (n < s->core.burst && s->next.lap == lap) {
         carriers[n] = &buffers[n].carrier;
         carrier_write(carriers[n], buffers[n].data, s->traffic, &s->next);
         if (s->frozen)
             carriers[n]->probe.step.trace_ns = s->core.device->now;
         traffic_next(&s->cursor, &s->next);
+        n += is_mine(s->core.device, carriers[n]);
     }
-    core_pass(&s->core, carriers, n);
+    if (n)
+        core_pass(&s->core, carriers, n);
     return n;
 }
 

@@ -15,7 +15,7 @@ struct straight {
     bool frozen;        /* the core's clock stands still */
     void *buffers;
 };
-/* Goes on where the device's last trial ended. `burst` 0: 64. */
+/* Goes on where the device's last trial ended. `burst` 0: 64. Of a crew: the packets of the device's worker alone. */
 void straight_init(struct straight *s, struct trial_device *d, const struct traffic *t, unsigned burst, bool timed);
 void straight_fini(struct straight *s); /* and tells the device where to go on */
 /* The next burst, to the end of the lap at most; how many packets it was. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "crew.h"
 #include "run.h"
 
 #define START_DELAY_NS 200000ull
@@ -65,18 +66,66 @@ static int make_sink(struct run *r, struct err *e) {
     return rc ? rc : make_histogram(&s->ipdv, e);
 }
 
-static int make_core(struct run *r, struct trial_device *d, struct err *e) {
-    struct core *c = &r->core;
+static int make_core(struct run *r, unsigned worker, const struct trial_device *d, struct err *e) {
+    struct core *c = &r->cores[worker];
     const struct topology *topology = r->trial.topology;
-    *c = (struct core){.trial = &r->trial, .device = d, .out = topology->out, .pool = topology->pool};
+    r->devices[worker] = *d;
+    if (d->crew) {
+        r->devices[worker].node = crew_node(d->crew, worker);
+        r->devices[worker].worker = worker;
+    }
+    *c = (struct core){.trial = &r->trial, .device = &r->devices[worker], .pool = topology->pool, .shard = r->shard};
+    c->out = r->shard ? topology->outs[worker] : topology->out;
     c->delivered_span.first = UINT64_MAX;
     c->burst = r->trial.o->burst ? r->trial.o->burst : DEFAULT_BURST;
-    c->ticks = r->trial.o->stages ? &r->ticks : NULL;
+    c->ticks = r->trial.o->stages ? &r->ticks[worker] : NULL;
     c->notes = r->trial.o->capture ? &r->notes[0] : NULL;
+    if (!r->shard) {
+        memcpy(c->in, r->inputs.from, sizeof c->in);
+        c->n_in = r->inputs.n;
+    }
+    return make_histogram(&c->latency, e);
+}
+
+static unsigned take_inputs(void *arg, struct packet **pkts, unsigned n) {
+    struct inputs *in = arg;
+    struct rte_mbuf *m[BURST_MAX];
+    unsigned got = 0;
+    in->turn++;
+    for (unsigned k = 0; k < in->n && got < n; k++) {
+        struct link *l = in->from[(in->turn + k) % in->n]; /* each is first in turn */
+        got += l->receive(l, m + got, n - got);
+    }
+    for (unsigned i = 0; i < got; i++) {
+        struct carrier *c = link_carrier(m[i]);
+        pkts[i] = &c->packet;
+        __builtin_prefetch(&c->packet);
+        __builtin_prefetch(&c->probe);
+        __builtin_prefetch(link_data(m[i]));
+    }
+    return got;
+}
+
+static int make_cores(struct run *r, const struct trial_device *d, struct err *e) {
+    const struct topology *topology = r->trial.topology;
+    r->n_cores = d->crew ? crew_workers(d->crew) : 1;
+    r->cores = aligned_alloc(64, r->n_cores * sizeof *r->cores);
+    r->devices = xzalloc(r->n_cores, sizeof *r->devices);
+    if (!r->cores)
+        return err_set(e, -ENOMEM, "no memory for %u core workers", r->n_cores);
+    memset(r->cores, 0, r->n_cores * sizeof *r->cores);
     for (unsigned i = 0; i < topology->generators; i++)
         if (!i || topology->in[i] != topology->in[0])
-            c->in[c->n_in++] = topology->in[i];
-    return make_histogram(&c->latency, e);
+            r->inputs.from[r->inputs.n++] = topology->in[i];
+    if (r->n_cores > 1) {
+        const struct shard_input input = {take_inputs, crew_assign, &r->inputs, d->crew};
+        if (!(r->shard = shard_create(r->n_cores, LINK_INBOX, &input, e)))
+            return -ENOMEM;
+    }
+    int rc = 0;
+    for (unsigned w = 0; w < r->n_cores && !rc; w++)
+        rc = make_core(r, w, d, e);
+    return rc;
 }
 
 static int make(struct run *r, struct trial_device *d, struct err *e) {
@@ -87,7 +136,7 @@ static int make(struct run *r, struct trial_device *d, struct err *e) {
         random_seed(&r->notes[0].random, d->lap + 1);
         random_seed(&r->notes[1].random, d->lap + 2);
     }
-    int rc = make_core(r, d, e);
+    int rc = make_cores(r, d, e);
     for (unsigned i = 0; i < n && !rc; i++)
         rc = make_generator(r, i, d->lap, e);
     return rc ? rc : make_sink(r, e);
@@ -102,7 +151,11 @@ static void unmake(struct run *r) {
         munmap(r->sink.tracks, r->tracks_size);
     histogram_fini(&r->sink.latency);
     histogram_fini(&r->sink.ipdv);
-    histogram_fini(&r->core.latency);
+    for (unsigned w = 0; r->cores && w < r->n_cores; w++)
+        histogram_fini(&r->cores[w].latency);
+    shard_destroy(r->shard);
+    free(r->cores);
+    vec_release(r->devices);
     vec_release(r->generators);
     vec_release(r->notes);
 }
@@ -143,9 +196,15 @@ static int spawn(struct run *r, void *(*main)(void *), void *arg, unsigned cpu, 
     return 0;
 }
 
+static unsigned core_cpu(const struct trial_options *o, unsigned worker) {
+    return worker ? o->more_cpu[worker - 1] : o->core_cpu;
+}
+
 static int spawn_all(struct run *r, struct err *e) {
     const struct trial *t = &r->trial;
-    int rc = t->topology->out ? spawn(r, core_thread, &r->core, t->o->core_cpu, e) : 0;
+    int rc = 0;
+    for (unsigned w = 0; w < r->n_cores && t->topology->out && !rc; w++)
+        rc = spawn(r, core_thread, &r->cores[w], core_cpu(t->o, w), e);
     for (unsigned i = 1; i < t->topology->generators && !rc; i++)
         rc = spawn(r, generator_thread, &r->generators[i], t->o->generator_cpu[i], e);
     return rc;
@@ -153,25 +212,34 @@ static int spawn_all(struct run *r, struct err *e) {
 
 /* ---- the calling thread's part ---- */
 
+static uint64_t at_cores(const struct run *r) {
+    uint64_t received = 0;
+    for (unsigned w = 0; w < r->n_cores; w++)
+        received += atomic_load_explicit(&r->cores[w].received, memory_order_acquire);
+    return received;
+}
+
 static bool all_arrived(const struct run *r) {
-    uint64_t sent = 0;
+    uint64_t sent = 0, passed_on = 0;
     for (unsigned i = 0; i < r->trial.topology->generators; i++)
         sent += r->generators[i].sent;
-    return atomic_load_explicit(&r->core.received, memory_order_acquire) == sent &&
-           r->core.passed_on == r->sink.received;
+    const bool all = at_cores(r) == sent;
+    for (unsigned w = 0; w < r->n_cores; w++)
+        passed_on += r->cores[w].passed_on;
+    return all && passed_on == r->sink.received;
 }
 
 /* Until the other generators are done, the links empty and quiet. */
 static void drain(struct run *r) {
     struct trial *t = &r->trial;
     bool exact = t->topology->out->exact;
-    for (unsigned i = 0; i < r->core.n_in; i++)
-        exact = exact && r->core.in[i]->exact;
+    for (unsigned i = 0; i < r->inputs.n; i++)
+        exact = exact && r->inputs.from[i]->exact;
     const uint64_t patience = to_ticks(&t->time, exact ? STUCK_NS : QUIET_NS);
     uint64_t last = clock_tsc(), received = 0;
     while (!*t->stop) {
         const bool sending = atomic_load_explicit(&t->sending, memory_order_acquire) > 1;
-        const uint64_t at_core = r->core.received;
+        const uint64_t at_core = at_cores(r);
         if (!sending && all_arrived(r))
             break;
         if (sink_poll(&r->sink, GENERATOR_BULK) || sending || at_core != received)
@@ -228,14 +296,16 @@ static int conduct_here(struct run *r, struct err *e) {
 
 /* ---- the whole ---- */
 
-static bool share_a_cpu(const struct trial_options *o, const struct topology *topology) {
-    for (unsigned i = 0; i < topology->generators; i++) {
-        if (topology->out && o->generator_cpu[i] == o->core_cpu)
-            return true;
+static bool share_a_cpu(const struct trial_options *o, const struct topology *topology, const struct trial_device *d) {
+    unsigned cpu[TRIAL_GENERATORS_MAX + TRIAL_CORES_MAX], n = 0;
+    for (unsigned i = 0; i < topology->generators; i++)
+        cpu[n++] = o->generator_cpu[i];
+    for (unsigned w = 0; topology->out && w < (d->crew ? crew_workers(d->crew) : 1); w++)
+        cpu[n++] = core_cpu(o, w);
+    for (unsigned i = 0; i < n; i++)
         for (unsigned k = 0; k < i; k++)
-            if (o->generator_cpu[i] == o->generator_cpu[k])
+            if (cpu[i] == cpu[k])
                 return true;
-    }
     return false;
 }
 
@@ -250,16 +320,22 @@ static double expected_seconds(const struct trial_options *o, const struct traff
     return (double)t->n * t->copies / o->pace.pps;
 }
 
-static int check(const struct topology *topology, const struct trial_options *o, struct traffic_stream *s,
-                 struct err *e) {
+static int check(const struct topology *topology, const struct trial_options *o, const struct trial_device *d,
+                 struct traffic_stream *s, struct err *e) {
+    const unsigned cores = d->crew ? crew_workers(d->crew) : 1;
+    if (cores > 1 && (o->capture || s))
+        return err_set(e, -EINVAL, "packets are captured, and traces streamed, with one core worker only");
+    if (topology->out && cores > topology->cores)
+        return err_set(e, -EINVAL, "%u core workers, and links for %u", cores, topology->cores);
     if (o->burst > BURST_MAX)
         return err_set(e, -EINVAL, "a burst of %u packets; 1 to %d are possible", o->burst, BURST_MAX);
     if (rte_lcore_id() == LCORE_ID_ANY)
         return err_set(e, -EINVAL, "a trial must run on the thread that started EAL");
     if (s && o->capture)
         return err_set(e, -EINVAL, "packets of a streamed trace are gone when they would be written to a capture");
-    if (topology->out && o->core_cpu >= CPU_SETSIZE)
-        return err_set(e, -EINVAL, "there is no CPU %u", o->core_cpu);
+    for (unsigned w = 0; topology->out && w < cores; w++)
+        if (core_cpu(o, w) >= CPU_SETSIZE)
+            return err_set(e, -EINVAL, "there is no CPU %u", core_cpu(o, w));
     for (unsigned i = 0; i < topology->generators; i++)
         if (o->generator_cpu[i] >= CPU_SETSIZE)
             return err_set(e, -EINVAL, "there is no CPU %u", o->generator_cpu[i]);
@@ -289,14 +365,14 @@ static int run(struct trial_device *d, const struct topology *topology, const st
     t->stop = stop ? stop : &never;
     t->time = (struct timebase){(uint64_t)(SECOND_NS / hz * scale), (uint64_t)(hz / SECOND_NS * scale)};
     t->paced = o->pace.kind != PACE_MAX;
-    t->crowded = share_a_cpu(o, topology);
+    t->crowded = share_a_cpu(o, topology, d);
     t->limit_ns = (uint64_t)llround(o->seconds * SECOND_NS);
     t->lost_limit = to_ticks(&t->time, NOISE_LOST_NS);
     r->fifo = o->fifo && !t->crowded && expected_seconds(o, traffic) <= FIFO_MAX_S;
     t->patience_ns = r->fifo ? PATIENCE_FIFO_NS : PATIENCE_NS;
 
     *out = (struct trial_result){0};
-    int rc = check(topology, o, stream, e);
+    int rc = check(topology, o, d, stream, e);
     rc = rc ? rc : feed_init(&t->feed, traffic, stream, topology->generators, e);
     if (!rc) {
         rc = begin_links(topology, t->feed.chunk, e);

@@ -79,6 +79,8 @@ json_t *trial_json(const struct trial_result *r, const struct trial_options *o, 
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         document_count(t, counts[i].name, counts[i].value);
     json_object_set_new(t, "dropped", drops(r));
+    if (r->held)
+        document_count(t, "held", r->held);
     json_object_set_new(t, "loss_ratio", json_real(r->loss_ratio));
     json_object_set_new(t, "offered_pps", json_real(r->offered_pps));
     json_object_set_new(t, "sent_pps", json_real(r->sent_pps));

@@ -141,10 +141,24 @@ struct sink {
 /* Takes what has arrived, at most GENERATOR_BULK packets. How many? */
 unsigned sink_poll(struct sink *s, unsigned n);
 
+/*
+ * Packets that the node holds (VERDICT_HELD): their probes, found again by the tag that each packet has from the core
+ * worker. The carriers are not kept.
+ */
+struct held {
+    uint64_t last_tag;
+    unsigned n;
+    struct {
+        uint64_t tag;
+        struct probe probe;
+    } packets[NAT_HELD_MAX];
+};
+
 struct core {
     struct trial *trial;
     struct trial_device *device;
     struct link *in[TRIAL_GENERATORS_MAX], *out; /* out NULL: forwarded packets end here */
+    struct shard *shard;     /* instead of `in`; NULL: it has all to itself */
     struct rte_mempool *pool;
     unsigned n_in, burst;
     uint64_t forwarded, delivered, drops[DROP_COUNT], unmatched, passes;
@@ -153,8 +167,11 @@ struct core {
     struct span delivered_span;
     struct turns turns;
     struct histogram latency; /* of delivered packets */
+    struct held held;
     _Alignas(64) _Atomic uint64_t received, passed_on; /* packets so far, for those who wait for the end */
 };
+/* Before the first packet: what the node held for others is forgotten. */
+void core_begin(struct core *c);
 /* Until trial.finished. */
 void core_run(struct core *c);
 /*

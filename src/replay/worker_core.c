@@ -2,6 +2,7 @@
 /* The core worker: receives from all generators, passes bursts through the node, hands on what is forwarded. */
 #include <string.h>
 #include "worker.h"
+#include <fwdlab/replay/shard.h>
 
 /*
  * Packets of a burst have one time on the core's clock. A burst may span a tenth of a second of trace time: no timer is
@@ -58,6 +59,20 @@ static void hand_on(struct core *c, struct rte_mbuf **out, unsigned n) {
     atomic_store_explicit(&c->passed_on, c->passed_on + taken, memory_order_release);
 }
 
+/* What will be wanted of it when it passes again. */
+static void hold(struct held *h, const struct carrier *a) {
+    h->packets[h->n].tag = a->packet.tag;
+    h->packets[h->n++].probe = a->probe;
+}
+
+static void find_held(struct held *h, struct carrier *a) {
+    unsigned i = 0;
+    while (h->packets[i].tag != a->packet.tag)
+        i++;
+    a->probe = h->packets[i].probe;
+    h->packets[i] = h->packets[--h->n];
+}
+
 /* One burst: all of it at the time of its last packet. */
 static void pass(struct core *c, struct carrier **carriers, unsigned n) {
     struct packet *pkts[BURST_MAX];
@@ -68,7 +83,8 @@ static void pass(struct core *c, struct carrier **carriers, unsigned n) {
     d->now = at > d->now ? at : d->now;
     for (unsigned i = 0; i < n; i++) {
         pkts[i] = &carriers[i]->packet;
-        if (carriers[i]->probe.answer)
+        pkts[i]->tag = ++c->held.last_tag; /* what it had told core_pass was read */
+        if (carriers[i]->probe.answer && !(pkts[i]->flags & PACKET_WAITED))
             fit(c, carriers[i]);
     }
     if (c->ticks)
@@ -84,7 +100,10 @@ static void pass(struct core *c, struct carrier **carriers, unsigned n) {
             a->probe.done = now;
             out[n_out++] = link_mbuf(a);
         } else {
-            end(c, a, now);
+            if (a->packet.verdict == VERDICT_HELD)
+                hold(&c->held, a);
+            else
+                end(c, a, now);
             ended[n_ended++] = link_mbuf(a);
         }
     }
@@ -92,6 +111,29 @@ static void pass(struct core *c, struct carrier **carriers, unsigned n) {
     hand_on(c, out, n_out);
     if (n_ended && c->pool)
         rte_mempool_put_bulk(c->pool, (void **)ended, n_ended);
+}
+
+/* What the node held and is due, in new carriers. When there are none it waits on. */
+static __attribute__((noinline)) void pass_due(struct core *c) {
+    struct {
+        struct carrier carrier;
+        uint8_t data[LINK_ROOM];
+    } own;
+    while (node_due(c->device->node)) {
+        struct carrier *a = &own.carrier;
+        uint8_t *data = own.data;
+        void *m;
+        if (c->pool) {
+            if (rte_mempool_get(c->pool, &m))
+                return;
+            a = link_carrier(m);
+            data = link_data(m);
+        }
+        a->packet = (struct packet){.data = data, .room = LINK_ROOM};
+        node_take_due(c->device->node, &a->packet);
+        find_held(&c->held, a);
+        pass(c, &a, 1);
+    }
 }
 
 /*
@@ -120,6 +162,14 @@ void core_pass(struct core *c, struct carrier **carriers, unsigned n) {
         until = step->trace_ns + CLOCK_SPAN_NS;
     }
     pass(c, carriers + from, n - from);
+    if (__builtin_expect(node_due(c->device->node), 0))
+        pass_due(c);
+}
+
+void core_begin(struct core *c) {
+    c->held.n = 0;
+    if (c->device->node->nat)
+        nat_forget_held(c->device->node->nat);
 }
 
 /* Packets that have come in, and are on their way into this CPU's cache. */
@@ -131,15 +181,18 @@ struct arrived {
 static void take(struct core *c, unsigned turn, struct arrived *a) {
     struct rte_mbuf *m[BURST_MAX];
     a->n = 0;
+    if (c->shard)
+        a->n = shard_take(c->shard, c->device->worker, (struct packet **)a->carriers, c->burst);
     for (unsigned k = 0; k < c->n_in && a->n < c->burst; k++) {
         struct link *l = c->in[(turn + k) % c->n_in]; /* each is first in turn */
         a->n += l->receive(l, m + a->n, c->burst - a->n);
     }
     for (unsigned i = 0; i < a->n; i++) {
-        struct carrier *k = a->carriers[i] = link_carrier(m[i]);
+        struct carrier *k = c->shard ? a->carriers[i] : link_carrier(m[i]);
+        a->carriers[i] = k;
         __builtin_prefetch(&k->probe, 1);
         __builtin_prefetch(&k->packet, 1);
-        __builtin_prefetch(link_data(m[i]), 1);
+        __builtin_prefetch(link_data(link_mbuf(k)), 1);
     }
 }
 
@@ -153,6 +206,7 @@ static void fetch_slots(const struct core *c, const struct arrived *a) {
 void core_run(struct core *c) {
     struct arrived bursts[2] = {{.n = 0}};
     struct trial *t = c->trial;
+    core_begin(c);
     turns_begin(&c->turns, clock_tsc(), t->lost_limit);
     for (unsigned turn = 0;; turn++) {
         struct arrived *now = &bursts[turn % 2], *next = &bursts[(turn + 1) % 2];

@@ -255,6 +255,7 @@ static void head(const struct view *v, struct out *o) {
     static const char *const nav[][2] = {
         {"rates", "Rates"}, {"latency", "Latency"}, {"load-cost", "Cost by stage, load and size"},
         {"trials", "Search and trials"}, {"compare", "Compared runs"}, {"history", "History"}, {"sizing", "Sizing"},
+        {"curves", "Cost against size"},
         {"comparison", "Comparison"}, {"pictures", "Pictures"}, {"findings", "Findings"},
         {"reach", "Who reaches whom"}, {"topology", "Topology"},
         {"routes", "Routes and scenarios"}, {"packets", "Packets and NAT"}, {"cost", "Cost"},

@@ -26,6 +26,8 @@ bool page_has(const struct view *v, const char *id) {
         return has_history(v);
     if (!strcmp(id, "sizing"))
         return v->sizes.n > 0;
+    if (!strcmp(id, "curves"))
+        return v->curves.n > 0;
     return v->list.n > 0 || !strcmp(id, "ground") || !strcmp(id, "reading");
 }
 
@@ -109,6 +111,12 @@ void page_measured(const struct view *v, const struct report_pictures *p, struct
             table_model(v->arena, v->sizes.v[i], o);
         }
         page_figures(o, &p->charts, "sizing");
+    }
+    if (v->curves.n) {
+        page_section(o, "curves", "Cost against size");
+        page_figures(o, &p->charts, "curves");
+        for (size_t i = 0; i < v->curves.n; i++)
+            table_curves(v->arena, v->curves.v[i], o);
     }
 }
 

@@ -60,6 +60,10 @@ static void measured(const struct view *v, struct out *o) {
         table_guests(v->arena, v->sizes.v[i], o);
         table_model(v->arena, v->sizes.v[i], o);
     }
+    if (v->curves.n)
+        emit(o, "## Cost against size\n\n");
+    for (size_t i = 0; i < v->curves.n; i++)
+        table_curves(v->arena, v->curves.v[i], o);
 }
 
 static void judged(const struct view *v, struct out *o) {

@@ -21,6 +21,7 @@ void charts_draw(struct view *v, struct pictures *out);
 void charts_bench_draw(struct view *v, struct pictures *out);
 void charts_compare_draw(struct view *v, struct pictures *out);
 void charts_size_draw(struct view *v, struct pictures *out);
+void charts_curves_draw(struct view *v, struct pictures *out);
 /* One picture for each distinct topology among the configurations. */
 void topologies_draw(struct view *v, struct pictures *out);
 void pictures_fini(struct pictures *p);

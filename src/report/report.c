@@ -10,7 +10,8 @@ static const char *measured_title(const struct view *v) {
     if (v->benches.n)
         return arena_printf(v->arena, v->benches.n == 1 ? "Benchmark report: %s" : "Benchmark report: %s and %zu more",
                             v->benches.v[0].name, v->benches.n - 1);
-    return v->compares.n ? "Comparison report" : v->sizes.n ? "Sizing report" : "Forwarding report: nothing";
+    return v->compares.n ? "Comparison report" : v->sizes.n ? "Sizing report"
+           : v->curves.n ? "Cost against size" : "Forwarding report: nothing";
 }
 
 const char *page_title(const struct view *v) {
@@ -66,6 +67,7 @@ int report_html(const struct report_document *docs, unsigned n, const char *dir,
         charts_bench_draw(&v, &pictures.charts);
         charts_compare_draw(&v, &pictures.charts);
         charts_size_draw(&v, &pictures.charts);
+        charts_curves_draw(&v, &pictures.charts);
         topologies_draw(&v, &pictures.topologies);
         rc = save_pictures(&v, &pictures.charts, dir, e);
     }

@@ -26,6 +26,7 @@ void table_answers(struct arena *a, const json_t *size, struct out *o);
 void table_extrapolations(struct arena *a, const json_t *size, struct out *o);
 void table_model(struct arena *a, const json_t *size, struct out *o);
 void table_guests(struct arena *a, const json_t *size, struct out *o);
+void table_curves(struct arena *a, const json_t *curves, struct out *o);
 
 /* Trials of replays at a pace. */
 void table_paced(const struct view *v, struct out *o);

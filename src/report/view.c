@@ -209,10 +209,12 @@ int view_init(struct view *v, const struct report_document *docs, unsigned n, st
             vec_push(&v->compares, docs[i].doc);
         } else if (!strncmp(schema, "fwdlab.size/", 12)) {
             vec_push(&v->sizes, docs[i].doc);
+        } else if (!strncmp(schema, "fwdlab.curves/", 14)) {
+            vec_push(&v->curves, docs[i].doc);
         } else {
             err_set(e, -EINVAL, "no report can be drawn from a document of schema \"%.80s\"", schema);
             err_where(e, "%s", docs[i].path);
-            err_hint(e, "reports are drawn from documents of analyze, replay, bench, compare and size");
+            err_hint(e, "reports are drawn from documents of analyze, replay, bench, compare, size and bench/sizes");
             view_fini(v);
             return -EINVAL;
         }
@@ -228,5 +230,6 @@ void view_fini(struct view *v) {
     vec_free(&v->benches);
     vec_free(&v->compares);
     vec_free(&v->sizes);
+    vec_free(&v->curves);
     arena_destroy(v->arena);
 }

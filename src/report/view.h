@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Documents as a report looks at them: one configuration with its analysis and its replay; configurations of
- * benchmarks (a scenario may have several); comparisons; sizings. Nothing in a document is taken for granted: a key
- * that is missing or of another type reads as absent, empty or 0.
+ * benchmarks (a scenario may have several); comparisons; sizings; curves of cost against size. Nothing in a document is
+ * taken for granted: a key that is missing or of another type reads as absent, empty or 0.
  */
 #ifndef FWDLAB_REPORT_VIEW_H
 #define FWDLAB_REPORT_VIEW_H
@@ -25,7 +25,7 @@ struct view {
     struct arena *arena;
     VEC(struct configuration) list;
     VEC(struct bench) benches;
-    VEC(const json_t *) compares, sizes;
+    VEC(const json_t *) compares, sizes, curves;
     VEC(json_t *) owned;            /* references of our own */
     const struct report_document *docs;
     unsigned n_docs;

@@ -226,6 +226,7 @@ static struct scenario *load(const char *path, const char *text, size_t len, boo
         validate_security(s, out);
         validate_nics(s, out);
         validate_machines(s, out);
+        validate_nats(s, out);
         validate_scopes(s, out);
     }
     complaints_sort(out);

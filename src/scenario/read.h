@@ -81,8 +81,9 @@ void load_security_groups(const struct reader *r, const struct tree *groups);
 void load_machines(const struct reader *r, const struct tree *machines);
 /* load_nic.c: one NIC of the machine. */
 void load_nic(const struct reader *r, const struct tree_member *m, uint32_t machine);
-/* load_services.c: NAT and a DHCP scope of the machine. */
+/* load_nat.c: NAT of the machine, after its NICs. */
 void load_nat(const struct reader *r, const struct tree *t, uint32_t machine);
+/* load_services.c: a DHCP scope of the machine. */
 void load_scope(const struct reader *r, const struct tree *t, uint32_t machine);
 /* The machine's NIC that the text under `key` names; INDEX_NONE. */
 uint32_t read_nic(const struct reader *r, const struct tree *map, const char *key, enum need need, uint32_t machine);

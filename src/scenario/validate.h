@@ -10,7 +10,8 @@ void validate_networks(const struct scenario *s, struct complaints *c);
 void validate_sites(const struct scenario *s, struct complaints *c);
 void validate_security(const struct scenario *s, struct complaints *c);
 void validate_nics(const struct scenario *s, struct complaints *c);
-void validate_machines(const struct scenario *s, struct complaints *c); /* their routes, rules and NAT */
+void validate_machines(const struct scenario *s, struct complaints *c); /* their routes and rules */
+void validate_nats(const struct scenario *s, struct complaints *c);
 void validate_scopes(const struct scenario *s, struct complaints *c);
 
 /* What a NIC has of one family; `addr` FAMILY_NONE: nothing. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What each value alone cannot tell: the routes, rules and NAT of machines. */
+/* What each value alone cannot tell: the routes and rules of machines. */
 #include "complaint.h"
 #include "validate.h"
-#include <string.h>
 
 #define TABLES 256
 #define TABLES_USED_MAX 15u /* with the main one as many as the core has */
+#define WAYS_MAX 16u        /* that share the traffic to a prefix (ECMP), as in the core */
 
 static bool same_route(const struct scenario_static_route *a, const struct scenario_static_route *b) {
     return a->machine == b->machine && prefix_equal(&a->prefix, &b->prefix) && a->metric == b->metric &&
@@ -44,6 +44,25 @@ static void check_via(const struct scenario *s, const struct scenario_static_rou
     }
 }
 
+static bool same_choice(const struct scenario_static_route *a, const struct scenario_static_route *b) {
+    return !a->kind && !b->kind && a->table == b->table && a->metric == b->metric &&
+           prefix_equal(&a->prefix, &b->prefix);
+}
+
+/* The routes before this one that it would share the traffic with: is it one too many? */
+static void check_ways(const struct scenario *s, uint32_t first, uint32_t i, struct complaints *c) {
+    const struct scenario_static_route *route = &s->static_routes.v[i];
+    char text[PREFIX_TEXT];
+    unsigned n = 0;
+    for (uint32_t k = first; k < i; k++)
+        n += same_choice(&s->static_routes.v[k], route);
+    if (route->kind || n < WAYS_MAX)
+        return;
+    complain(c, route->at, SEVERITY_WARNING, "route \"%s\" to %s is not used: %u of the same metric come before it",
+             route->name, prefix_format(&route->prefix, text), n);
+    complain_hint(c, "%u share the traffic to a prefix at most: remove it, or give it another metric", WAYS_MAX);
+}
+
 static bool is_host(const struct ip_prefix *p) {
     return p->len == (p->addr.family == FAMILY_IPV6 ? 128 : 32);
 }
@@ -70,6 +89,7 @@ static void check_routes(const struct scenario *s, const struct scenario_machine
             complain_fault(c, FAULT_ROUTE, &route->prefix);
             complain_hint(c, "remove it: what is addressed to the machine is delivered");
         }
+        check_ways(s, m->first_route, i, c);
         if (route->nic != INDEX_NONE)
             check_via(s, route, c);
     }
@@ -139,40 +159,6 @@ static void check_tables(const struct scenario *s, const struct scenario_machine
     }
 }
 
-/* Has a machine this address, or may a guest get it from a DHCP scope? */
-static bool somebody_has(const struct scenario *s, const struct ip *addr) {
-    for (size_t i = 0; i < s->dhcps.n; i++)
-        if (in_scope(&s->dhcps.v[i], addr))
-            return true;
-    return scenario_nic_of_address(s, addr) != INDEX_NONE;
-}
-
-static void check_nat(const struct scenario *s, const struct scenario_nat *nat, struct complaints *c) {
-    char addr[IP_TEXT];
-    const struct scenario_machine *machine = &s->machines.v[nat->machine];
-    if (!machine->router) {
-        complain(c, nat->at, SEVERITY_WARNING, "\"%s\" has NAT, but is no router", machine->name);
-        complain_hint(c, "set \"router: true\", or remove \"nat\"");
-    }
-    for (size_t i = 0; i < nat->port_maps.n; i++) {
-        const struct scenario_port_map *map = &nat->port_maps.v[i];
-        for (size_t k = 0; k < i; k++) {
-            const struct scenario_port_map *first = &nat->port_maps.v[k];
-            if (first->proto != map->proto || first->port != map->port)
-                continue;
-            complain(c, map->at, SEVERITY_WARNING, "port maps \"%s\" and \"%s\" both want outside port %u/%s",
-                     first->name, map->name, map->port, map->proto == 6 ? "tcp" : "udp");
-            complain_hint(c, "\"%s\" wins, for it comes first: give \"%s\" another port", first->name, map->name);
-            break;
-        }
-        if (!somebody_has(s, &map->to)) {
-            complain(c, map->at, SEVERITY_WARNING, "port map \"%s\" leads to %s, an address that nobody has", map->name,
-                     ip_format(&map->to, addr));
-            complain_hint(c, "to: the address and port of a machine behind the NAT");
-        }
-    }
-}
-
 void validate_machines(const struct scenario *s, struct complaints *c) {
     for (size_t i = 0; i < s->machines.n; i++) {
         const struct scenario_machine *m = &s->machines.v[i];
@@ -182,6 +168,4 @@ void validate_machines(const struct scenario *s, struct complaints *c) {
         check_rules(s, m, c);
         check_tables(s, m, c);
     }
-    for (size_t i = 0; i < s->nats.n; i++)
-        check_nat(s, &s->nats.v[i], c);
 }

@@ -17,13 +17,18 @@
 enum { CONFIG_CONNTRACK = 1 << 0, CONFIG_NAT = 1 << 1, CONFIG_FILTER = 1 << 2, CONFIG_MTU = 1 << 3,
        CONFIG_IPV6 = 1 << 4, CONFIG_RPF_SHIFT = 5, CONFIG_RULES = 1 << 7 };
 
+/* The byte after it: how many sessions nat_expire looks at, and which of the NATs. */
+enum { EXPIRE_BITS = 31, VARIANT_SHIFT = 5, VARIANTS = 8 };
+
 struct twin {
     struct node node;
-    struct nat *nats[2];
+    struct nat *nats[2][VARIANTS];
     struct filter *filter;
     struct route_table *routes6;
     struct route_rules *rules;
 };
+
+static const char *const outside_addresses[] = {"10.0.0.4/32", "10.0.0.5/32", "10.0.0.6/32"};
 
 static inline void add(struct route_table *t, const char *prefix, const char *via, uint16_t port, int kind) {
     struct route r = {.port = port, .kind = (uint8_t)kind};
@@ -44,7 +49,8 @@ static inline struct route_table *make_routes(void) {
     add(t, "10.9.1.0/24", NULL, PORT_NONE, ROUTE_BLACKHOLE);
     add(t, "10.9.3.0/24", NULL, PORT_NONE, ROUTE_PROHIBIT);
     add(t, "10.0.0.255/32", NULL, PORT_NONE, ROUTE_BROADCAST);
-    add(t, "10.0.0.4/32", NULL, PORT_NONE, ROUTE_LOCAL);
+    for (int i = 0; i < 3; i++)
+        add(t, outside_addresses[i], NULL, PORT_NONE, ROUTE_LOCAL);
     add(t, "10.0.2.1/32", NULL, PORT_NONE, ROUTE_LOCAL);
     add(t, "10.0.1.4/32", NULL, PORT_NONE, ROUTE_LOCAL);
     return t;
@@ -82,14 +88,51 @@ static inline struct route_rules *make_rules(struct route_table *main) {
     return r;
 }
 
-static inline struct nat *make_nat(enum nat_personality personality) {
+/* Each behaviour that can be chosen, once at least. */
+static inline struct nat_config nat_variant(enum nat_personality personality, unsigned variant) {
+    static const struct nat_config variants[VARIANTS] = {
+        {.n_addresses = 1},
+        {.n_addresses = 1, .hairpin = true},
+        {.n_addresses = 3, .hairpin = true, .filtering = NAT_ADDRESS_DEPENDENT, .parity = true},
+        {.n_addresses = 1, .hairpin = true, .filtering = NAT_ADDRESS_AND_PORT_DEPENDENT,
+         .mapping = NAT_ADDRESS_AND_PORT_DEPENDENT, .outbound_refresh_only = true},
+        {.n_addresses = 3, .arbitrary_pooling = true, .mapping = NAT_ADDRESS_DEPENDENT, .port_choice = NAT_PORT_RANDOM},
+        {.n_addresses = 3, .port_block = 2, .client_blocks = 2, .hairpin = true},
+        {.n_addresses = 2, .client_sessions = 3, .client_ports = 2, .hairpin = true,
+         .filtering = NAT_ADDRESS_DEPENDENT, .mapping = NAT_ADDRESS_DEPENDENT},
+        {.n_addresses = 2, .arbitrary_pooling = true, .port_block = 1, .client_blocks = 3, .client_sessions = 4,
+         .outbound_refresh_only = true, .port_choice = NAT_PORT_RANDOM},
+    };
+    if (personality == NAT_INTERFACE)
+        return variants[variant];
+    return (struct nat_config){.personality = personality, .n_addresses = variants[variant].n_addresses,
+                               .hairpin = variants[variant].hairpin};
+}
+
+static inline bool is_outside(const struct node *node, be32 addr) {
+    const struct nat_config *c = node->nat ? nat_config_get(node->nat) : NULL;
+    for (uint32_t i = 0; c && i < c->n_addresses; i++)
+        if (c->addresses[i] == addr)
+            return true;
+    return addr == node->ports[OUTSIDE_PORT].addr;
+}
+
+static inline struct nat *make_nat(struct nat_config c) {
     const struct nat_port_map maps[] = {{.proto = PROTO_UDP, .outside_port = htons(7007), .inside_port = htons(7),
                                          .inside_addr = ip_of("10.0.2.2").v4},
                                         {.proto = PROTO_TCP, .outside_port = htons(7007), .inside_port = htons(7),
                                          .inside_addr = ip_of("10.0.2.3").v4}};
-    return nat_create(&(struct nat_config){.personality = personality, .outside_port = OUTSIDE_PORT, .n_addresses = 1,
-                                           .addresses = (const be32[]){ip_of("10.0.0.4").v4}, .port_min = 0x3030, .port_max = 0x3033,
-                                           .max_sessions = SESSIONS, .n_port_maps = 2, .port_maps = maps});
+    be32 addresses[3];
+    for (int i = 0; i < 3; i++)
+        addresses[i] = ip_of("10.0.0.4").v4 + htonl((uint32_t)i);
+    c.outside_port = OUTSIDE_PORT;
+    c.addresses = addresses;
+    c.port_min = 0x3030;
+    c.port_max = 0x3033;
+    c.max_sessions = SESSIONS;
+    c.n_port_maps = 2;
+    c.port_maps = maps;
+    return nat_create(&c);
 }
 
 /* Guests may begin anything, others only to port 7 and errors of their own. Room for every flow: none is evicted. */
@@ -114,15 +157,16 @@ static inline void twin_make(struct twin *t) {
     t->routes6 = make_routes6();
     t->rules = make_rules(t->node.routes);
     t->filter = make_filter();
-    for (int i = 0; i < 2; i++)
-        CHECK(t->nats[i] = make_nat((enum nat_personality)i));
+    for (unsigned i = 0; i < 2 * VARIANTS; i++)
+        CHECK(t->nats[i / VARIANTS][i % VARIANTS] =
+                  make_nat(nat_variant((enum nat_personality)(i / VARIANTS), i % VARIANTS)));
     CHECK(t->filter && t->routes6 && t->node.icmp);
 }
 
-static inline void twin_configure(struct twin *t, uint8_t config) {
+static inline void twin_configure(struct twin *t, uint8_t config, unsigned variant) {
     static const uint16_t mtu[] = {576, 68, 1280};
     struct node *n = &t->node;
-    n->nat = config & CONFIG_NAT ? t->nats[config & CONFIG_CONNTRACK] : NULL;
+    n->nat = config & CONFIG_NAT ? t->nats[config & CONFIG_CONNTRACK][variant] : NULL;
     n->filter = config & CONFIG_FILTER ? t->filter : NULL;
     n->routes6 = config & CONFIG_IPV6 ? t->routes6 : NULL;
     n->rules = config & CONFIG_RULES ? t->rules : NULL;

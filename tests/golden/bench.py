@@ -55,7 +55,7 @@ def one(b):
                 {'sizes': 'trace', 'churn': 0, 'workers': 1, 'nat': True}, 'the workload is told')
     b.tap.check('none' in doc['environment']['hugepages'], '--no-huge: the document says that there were none')
     cost = doc['cost']
-    b.tap.check(len(cost['tsc_cycles']['samples']) >= 5 and cost['stages'][0]['name'] == 'parse' and
+    b.tap.check(len(cost['tsc_cycles']['samples']) >= 5 and cost['stages'][0]['name'] == 'express' and
                 all(len(s['samples']) == len(cost['tsc_cycles']['samples']) for s in cost['stages']),
                 'cost: samples as a whole and by stage')
     b.tap.check(abs(sum(s['samples'][0] for s in cost['stages']) - cost['tsc_cycles']['samples'][0]) < 1e-6,

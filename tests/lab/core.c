@@ -69,14 +69,29 @@ static void settle(struct lab *lab, struct packet *p, uint64_t now, struct outco
     }
 }
 
-void core_run(struct lab *lab, const struct frame *in, uint64_t now, struct outcome *out, struct packet *after) {
+static void pass(struct lab *lab, struct packet *p, uint64_t now, struct outcome *out) {
     out->n = 0;
     out->delivered = false;
+    forward(&lab->node, &p, 1, now);
+    settle(lab, p, now, out);
+    free(p->data);
+    p->data = NULL;
+}
+
+void core_run(struct lab *lab, const struct frame *in, uint64_t now, struct outcome *out, struct packet *after) {
     *after = (struct packet){.len = in->len, .wire_len = in->len, .in_port = in->port};
     after->data = xalloc(in->len); /* its exact size, so that the address sanitizer sees every overread */
     memcpy(after->data, in->byte, in->len);
-    forward(&lab->node, &after, 1, now);
-    settle(lab, after, now, out);
+    pass(lab, after, now, out);
+}
+
+bool core_run_held(struct lab *lab, uint64_t now, struct outcome *out, struct packet *after) {
+    *after = (struct packet){.data = xalloc(NAT_HELD_BYTES), .room = NAT_HELD_BYTES};
+    if (node_due(&lab->node) && node_take_due(&lab->node, after)) {
+        pass(lab, after, now, out);
+        return true;
+    }
     free(after->data);
     after->data = NULL;
+    return false;
 }

@@ -176,6 +176,10 @@ static void load_rules(struct lab *lab) {
     }
 }
 
+static uint64_t timer(const json_t *timers, const char *name) {
+    return number(timers, name, 0) * NS_PER_S;
+}
+
 static void load_nat(struct lab *lab) {
     const json_t *nat = json_object_get(lab->description, "nat"), *m;
     size_t i;
@@ -185,8 +189,15 @@ static void load_nat(struct lab *lab) {
                            .outside_port = (uint16_t)number(nat, "port", 0),
                            .n_addresses = 1,
                            .port_min = (uint16_t)number(nat, "min", 0),
-                           .port_max = (uint16_t)number(nat, "max", 0)};
-    const json_t *maps = json_object_get(nat, "maps");
+                           .port_max = (uint16_t)number(nat, "max", 0),
+                           .hairpin = json_is_true(json_object_get(nat, "hairpin")),
+                           .hold_fragments = json_is_true(json_object_get(nat, "hold"))};
+    const json_t *maps = json_object_get(nat, "maps"), *times = json_object_get(nat, "timers");
+    c.timers = (struct nat_timers){.tcp_established = timer(times, "tcp_established"),
+                                   .tcp_transitory = timer(times, "tcp_transitory"),
+                                   .tcp_closing = timer(times, "tcp_closing"),
+                                   .udp = timer(times, "udp"),
+                                   .udp_stream = timer(times, "udp_stream")};
     struct nat_port_map *map = xzalloc(json_array_size(maps) + 1, sizeof *map);
     c.addresses = &lab->node.ports[c.outside_port].addr;
     json_array_foreach(maps, i, m) {

@@ -7,10 +7,10 @@ import ipaddress
 import random
 
 import groups
+import nat
 
 V4, V6 = 4, 6
 REFUSING = ('blackhole', 'unreachable', 'prohibit')
-TCP, UDP = 6, 17
 
 ERROR_LIMITS = (('net/ipv4/icmp_ratelimit', 1000), ('net/ipv6/icmp/ratelimit', 1000))  # ms; kernels differ
 NO_ERROR_LIMITS = (('net/ipv4/icmp_ratemask', 0), ('net/ipv6/icmp/ratemask', '\n'))
@@ -49,6 +49,7 @@ table inet forbidden {
 }
 '''
 
+# To be told first: of hooks of one priority the latest runs first, and conntrack confirms connections at this one, too.
 DELIVERED = '''
 table inet stack {
     chain output {
@@ -70,10 +71,10 @@ table inet stack {
 class Router:
     limited = False  # ICMP errors
 
-    def __init__(self, seed):
+    def __init__(self, seed, nat_share=0.2):
         self.r = random.Random(seed)
         self.seed, self.used, self.prefixes = seed, set(), {V4: [], V6: []}
-        self.nat = self.r.random() < 0.2
+        self.nat = self.r.random() < nat_share
         self.filter = not self.nat and self.r.random() < 0.15
         self.ecmp = not self.nat and not self.filter and self.r.random() < 0.25
         self.ipv6 = self.r.random() < 0.6
@@ -218,19 +219,7 @@ class Router:
             self.rules.append(rule)
 
     def draw_nat(self):
-        outside = self.r.randrange(len(self.ports))
-        nat = {'port': outside, 'maps': []}
-        if self.chance(0.3):
-            low = self.r.randint(1024, 40000)
-            nat.update(min=low, max=low + self.r.choice((10, 100, 20000)))
-        for port in self.r.sample((22, 53, 80, 443, 8080), self.r.randint(0, 4)):
-            inside = self.r.choice([i for i in range(len(self.ports)) if i != outside])
-            own = ipaddress.ip_interface(self.ports[inside]['addr'])
-            to = self.host(own.network, own.ip)
-            if to and not self.local(to):
-                nat['maps'].append({'proto': self.r.choice((TCP, UDP)), 'port': port, 'to': str(to),
-                                    'to_port': self.r.choice((port, 80, 7))})
-        return nat
+        return nat.draw(self)
 
     # ---- the kernel's commands ----
 
@@ -267,19 +256,6 @@ class Router:
                 lines.append(f'rule add {" ".join(words)} priority {r["priority"]} {action}')
         return lines
 
-    def nft_nat(self, nat):
-        """Source NAT and not masquerade, which ends a connection that leaves by another port (nf_nat_oif_changed)."""
-        address = ipaddress.ip_interface(self.ports[nat['port']]['addr']).ip
-        out = f'oifname "p{nat["port"]}"'
-        ports = f'{nat["min"]}-{nat["max"]}' if 'min' in nat else ''
-        kinds = [f'{out} meta l4proto {p} snat to {address}:{ports}' for p in ('tcp', 'udp', 'icmp')] if ports else []
-        maps = [f'iifname "p{nat["port"]}" ip daddr {address} '
-                f'{"tcp" if m["proto"] == TCP else "udp"} dport {m["port"]} dnat to {m["to"]}:{m["to_port"]}'
-                for m in nat['maps']]
-        return '\n'.join(['table ip nat {', 'chain pre {', 'type nat hook prerouting priority dstnat', *maps, '}',
-                          'chain post {', 'type nat hook postrouting priority srcnat', *kinds,
-                          f'{out} snat to {address}', '}', '}'])
-
     def nft_broadcasts(self):
         """A broadcast is taken from its own link only (RFC 2644)."""
         lines = [f'iifname "p{i}" ip daddr != {{ 255.255.255.255, {ipaddress.ip_interface(p["addr"]).network} }} '
@@ -303,10 +279,11 @@ class Router:
     def description(self):
         d = {'seed': self.seed, 'ipv6': self.ipv6, 'ecmp': self.ecmp, 'trie': self.chance(0.7), 'ports': self.ports,
              'routes': self.routes, 'rules': self.rules}
-        nft = ''
+        nft, timers, limits = '', [], ERROR_LIMITS if self.limited else NO_ERROR_LIMITS
         if self.nat:
             d['nat'] = self.draw_nat()
-            nft += self.nft_nat(d['nat']) + '\n'
+            nft += nat.nft(self, d['nat']) + '\n'
+            timers = nat.sysctls(d['nat']['timers'])
         if self.filter:
             d['filter'] = groups.draw(self)
             nft += groups.nft(d['filter'], (V4, V6) if self.ipv6 else (V4,))
@@ -315,11 +292,11 @@ class Router:
         ip6 = [f'addr add {p["addr6"]} dev p{i} nodad' for i, p in enumerate(self.ports) if 'addr6' in p]
         off = [] if self.ipv6 else [('net/ipv6/conf/default/disable_ipv6', 1)]
         d['kernel'] = {
-            'before': [[k, str(v)] for k, v in [*BEFORE, *off, *(ERROR_LIMITS if self.limited else NO_ERROR_LIMITS)]],
+            'before': [[k, str(v)] for k, v in [*BEFORE, *timers, *off, *limits]],
             'ip': '\n'.join(self.ip_links() + self.ip_routes(V4)) + '\n',
             'after': [[f'net/ipv4/conf/p{i}/rp_filter', str(p['rpf'])] for i, p in enumerate(self.ports)],
             'ip6': '\n'.join(ip6 + self.ip_routes(V6)) + '\n' if self.ipv6 else '',
-            'nft': nft + self.nft_broadcasts() + FORBIDDEN + DELIVERED,
+            'nft': DELIVERED + nft + self.nft_broadcasts() + FORBIDDEN,
         }
         return d
 
@@ -350,5 +327,22 @@ class Limited(Router):
             ['2001:db8:77::9', far6, 1], ['2001:db8:77::a', '3000::9', 64]]}
 
 
-def draw(seed):
-    return Router(seed).description()
+class Expiring(Router):
+    """Always the same one, with NAT and short timers; key `expiry`: seconds after which all connections have ended."""
+
+    def __init__(self):
+        self.r, self.seed, self.ipv6 = random.Random(1), 1, False
+        self.nat, self.filter, self.ecmp = True, False, False
+        self.ports = [{'mac': f'02:aa:00:00:00:0{i + 1}', 'addr': f'10.{i}.0.1/24', 'rpf': 0, 'mtu': 1500}
+                      for i in range(2)]
+        self.rules, self.routes = [], []
+
+    def draw_nat(self):
+        return {'port': 1, 'maps': [], 'hairpin': False, 'hold': False, 'timers': nat.SHORT}
+
+    def description(self):
+        return {**super().description(), 'expiry': 7}
+
+
+def draw(seed, nat_share):
+    return Router(seed, nat_share).description()

@@ -18,16 +18,6 @@ static uint8_t icmp_reply(uint8_t type) {
     }
 }
 
-/* Layer 4 of an error about a packet. Gives its length. */
-static uint32_t write_error(const uint8_t *ip, uint32_t len, uint32_t header, uint8_t *l4, uint64_t dice, bool six) {
-    uint32_t most = dice >> 30 & 1 ? 548 : header + 8, n = len < most ? len : most;
-    memset(l4, 0, 8);
-    l4[0] = (six ? (uint8_t[]){1, 1, 3, 4} : (uint8_t[]){3, 3, 11, 12})[dice >> 20 & 3];
-    l4[1] = (uint8_t)(l4[0] == (six ? 1 : 3) ? dice >> 24 & 3 : 0);
-    memcpy(l4 + 8, ip, n);
-    return 8 + n;
-}
-
 /* The same that layer 4 of a packet was, the other way round. */
 static uint32_t write_reply(const uint8_t *sent, uint32_t len, uint8_t proto, uint8_t *l4) {
     memcpy(l4, sent, len);
@@ -42,8 +32,8 @@ static uint32_t write_reply(const uint8_t *sent, uint32_t len, uint8_t proto, ui
     return len;
 }
 
-static void write_header(const struct draft *d, uint32_t payload, uint64_t dice) {
-    uint8_t ttl = (uint8_t)(dice % 8 ? 64 : dice / 8 % 3);
+static void write_header(struct traffic *t, const struct draft *d, uint32_t payload) {
+    uint8_t ttl = (uint8_t)(chance(t, 88) ? 64 : below(t, 3));
     if (d->family == FAMILY_IPV6) {
         struct ipv6_header h = {.version_class_label = htonl(0x60000000),
                                 .payload_length = htons((uint16_t)payload),
@@ -56,7 +46,7 @@ static void write_header(const struct draft *d, uint32_t payload, uint64_t dice)
     }
     struct ipv4_header h = {.version_ihl = 0x45,
                             .total_length = htons((uint16_t)(20 + payload)),
-                            .id = (be16)(dice >> 40),
+                            .id = (be16)below(t, 65536),
                             .ttl = ttl,
                             .proto = d->proto,
                             .src = d->src.v4,
@@ -65,8 +55,8 @@ static void write_header(const struct draft *d, uint32_t payload, uint64_t dice)
     seal(d->byte, 20);
 }
 
-/* The answer to a packet as it left, or an error about it. `dice`: the same for both routers. */
-static void answer(const struct frame *sent, struct frame *f, bool error, uint64_t dice, const struct lab *lab) {
+/* The answer to a packet as it left, or an error about it. */
+static void answer(struct traffic *t, const struct frame *sent, struct frame *f, bool error) {
     const uint8_t *to = sent->byte + ETHERNET;
     bool six = is_ipv6(sent);
     uint32_t sent_header = six ? 40 : (to[0] & 15) * 4u, len = sent->len - ETHERNET, size = six ? 16 : 4;
@@ -75,15 +65,16 @@ static void answer(const struct frame *sent, struct frame *f, bool error, uint64
     memcpy(d.dst.v6, to + (six ? 8 : 12), size);
     memcpy(d.src.v6, to + (six ? 24 : 16), size);
     d.proto = error ? (six ? PROTO_ICMPV6 : PROTO_ICMP) : to[six ? 6 : 9];
-    f->port = sent->port;
-    memcpy(f->byte, &lab->node.ports[f->port].mac, 6);
+    f->port = error && chance(t, 5) ? (uint16_t)below(t, t->lab->node.n_ports) : sent->port;
+    memcpy(f->byte, &t->lab->node.ports[f->port].mac, 6);
     memcpy(f->byte + 6, sent->byte, 6);
     put16(f->byte + 12, six ? 0x86dd : 0x0800);
     uint8_t *l4 = d.byte + d.header;
-    uint32_t n = error ? write_error(to, len, sent_header, l4, dice, six)
-                       : write_reply(to + sent_header, len - sent_header, d.proto, l4);
+    uint32_t n = error ? error_draw(t, sent, &d) : write_reply(to + sent_header, len - sent_header, d.proto, l4);
     checksum_l4(&d, l4, n);
-    write_header(&d, n, dice);
+    if (error && t->lab->node.nat && chance(t, 4))
+        l4[2] ^= 0x10;
+    write_header(t, &d, n);
     f->len = ETHERNET + d.header + n;
 }
 
@@ -116,10 +107,11 @@ void flow_learn(struct traffic *t, const struct outcome *kernel, const struct ou
 
 void flow_answer(struct traffic *t, struct frame *kernel, struct frame *core) {
     const struct flow *flow = &t->flows[below(t, t->n_flows)];
-    bool error = chance(t, 25);
-    uint64_t dice = random_u64(&t->random);
-    answer(&flow->kernel, kernel, error, dice, t->lab);
-    answer(&flow->core, core, error, dice, t->lab);
+    bool error = chance(t, t->lab->node.nat ? 40 : 25);
+    const struct random dice = t->random; /* the same for both */
+    answer(t, &flow->kernel, kernel, error);
+    t->random = dice;
+    answer(t, &flow->core, core, error);
 }
 
 void flow_aim_at_map(struct traffic *t, struct frame *f) {
@@ -131,7 +123,8 @@ void flow_aim_at_map(struct traffic *t, struct frame *f) {
     if (ip->proto != m->proto)
         return;
     ip->dst = c->addresses[0];
-    f->port = c->outside_port;
+    if (!c->hairpin || chance(t, 40)) /* else from where it comes */
+        f->port = c->outside_port;
     memcpy(f->byte, &t->lab->node.ports[f->port].mac, 6);
     memcpy(f->byte + ETHERNET + 22, &m->outside_port, 2);
     seal(f->byte + ETHERNET, 20);

@@ -17,6 +17,7 @@
 #define FRAME_MAX 2048
 #define FRAMES_MAX 256 /* a packet of 1600 bytes through an MTU of 68, with options */
 #define LAB_PORTS_MAX 8
+#define STATES_PATH 100
 #define NS_PER_S 1000000000ull
 
 struct frame {
@@ -63,6 +64,8 @@ void kernel_run(struct kernel *k, const struct frame *in, struct outcome *out);
 /* ---- the core ---- */
 /* The same. `after`: metadata and verdict of the packet; its data is not valid any more. */
 void core_run(struct lab *lab, const struct frame *in, uint64_t now, struct outcome *out, struct packet *after);
+/* The same with the next fragment that NAT held and that is due now. False: there is none. */
+bool core_run_held(struct lab *lab, uint64_t now, struct outcome *out, struct packet *after);
 
 /* ---- packets ---- */
 struct trial;
@@ -77,6 +80,7 @@ struct traffic {
     unsigned n_flows;
     struct flow flows[FLOWS];
     uint8_t errors[SOURCES]; /* by a digest of their IPv4 source */
+    uint16_t datagrams;      /* sent in fragments: their identification */
 };
 /* The next frame. Answers through NAT go to the address and port that each of the two chose, and differ in that. */
 void traffic_next(struct traffic *t, struct frame *kernel, struct frame *core);
@@ -103,5 +107,35 @@ bool frames_equal(const struct frame *kernel, const struct frame *core);
 const char *reason_of(const struct trial *t);
 /* Prints every reason's name, a line each. */
 void reasons_print(FILE *f);
+void count_name(json_t *counts, const char *name);
+/* Counts what the trial is to NAT, by its name in `topics`. */
+void topics_count(json_t *topics, const struct trial *t);
+
+/* ---- states of connections ---- */
+struct states {
+    unsigned steps;     /* segments that were compared */
+    const char *reason; /* why they differ; NULL: there is none */
+    char path[STATES_PATH], text[160];
+};
+/* Does the packet begin a TCP connection through both? */
+bool states_possible(const struct trial *t, const struct frame *to_kernel);
+/* Goes on with it: random segments of both ends. False: packets or states differ, and the rest is not looked at. */
+bool states_compare(struct traffic *traffic, struct kernel *k, const struct trial *first, struct states *out);
+
+/* Brings connections to their states, waits until they end, and prints when. Gives how many end at other times. */
+unsigned expiry_compare(struct lab *lab, struct kernel *k);
+
+/* ---- fragments ---- */
+/* Did both let the packet of the trial pass, by NAT, so that it may come again in fragments? */
+bool fragments_possible(const struct trial *t);
+/*
+ * Sends it again in fragments, drawn by `traffic`; as the kernel gets it in `to_kernel`. The trial's outcomes become
+ * what a receiver puts together of each router's. Gives a reason's name when they differ in that, "" when they do not,
+ * NULL when they must not. `topic`: how the fragments came.
+ */
+const char *fragments_compare(struct traffic *traffic, struct kernel *k, const struct frame *to_kernel,
+                              struct trial *t, const char **topic);
+/* An outcome's fragments put together; nothing when they are not a whole packet. */
+void fragments_join(const struct outcome *in, struct outcome *out);
 
 #endif

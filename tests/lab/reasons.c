@@ -2,7 +2,7 @@
 /* Where the kernel is another router than the core: the predicates of reasons.tsv, one after the other. */
 #include "reasons.h"
 
-static const struct reason *const lists[] = {reasons_packet, reasons_routing, reasons_state};
+static const struct reason *const lists[] = {reasons_packet, reasons_routing, reasons_state, reasons_nat};
 #define LISTS (sizeof lists / sizeof *lists)
 
 const char *reason_of(const struct trial *t) {
@@ -17,4 +17,8 @@ void reasons_print(FILE *f) {
     for (size_t i = 0; i < LISTS; i++)
         for (const struct reason *r = lists[i]; r->name; r++)
             fprintf(f, "%s\n", r->name);
+    for (size_t i = 0; fragment_reasons[i]; i++)
+        fprintf(f, "%s\n", fragment_reasons[i]);
+    for (size_t i = 0; state_reasons[i]; i++)
+        fprintf(f, "%s\n", state_reasons[i]);
 }

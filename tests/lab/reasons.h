@@ -17,6 +17,11 @@ extern const struct reason reasons_packet[]; /* headers, options, addresses (rea
 extern const struct reason
     reasons_routing[];                      /* reverse path, broadcasts, zones, sources of errors (reasons_routing.c) */
 extern const struct reason reasons_state[]; /* NAT, filters, reassembly (reasons_state.c) */
+extern const struct reason reasons_nat[];   /* ICMP errors through NAT (reasons_nat.c) */
+
+/* Names alone, for fragments.c and states.c judge themselves; each ends with NULL. */
+extern const char *const fragment_reasons[];
+extern const char *const state_reasons[];
 
 static inline bool silent(const struct outcome *o) {
     return !o->delivered && o->n == 0;

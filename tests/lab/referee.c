@@ -13,7 +13,7 @@
 
 struct tally {
     uint64_t packets, rejected, forbidden, forwarded, fragmented, delivered, errors, dropped, agreed, unexplained;
-    json_t *reasons;
+    json_t *reasons, *topics;
 };
 
 uint64_t clock_now(void) {
@@ -96,8 +96,7 @@ static void count(struct tally *n, const struct trial *t, const char *reason) {
     n->packets++;
     n->forbidden += is_forbidden(t->after);
     if (reason)
-        json_object_set_new(n->reasons, reason,
-                            json_integer(1 + json_integer_value(json_object_get(n->reasons, reason))));
+        count_name(n->reasons, reason);
     if (k->delivered)
         n->delivered++;
     else if (k->n == 0)
@@ -106,6 +105,32 @@ static void count(struct tally *n, const struct trial *t, const char *reason) {
         n->forwarded++, n->fragmented += k->n > 1;
     else
         n->errors++;
+}
+
+/* The same packet again, in fragments: a trial of its own. */
+static void run_fragments(struct traffic *traffic, struct kernel *k, const struct frame *to_kernel, struct trial *t,
+                          uint64_t verbose, const char *show, struct tally *n) {
+    const char *topic, *reason = fragments_compare(traffic, k, to_kernel, t, &topic);
+    n->packets++;
+    n->agreed += reason && !*reason;
+    count_name(n->topics, topic);
+    if (reason && *reason)
+        count_name(n->reasons, reason);
+    if (reason ? *reason && show && !strcmp(show, reason) : n->unexplained++ < verbose)
+        printf("%s: ", topic), print_trial(t, to_kernel, traffic->datagrams, reason);
+}
+
+/* The connection that a packet began goes on. */
+static void run_states(struct traffic *traffic, struct kernel *k, const struct trial *t, uint64_t verbose,
+                       struct tally *n) {
+    struct states s;
+    bool same = states_compare(traffic, k, t, &s);
+    for (unsigned i = 0; i < s.steps; i++)
+        count_name(n->topics, "tcp-state");
+    if (!same && s.reason)
+        count_name(n->reasons, s.reason);
+    if (!same && !s.reason && n->unexplained++ < verbose)
+        printf("states:%s: %s\n", s.path, s.text);
 }
 
 static void run(struct lab *lab, struct kernel *k, uint64_t seed, uint64_t packets, uint64_t verbose, const char *show,
@@ -128,11 +153,18 @@ static void run(struct lab *lab, struct kernel *k, uint64_t seed, uint64_t packe
         bool same = try_choices(lab, &t, &core, &after, &reason);
         count(n, &t, reason);
         n->agreed += same;
+        topics_count(n->topics, &t);
         bool wanted = show && (!strcmp(show, "everything") || (reason && !strcmp(show, "reasons")) ||
                                (reason && !strcmp(reason, show)));
         if (wanted || (!same && !reason && n->unexplained++ < verbose))
             print_trial(&t, &to_kernel, i, reason);
+        if ((same || reason) && states_possible(&t, &to_kernel) && random_below(&traffic.random, 100) < 50) {
+            run_states(&traffic, k, &t, verbose, n); /* what becomes of it may differ: it is not answered again */
+            continue;
+        }
         traffic_learn(&traffic, &t);
+        if (fragments_possible(&t) && (same || reason) && random_below(&traffic.random, 100) < 30)
+            run_fragments(&traffic, k, &to_kernel, &t, verbose, show, n);
     }
 }
 
@@ -153,12 +185,14 @@ int main(int argc, char **argv) {
         return 2;
     }
     struct lab lab;
-    struct tally n = {.reasons = json_object()};
+    struct tally n = {.reasons = json_object(), .topics = json_object()};
     lab_load(&lab, argv[1]);
     struct kernel *k = kernel_create(&lab);
-    if (json_object_get(lab.description, "bursts")) {
-        unsigned differ = rates_compare(&lab, k);
+    bool rates = json_object_get(lab.description, "bursts"), expiry = json_object_get(lab.description, "expiry");
+    if (rates || expiry) {
+        unsigned differ = rates ? rates_compare(&lab, k) : expiry_compare(&lab, k);
         json_decref(n.reasons);
+        json_decref(n.topics);
         kernel_destroy(k);
         lab_fini(&lab);
         return differ != 0;
@@ -166,10 +200,11 @@ int main(int argc, char **argv) {
     run(&lab, k, seed, strtoull(argv[2], NULL, 0), verbose, show, &n);
     kernel_destroy(k);
     lab_fini(&lab);
-    json_t *summary = json_pack("{sI sI sI sI sI sI sI sI sI sI so}", "packets", n.packets, "rejected", n.rejected,
+    json_t *summary = json_pack("{sI sI sI sI sI sI sI sI sI sI so so}", "packets", n.packets, "rejected", n.rejected,
                                 "forbidden", n.forbidden, "forwarded", n.forwarded, "fragmented", n.fragmented,
                                 "delivered", n.delivered, "errors", n.errors, "dropped", n.dropped, "agreed", n.agreed,
-                                "unexplained", n.unexplained, "reasons", n.reasons);
+                                "unexplained", n.unexplained, "reasons", n.reasons, "topics",
+                                n.topics);
     json_dumpf(summary, stdout, JSON_COMPACT);
     printf("\n");
     json_decref(summary);

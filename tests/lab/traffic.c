@@ -61,8 +61,7 @@ static struct ip within(struct traffic *t, const struct ip_prefix *prefix) {
     return ip;
 }
 
-/* An address in a prefix that the router knows; by `port` if there is one (PORT_NONE: by any). */
-static struct ip known(struct traffic *t, uint8_t family, uint16_t port) {
+struct ip traffic_known(struct traffic *t, uint8_t family, uint16_t port) {
     const struct lab *lab = t->lab;
     for (unsigned tries = 0; tries < 40; tries++) {
         size_t i = below(t, (uint32_t)lab->n_prefixes);
@@ -74,8 +73,8 @@ static struct ip known(struct traffic *t, uint8_t family, uint16_t port) {
 
 static struct ip any_source(struct traffic *t, uint8_t family, uint16_t port) {
     unsigned how = below(t, t->lab->node.nat ? 91 : 100); /* sources that only one of the two takes leave sessions */
-    return how < 75   ? known(t, family, port)
-           : how < 88 ? known(t, family, PORT_NONE)
+    return how < 75   ? traffic_known(t, family, port)
+           : how < 88 ? traffic_known(t, family, PORT_NONE)
            : how < 91 ? own(t, family)
            : how < 94 ? special(t, family)
                       : anything(t, family);
@@ -91,6 +90,10 @@ static uint8_t *errors_of(struct traffic *t, be32 src) {
     return &t->errors[(src * 2654435761u) >> 20];
 }
 
+bool traffic_rests(struct traffic *t, const struct frame *f) {
+    return !is_ipv6(f) && *errors_of(t, ((const struct ipv4_header *)(f->byte + ETHERNET))->src) >= ERRORS_MAX;
+}
+
 static struct ip source(struct traffic *t, uint8_t family, uint16_t port) {
     struct ip ip = any_source(t, family, port);
     for (unsigned tries = 0; family == FAMILY_IPV4 && *errors_of(t, ip.v4) >= ERRORS_MAX && tries < 50; tries++)
@@ -100,7 +103,7 @@ static struct ip source(struct traffic *t, uint8_t family, uint16_t port) {
 
 static struct ip destination(struct traffic *t, uint8_t family) {
     unsigned how = below(t, 100);
-    return how < 80   ? known(t, family, PORT_NONE)
+    return how < 80   ? traffic_known(t, family, PORT_NONE)
            : how < 86 ? own(t, family)
            : how < 92 ? special(t, family)
                       : anything(t, family);
@@ -178,11 +181,14 @@ static void fresh(struct traffic *t, struct frame *f) {
         break_it(t, f);
 }
 
-void traffic_learn(struct traffic *t, const struct trial *trial) {
-    const struct packet *p = trial->after;
+void traffic_count_errors(struct traffic *t, const struct packet *p) {
     if (p->family == FAMILY_IPV4 && p->verdict == VERDICT_DROP && p->reason != DROP_TTL_EXPIRED &&
         p->reason != DROP_TOO_BIG)
         ++*errors_of(t, p->src);
+}
+
+void traffic_learn(struct traffic *t, const struct trial *trial) {
+    traffic_count_errors(t, trial->after);
     if (t->lab->node.nat || t->lab->node.filter)
         flow_learn(t, trial->kernel, trial->core);
 }
@@ -191,7 +197,7 @@ void traffic_next(struct traffic *t, struct frame *kernel, struct frame *core) {
     const struct lab *lab = t->lab;
     if (t->n_flows && chance(t, 45)) {
         flow_answer(t, kernel, core);
-        if (is_ipv6(core) || *errors_of(t, ((struct ipv4_header *)(core->byte + ETHERNET))->src) < ERRORS_MAX)
+        if (!traffic_rests(t, core))
             return;
     }
     fresh(t, kernel);

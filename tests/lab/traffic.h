@@ -58,4 +58,15 @@ void flow_learn(struct traffic *t, const struct outcome *kernel, const struct ou
 /* The answer to a flow that passed, or an error about it. */
 void flow_answer(struct traffic *t, struct frame *kernel, struct frame *core);
 
+/* Layer 4 of an error about a packet as it left, towards its sender; d->src is whom it seems to come from. Gives its
+ * length. */
+uint32_t error_draw(struct traffic *t, const struct frame *sent, struct draft *d);
+
+/* Has the frame's sender had as many errors as the kernel sends it? */
+void traffic_count_errors(struct traffic *t, const struct packet *after);
+bool traffic_rests(struct traffic *t, const struct frame *f);
+
+/* An address in a prefix that the router knows; by `port` if there is one (PORT_NONE: by any). */
+struct ip traffic_known(struct traffic *t, uint8_t family, uint16_t port);
+
 #endif

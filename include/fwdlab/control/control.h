@@ -58,6 +58,7 @@ struct control_options {
     uint32_t fast_node;
     uint32_t nat_sessions;
     uint32_t more_routes;
+    bool staged; /* fast_node has no express stage (forward.h): what each of the others costs can be seen */
 };
 struct control *control_build(const struct scenario *s, const struct control_options *options, struct err *e);
 void control_destroy(struct control *c);

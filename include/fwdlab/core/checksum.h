@@ -3,6 +3,7 @@
 #ifndef FWDLAB_CORE_CHECKSUM_H
 #define FWDLAB_CORE_CHECKSUM_H
 
+#include <string.h>
 #include <fwdlab/base/addr.h>
 
 /* One's complement sum of bytes as 16-bit words, added to `sum`; neither folded to 16 bits nor inverted. */
@@ -12,6 +13,19 @@ static inline be16 checksum_fold(uint32_t sum) {
     sum = (sum & 0xffff) + (sum >> 16);
     sum = (sum & 0xffff) + (sum >> 16);
     return (be16)~sum;
+}
+/* Is that of the IPv4 header of ihl bytes right? Without a branch for the usual 20. */
+static inline bool checksum_ipv4_ok(const uint8_t *h, unsigned ihl) {
+    uint64_t a, b;
+    uint32_t c;
+    memcpy(&a, h, 8);
+    memcpy(&b, h + 8, 8);
+    memcpy(&c, h + 16, 4);
+    uint64_t s = (a & UINT32_MAX) + (a >> 32) + (b & UINT32_MAX) + (b >> 32) + c;
+    if (__builtin_expect(ihl > 20, 0))
+        s += checksum_sum(h + 20, ihl - 20, 0);
+    s = (s & UINT32_MAX) + (s >> 32);
+    return checksum_fold((uint32_t)(s & 0xffff) + (uint32_t)(s >> 16)) == 0;
 }
 /* The checksum after a 16-bit or 32-bit field changed from `from` to `to` (all network order). */
 static inline be16 checksum_update16(be16 sum, be16 from, be16 to) {

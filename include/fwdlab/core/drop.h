@@ -53,7 +53,7 @@ enum drop_class { DROP_CLASS_NONE, DROP_CLASS_MALFORMED, DROP_CLASS_IGNORED, DRO
     X(NAT_CLIENT_LIMIT, DROP, "nat-client-limit", "the inside address has all sessions or ports that it may have")      \
     X(NAT_FILTERED, DROP, "nat-filtered", "the NAT has a mapping for it, but not for this remote end")                 \
     X(NAT_FRAGMENT, DROP, "nat-fragment", "a later fragment whose first one was not seen")                             \
-    X(NAT_ICMP_ERROR, DROP, "nat-icmp-error", "an ICMP error about a packet that no session sent")                     \
+    X(NAT_ICMP_ERROR, DROP, "nat-icmp-error", "an ICMP error that is broken, or about a packet that no session sent")  \
     X(LOOP, DROP, "loop", "the packet visited too many nodes")
 
 #define DROP_ENUM(symbol, class, name, sentence) DROP_##symbol,

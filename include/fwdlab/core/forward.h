@@ -3,9 +3,10 @@
  * One node: its ports and tables, and the ordered table of stages that a burst of packets passes. Batch in, verdicts
  * out.
  *
- *     parse → [ipv6] → guard → [filter-in] → [rpf] → [nat-in] → route → [mtu] → [nat-out] → [filter-out] → rewrite
+ *     [express] → parse → [ipv6] → guard → [filter-in] → [rpf] → [nat-in] → route → [mtu] → [nat-out] → [filter-out] → rewrite
  *
- * Stages in brackets are there when the node's configuration needs them. `ipv6` takes the IPv6 packets out of the burst
+ * Stages in brackets are there when the node's configuration needs them. `express` does for plain packets what all the
+ * others do, at once, and leaves the rest to them: it is there when they are the usual ones. `ipv6` takes the IPv6 packets out of the burst
  * and brings them to their verdicts: guard, filters, reverse path check, route, MTU and rewrite of their own.
  *
  * A stage looks at every packet it is given and keeps, in order, those that go on; the others carry their verdict. The
@@ -22,7 +23,7 @@
 #include <fwdlab/core/route.h>
 #include <fwdlab/core/rules.h>
 
-#define NODE_STAGES_MAX 12
+#define NODE_STAGES_MAX 13
 #define BURST_MAX 256
 
 /*
@@ -44,6 +45,7 @@ struct port {
     uint16_t mtu;        /* bytes of an IP packet that its link takes; 0: any */
     uint8_t addr6[16];   /* IPv6 address, all zero: none */
     uint8_t len6;
+    uint64_t plain[2], plain_bits[2]; /* set by node_prepare: what the first 16 bytes of frames for the express stage are */
 };
 
 struct node;
@@ -56,7 +58,9 @@ struct stage {
 
 struct node {
     uint16_t n_ports;
+    uint64_t own;               /* set by node_prepare: bits of the ports' addresses, to rule most others out */
     bool router;                /* forwards what is not its own; false: such packets are dropped as not-a-router */
+    bool staged;                /* has no express stage: all packets pass the others, one by one (to time them) */
     bool hash_fixed;            /* ECMP takes choice `hash` modulo their number, not the flow's hash (for walks) */
     uint32_t hash;
     struct port *ports;         /* n_ports of them, malloc'ed; freed by node_fini */
@@ -98,7 +102,21 @@ void forward(struct node *node, struct packet *const *pkts, unsigned n, uint64_t
  * destination already in the header. */
 void forward_own(struct node *node, struct packet *p, uint64_t now);
 
+/*
+ * Packets that forward() held (VERDICT_HELD: fragments that came before their first one). After a burst the caller takes
+ * those that are due into memory of its own (p->data, p->room: NAT_HELD_BYTES) and passes them through forward() as a
+ * later burst: the verdict is that of the packet that was held, whose tag they have. Those that waited in vain come too,
+ * and are dropped then. So each packet that came in is delivered, forwarded, dropped, or still held.
+ */
+static inline unsigned node_due(const struct node *node) {
+    return node->nat ? nat_due(node->nat) : 0;
+}
+static inline bool node_take_due(struct node *node, struct packet *p) {
+    return node->nat && nat_take_due(node->nat, p);
+}
+
 /* The stages themselves, for benchmarks and tests. */
+unsigned stage_express(struct node *node, struct packet **pkts, unsigned n, uint64_t now); /* keeps what is not plain */
 unsigned stage_parse(struct node *node, struct packet **pkts, unsigned n, uint64_t now);
 unsigned stage_ipv6(struct node *node, struct packet **pkts, unsigned n, uint64_t now);
 unsigned stage_filter_in(struct node *node, struct packet **pkts, unsigned n, uint64_t now);

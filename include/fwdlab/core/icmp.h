@@ -10,6 +10,8 @@
  *   prohibited    3/13                                        1/1
  *   too-big       3/4 with the next link's MTU (RFC 1191)     2/0 with the MTU
  *   no-neighbour  3/1                                         1/3
+ *   nat-no-port, nat-table-full, nat-client-limit             -
+ *                 3/13 (RFC 5508 REQ-8; NAT_CONNTRACK tells nothing, as Linux)
  *   bad-options   12/0 with a pointer                         -
  *   bad-extension -                                           4/2 a hop-by-hop option that asks for it, 4/0 jumbo
  *   link-local    -                                           1/2 (source beyond its scope)

@@ -14,10 +14,13 @@
  * (translates the source, makes the session). Ports: the inside port is kept when free (RFC 4787 REQ-3), else another
  * of the same range. Ports of ICMP queries are their identifiers. Protocols without ports are translated by address
  * alone. ICMP errors are translated with the header inside them. Later fragments follow their first one; one that comes
- * before it is dropped.
+ * before it is held until that has been decided, for 30 s at most, or is dropped.
  *
- * With NAT_INTERFACE an inside port has one outside port towards all ends, and all ends may use it (RFC 4787 REQ-1,
- * endpoint-independent filtering of REQ-8). A port map is such a mapping that never ends.
+ * With NAT_INTERFACE an inside port has one outside port, its mapping, towards all ends, and all ends may use it (RFC
+ * 4787 REQ-1, endpoint-independent filtering of REQ-8), unless other behaviours are chosen. It is shared with no other
+ * inside port. It ends with its last session, and its outside port is then free. A port map is a mapping that never
+ * ends, and that all ends may use. Limits, blocks and pooling hold for what begins; at exhaustion it is refused, and
+ * what is there goes on (RFC 6888 REQ-11).
  *
  * Bursts. Verdicts and bytes do not depend on how packets are cut into bursts, with one rule for the caller: what is
  * sent on by a session alone belongs in a later burst than the packet that may make the session, for nat_in has to find
@@ -138,6 +141,16 @@ void nat_reset(struct nat *n);
  */
 void nat_in(struct nat *n, struct packet **pkts, unsigned count, uint64_t now);
 void nat_out(struct nat *n, struct packet **pkts, unsigned count, uint64_t now);
+/*
+ * Held fragments. How many are due to pass the node again, their first one being decided, or their time being up: to be
+ * asked after a burst. The next of them, in the order they became due, as it came in: copies it to p->data, at most
+ * p->room bytes, and sets what forward() needs of the packet, its tag included. False: none.
+ */
+#define NAT_HELD_BYTES 2048 /* a frame with more bytes present is dropped, not held */
+#define NAT_HELD_MAX 256    /* frames; 128 that wait, 16 of a datagram, and those that are due */
+unsigned nat_due(struct nat *n);
+bool nat_take_due(struct nat *n, struct packet *p);
+void nat_forget_held(struct nat *n); /* as if they had never come */
 /*
  * Undoes in `ip`, a copy of a dropped packet's first `len` bytes from its IP header on, what these stages changed: the
  * packet as its sender knows it, for an ICMP error about it. To be called before the next burst.

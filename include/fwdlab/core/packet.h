@@ -11,12 +11,14 @@
 #include <fwdlab/base/addr.h>
 #include <fwdlab/core/drop.h>
 
-enum verdict { VERDICT_NONE, VERDICT_DELIVER, VERDICT_FORWARD, VERDICT_DROP };
+/* HELD: NAT keeps a copy, which will pass later and then get its verdict (node_take_due); the carrier is free. */
+enum verdict { VERDICT_NONE, VERDICT_DELIVER, VERDICT_FORWARD, VERDICT_DROP, VERDICT_HELD };
 
 /* packet.flags. The first group is set by the caller, the others by the stages. */
 enum {
     PACKET_RAW_IP = 1 << 0,     /* data starts at the IP header: there is no Ethernet header */
     PACKET_NO_CHECKSUM = 1 << 1, /* IP header checksum is not to be believed (offloaded before the capture) */
+    PACKET_WAITED = 1 << 2,     /* comes from node_take_due: is not held again */
     PACKET_FRAG_FIRST = 1 << 4, /* first fragment of several: has ports, not the whole payload */
     PACKET_FRAG_LATER = 1 << 5, /* later fragment: has no L4 header */
     PACKET_OPTIONS = 1 << 6,    /* IPv4 options, IPv6 extension headers present */

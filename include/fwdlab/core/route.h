@@ -67,8 +67,18 @@ void route_table_destroy(struct route_table *t);
 /* -EEXIST: the very same route (prefix, via, port, kind, metric) is there; -EINVAL: host
  * bits, lengths, port/kind clash. */
 int route_add(struct route_table *t, const struct route *r);
+/*
+ * Many at once, in the order of their prefixes, which is faster; routes of one prefix are added in their order. All or
+ * none: the error is that of the first route that is refused.
+ */
+int route_add_many(struct route_table *t, const struct route *routes, size_t n);
 /* Removes the route equal in prefix, via, port, kind and metric; -ENOENT. */
 int route_remove(struct route_table *t, const struct route *r);
+/*
+ * r takes the place of the first route of its prefix and metric, as `ip route replace` does; without one it is added.
+ * -EEXIST: the very same route is there, but is not the first.
+ */
+int route_replace(struct route_table *t, const struct route *r);
 
 /* Path index of each destination, ROUTE_NONE without one. `dst`: addresses of 4 or 16 bytes, by the table's family. */
 void route_lookup(const struct route_table *t, const void *dst, uint32_t *path, unsigned n);

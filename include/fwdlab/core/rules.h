@@ -37,6 +37,11 @@ int route_rules_add(struct route_rules *r, const struct route_rule *rule);
 int route_rules_remove(struct route_rules *r, const struct route_rule *rule);
 unsigned route_rules_tables(const struct route_rules *r);
 struct route_table *route_rules_table(const struct route_rules *r, unsigned table);
+/*
+ * Puts another table of the family in a table's place and gives back the former one, which is the caller's then: for
+ * tables that are not the rules' own (route_live.h). NULL only before route_rules_destroy.
+ */
+struct route_table *route_rules_swap(struct route_rules *r, unsigned table, struct route_table *t);
 const struct route_rule *route_rules_list(const struct route_rules *r, size_t *n);
 
 /*
@@ -45,6 +50,9 @@ const struct route_rule *route_rules_list(const struct route_rules *r, size_t *n
  */
 uint32_t route_rules_lookup(const struct route_rules *r, const void *src, const void *dst, uint16_t in_port,
                             uint32_t *rule);
+/* The same for n <= BURST_MAX packets: `src`, `dst`, addresses one behind the other; `rule` may be NULL. */
+void route_rules_lookup_bulk(const struct route_rules *r, const void *src, const void *dst, const uint16_t *in_port,
+                             uint32_t *path, uint32_t *rule, unsigned n);
 /* What such a number means. `table` gets 0.. or, when a rule refused by itself, UINT_MAX; may be NULL. */
 const struct route_path *route_rules_path(const struct route_rules *r, uint32_t path, unsigned *table);
 

@@ -89,6 +89,13 @@ struct inject_verdict {
  */
 void inject_settle(struct node *node, const struct packet *p, uint64_t frame, uint64_t now, struct inject_verdict *v);
 
+/*
+ * Takes the next packet that the node held and that is due into `data` (node_take_due), and passes it through forward();
+ * it is settled like any other, and its verdict takes the place of VERDICT_HELD. False: there is none. To be called
+ * until then, after each burst.
+ */
+bool inject_pass_due(struct node *node, struct packet *p, uint8_t *data, uint16_t room, uint64_t now);
+
 /* Nanoseconds since the first packet. */
 static inline uint64_t inject_time(const struct inject *in, uint32_t i) {
     return in->packets[i].raw->time_ns - in->epoch_ns;

@@ -120,6 +120,8 @@ static inline void traffic_learn(struct traffic_slot *slot, const struct packet 
     if (!(p->flags & (PACKET_SRC_CHANGED | PACKET_DST_CHANGED)) ||
         p->flags & (PACKET_ICMP_ERROR | PACKET_FRAG_LATER | PACKET_REPLY))
         return;
+    if (slot->known && slot->addr == p->src && slot->port == p->sport)
+        return; /* nothing new: other workers' slots stand in the same cache line */
     slot->addr = p->src;
     slot->port = p->sport;
     slot->known = 1;

@@ -70,6 +70,8 @@ struct bench_configuration {
     const struct topology *topology;
     void *pretended;
     double rest_s;                /* after each trial */
+    unsigned workers;             /* core workers in trials; 0: 1. Costs and NAT rates are one worker's, the former's of
+                                     what is its own of the traffic */
     /* between trials */
     struct trial_device device;
     struct search *search;
@@ -120,7 +122,8 @@ int bench_add_routes(struct node *node, uint32_t n, struct err *e);
 /* Everything but cost and NAT rates. 0 also when stopped with something measured; -EINTR before that. */
 int bench_trials(struct bench_configuration *c, unsigned n, const struct bench_options *o, struct bench_result *out,
                  struct err *e);
-/* Sessions made, expected drops learnt, clock at the start: as before the first trial. Errors: trial_prepare's. */
+/* Sessions made, expected drops learnt, clock at the start: as before the first trial. Errors: trial_prepare's and
+ * crew_create's. */
 int bench_prepare(struct bench_configuration *c, struct err *e);
 /* On the calling thread, moved to options.trial.core_cpu meanwhile. -EINTR when stopped before any sample. */
 int bench_costs(struct bench_configuration *c, unsigned n, const struct bench_options *o, struct err *e);

@@ -23,6 +23,7 @@ struct replay_configuration {
     /* out */
     uint64_t delivered, forwarded, drops[DROP_COUNT]; /* of the verdict lap */
     uint64_t errors[DROP_COUNT], fragmented; /* of it: ICMP errors made, by reason; packets that left in pieces */
+    uint64_t held;              /* of it: fragments that still wait for their first one */
     uint64_t answers_rewritten, answers_unmatched;
     uint64_t cut;               /* packets over 2048 captured bytes: the core got their first 2048 */
     struct inject_verdict *verdicts; /* one for each ARRIVED packet of `own`, in order */

@@ -9,6 +9,9 @@
  * stalled core appears as latency and never disappears. What the device pushes back (its link is full) is not sent
  * again: it is loss. A generator that is itself late makes the trial invalid.
  *
+ * Several core workers (a crew) share what comes in: each takes bursts of it in its turn, keeps what is its own and
+ * hands the rest over (shard.h). Each has a ring to the sink, and forwards with the sessions of its own node.
+ *
  * Workers are threads, pinned to a CPU each, under SCHED_FIFO where that is allowed and wanted. The calling thread,
  * which must be the one that started EAL, is the first generator (and sink). The core worker forms bursts from what has
  * arrived, at most `burst` packets, and splits them where the core's contract asks for it: before an answer to a packet
@@ -23,9 +26,11 @@
 
 #include <fwdlab/inject/traffic.h>
 #include <fwdlab/measure/histogram.h>
+#include <fwdlab/replay/crew.h>
 #include <fwdlab/trace/schedule.h>
 
 #define TRIAL_GENERATORS_MAX 8
+#define TRIAL_CORES_MAX CREW_MAX
 #define TRIAL_CAPTURE_MAX 256
 
 /* How the workers are joined. */
@@ -35,13 +40,16 @@ struct topology {
     struct rte_mempool *pool;              /* of everything that travels */
     struct link *in[TRIAL_GENERATORS_MAX]; /* generator i to the core */
     struct link *out;                      /* core to sink; NULL with no core */
-    unsigned generators;
+    struct link *outs[TRIAL_CORES_MAX];    /* of several core workers: each one's part of `out` */
+    unsigned generators, cores;
 };
 /*
  * Rings of `depth` packets (a power of 2; 0: 1024), one for each generator, one back. All memory that trials need is
  * taken here, from EAL.
  */
 int topology_rings(struct topology *t, unsigned generators, unsigned depth, struct err *e);
+/* The same for up to so many core workers. */
+int topology_rings_of_crew(struct topology *t, unsigned generators, unsigned cores, unsigned depth, struct err *e);
 /*
  * DPDK ports: generator sends on device in_tx, core receives on in_rx, sends on out_tx, the sink receives on out_rx.
  * Each is what EAL's --vdev takes, such as "net_af_packet0,iface=veth0", "net_memif0,role=server,...", "net_tap0", or a
@@ -60,10 +68,11 @@ struct trial_options {
                                  fast gives up 1 s (SCHED_FIFO: 50 ms) after it: late */
     unsigned burst;           /* of the core worker, 1..BURST_MAX; 0: 64 */
     unsigned core_cpu, generator_cpu[TRIAL_GENERATORS_MAX];
+    unsigned more_cpu[TRIAL_CORES_MAX - 1]; /* of a crew's second core worker and the others */
     bool fifo;                /* SCHED_FIFO while it runs: where that is allowed and will not last over 0.9 s (real-time
                                  throttling; the caller rests between trials). Else without: trial_result.fifo */
     bool stages;              /* time each stage (costs a stamp a stage and burst) */
-    bool capture;             /* note dropped and slowest packets; not of a stream */
+    bool capture;             /* note dropped and slowest packets; not of a stream, nor of a crew */
     uint64_t late_limit_ns;   /* late when p99 of slip is above (0: 10 us), or any packet's slip above 10 ms */
     double lost_limit;        /* and "noisy" above this share of time lost; 0: 0.001 */
 };
@@ -75,6 +84,8 @@ struct trial_device {
     uint64_t now;               /* the core's clock at the end of the last trial: the next one goes on from there */
     uint64_t lap;               /* the first lap of the next trial */
     bool expected[DROP_COUNT];  /* drops for these reasons are the scenario's will, not loss: see trial_expect */
+    struct crew *crew;          /* the core workers and their nodes; NULL: one, with `node` */
+    unsigned worker;            /* of the crew: on whom what is done for one worker is done; `node` is then his */
 };
 
 /* A packet that was dropped, or slow. */
@@ -87,7 +98,7 @@ struct trial_note {
 };
 
 struct trial_worker {
-    char name[24];          /* "generator 0", "core" */
+    char name[24];          /* "generator 0", "core", of a crew "core 0" */
     uint64_t run_ns, lost_ns; /* lost: gaps in its loop over 50 us, time that the machine (or a stall) took */
 };
 
@@ -97,6 +108,7 @@ struct trial_result {
     uint64_t sent;          /* handed to the device */
     uint64_t pushed_back;   /* intended, but the device's link was full: loss */
     uint64_t forwarded, delivered, drops[DROP_COUNT]; /* by the core; forwarded: whether or not the sink got it */
+    uint64_t held;          /* fragments that waited for their first one when it ended: not lost */
     uint64_t received;      /* at the sink, or delivered to the node itself */
     uint64_t lost;          /* pushed_back + vanished in a link + drops that are not expected */
     double loss_ratio;      /* lost / intended */
@@ -117,7 +129,7 @@ struct trial_result {
     struct { const char *name; double cycles; uint64_t packets, drops; } stages[NODE_STAGES_MAX];
     unsigned n_stages;
     double packets_a_burst;     /* mean of the core worker's */
-    struct trial_worker workers[TRIAL_GENERATORS_MAX + 1];
+    struct trial_worker workers[TRIAL_GENERATORS_MAX + TRIAL_CORES_MAX];
     unsigned n_workers;
     uint64_t lost_time_ns;      /* the largest of the workers' */
     bool fifo;                  /* ran under SCHED_FIFO: asked for, allowed, short enough, a CPU for each worker */
@@ -128,9 +140,9 @@ struct trial_result {
 };
 
 /*
- * Passes one lap through the node on the calling thread, so that sessions and slots exist, and marks the drop reasons
- * that the scenario itself causes as expected. All reasons but nat-no-port and nat-table-full can be. -ENODATA when
- * every single packet is dropped (the message says by which reasons).
+ * Passes one lap through the node (of a crew: through each one's, what is his) on the calling thread, so that sessions
+ * and slots exist, and marks the drop reasons that the scenario itself causes as expected. All reasons but nat-no-port
+ * and nat-table-full can be. -ENODATA when every single packet is dropped (the message says by which reasons).
  */
 int trial_prepare(struct trial_device *d, const struct traffic *t, struct err *e);
 /*

@@ -150,6 +150,7 @@ struct scenario_port_map {
     struct place at;
     const char *name;
     uint8_t proto;       /* 6 tcp, 17 udp */
+    struct ip address;   /* outside; by default the NAT's first */
     uint16_t port;       /* outside, host order */
     struct ip to;
     uint16_t to_port;    /* host order */
@@ -159,14 +160,21 @@ struct scenario_nat {
     struct place at;
     uint32_t machine, outside; /* outside: index in scenario.nics */
     bool conntrack;      /* personality: conntrack, else interface */
-    VEC(struct ip) addresses; /* default: the outside NIC's */
+    VEC(struct ip) addresses; /* outside, at most 1024; default: the outside NIC's */
     uint16_t port_min, port_max; /* host order */
     uint32_t max_sessions;
+    bool hairpin, hold_fragments; /* default: true with personality interface, else false */
+    /* The next ones are as zero with personality conntrack; meanings as in core/nat.h. */
+    uint8_t mapping, filtering;  /* index in nat_behaviour_names */
+    bool random_ports, parity, arbitrary_pooling, outbound_refresh_only;
+    uint32_t port_block, blocks_per_client, sessions_per_client, ports_per_client; /* 0: not said */
     struct {
         uint32_t tcp_established, tcp_transitory, tcp_closing, udp, udp_stream, icmp, other;
     } timers; /* s; 0 default */
     VEC(struct scenario_port_map) port_maps;
 };
+
+extern const char *const nat_behaviour_names[]; /* in the order of enum nat_behaviour of the core; ends with NULL */
 
 struct scenario_dhcp {
     struct place at;

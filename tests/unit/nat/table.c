@@ -28,7 +28,7 @@ static void churn(bool collide, bool same_tag) {
     static bool in[ENTRIES];
     memset(in, 0, sizeof in);
     random_seed(&r, 42);
-    cr_assert_eq(nat_table_init(&t, ENTRIES), 0);
+    cr_assert_eq(nat_table_init(&t, ENTRIES, ENTRIES), 0);
     for (uint32_t i = 0, k = 1; i < ENTRIES; k++) {
         uint64_t h = hash_of(k);
         if (same_tag)
@@ -79,7 +79,7 @@ Test(table, chains_of_equal_tags) {
 Test(table, a_session_that_is_its_own_answer) {
     struct nat_table t;
     const uint64_t hash = hash_of(1);
-    cr_assert_eq(nat_table_init(&t, 8), 0);
+    cr_assert_eq(nat_table_init(&t, 8, 8), 0);
     nat_table_insert(&t, hash, 0);
     nat_table_insert(&t, hash, 1);
     nat_table_remove(&t, hash, 0);

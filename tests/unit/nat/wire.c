@@ -78,14 +78,19 @@ struct wire *wire_make(const struct spec *s) {
     return wire_of(bytes, len);
 }
 
-struct wire *wire_error(const char *from, const struct wire *about, uint16_t quoted) {
+struct wire *wire_error_of(uint8_t type, uint8_t code, const char *from, const struct wire *about, uint16_t quoted) {
     unsigned inner = 20u + quoted < about->p.len ? 20u + quoted : about->p.len, len = 28 + inner;
     uint8_t *bytes = ip_make(PROTO_ICMP, addr(from), about->p.src, 7, 0, len), *l4 = bytes + 20;
-    l4[0] = ICMP_TIME_EXCEEDED;
+    l4[0] = type;
+    l4[1] = code;
     memcpy(l4 + 8, about->bytes, inner);
     be16 sum = checksum_fold(checksum_sum(l4, len - 20, 0));
     memcpy(l4 + 2, &sum, 2);
     return wire_of(bytes, len);
+}
+
+struct wire *wire_error(const char *from, const struct wire *about, uint16_t quoted) {
+    return wire_error_of(ICMP_TIME_EXCEEDED, 0, from, about, quoted);
 }
 
 struct wire *wire_copy(const struct wire *w) {

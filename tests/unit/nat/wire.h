@@ -41,6 +41,8 @@ be32 addr(const char *text);
 struct wire *wire_make(const struct spec *spec);
 /* An ICMP error from `from` about a packet, to its sender; holds `quoted` bytes of its payload beyond the IP header. */
 struct wire *wire_error(const char *from, const struct wire *about, uint16_t quoted);
+/* The same of any type and code. */
+struct wire *wire_error_of(uint8_t type, uint8_t code, const char *from, const struct wire *about, uint16_t quoted);
 struct wire *wire_copy(const struct wire *w);
 void wire_free(struct wire *w);
 /* All checksums of a whole packet, the UDP one being left out or never zero. */

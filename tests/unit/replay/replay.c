@@ -140,7 +140,7 @@ Test(replay, costs) {
             sum += c[k].stages[i].cycles;
         cr_assert(sum > cycles * 0.7 && sum < cycles * 1.4, "stages %f, all %f", sum, cycles);
     }
-    cr_assert_str_eq(c[0].stages[0].name, "parse");
+    cr_assert_str_eq(c[0].stages[0].name, "express");
     cr_assert_str_eq(c[1].stages[0].name, "spin");
     struct stats_ratio r = stats_paired_ratio(c[0].cycles, c[1].cycles, 15, 1);
     double more = stats_median(c[1].cycles, 15) - stats_median(c[0].cycles, 15);

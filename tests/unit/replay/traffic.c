@@ -37,6 +37,7 @@ struct node *traffic_node(const struct route_backend *backend, bool nat, uint64_
     add_route(node, "0.0.0.0/0", "10.0.0.1", PORT_OUTSIDE, ROUTE_UNICAST);
     const struct nat_config config = {.outside_port = PORT_OUTSIDE,
                                       .n_addresses = 1,
+                                      .hold_fragments = true,
                                       .addresses = &addr[1],
                                       .port_min = 2000,
                                       .port_max = 2299,
