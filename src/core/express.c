@@ -274,7 +274,6 @@ static __attribute__((noinline)) uint64_t express_routed(struct node *node, stru
 
 static __attribute__((noinline)) uint64_t express_translated(struct node *node, struct packet *const *pkts,
                                                              unsigned n, uint64_t now) {
-    nat_expire(node->nat, now, n);
     return express(node, pkts, n, true, now);
 }
 
@@ -287,6 +286,8 @@ bool express_serves(const struct node *node) {
 
 unsigned stage_express(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
     unsigned kept = 0;
+    if (node->nat)
+        stage_expire(node->nat, n, now);
     for (unsigned from = 0; from < n; from += CHUNK) {
         const unsigned m = n - from < CHUNK ? n - from : CHUNK;
         const uint64_t all = m == 64 ? UINT64_MAX : (UINT64_C(1) << m) - 1;

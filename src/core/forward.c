@@ -209,7 +209,8 @@ unsigned stage_filter_out(struct node *node, struct packet **pkts, unsigned n, u
 }
 
 unsigned stage_nat_in(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
-    nat_expire(node->nat, now, n);
+    if (node->stages[0].run != stage_express)
+        stage_expire(node->nat, n, now);
     nat_in(node->nat, pkts, n, now);
     return keep_undecided(pkts, n);
 }

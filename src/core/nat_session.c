@@ -256,6 +256,6 @@ void nat_settle(struct nat *n, uint64_t now) {
 
 bool nat_session_room(struct nat *n, uint64_t now) {
     if (n->stats.live == n->config.max_sessions)
-        wheel_turn(n, now, UINT32_MAX, 1);
+        wheel_turn(n, now, UINT32_MAX, EXPIRE_BATCH); /* several cost little more than one */
     return n->stats.live < n->config.max_sessions;
 }
