@@ -130,7 +130,8 @@ int dpdk_start(const struct dpdk_options *o, struct err *e) {
     if (!o->no_huge && free_hugepages() >= (o->hugepages_mb ? o->hugepages_mb : wanted)) {
         argv[argc++] = "--in-memory";
     } else {
-        snprintf(hugepages, sizeof hugepages, "none: ordinary pages, and transparent ones for DIR24-8 where the kernel gives them");
+        snprintf(hugepages, sizeof hugepages,
+                 "none: ordinary pages, and transparent ones for DIR24-8 where the kernel gives them");
         snprintf(memory, sizeof memory, "%u", wanted);
         argv[argc++] = "--no-huge";
         argv[argc++] = "--no-shconf";

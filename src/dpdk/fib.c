@@ -105,8 +105,8 @@ static uint32_t *find_piece(struct fib *f, uint32_t ip, unsigned len) {
 
 /*
  * Without hugepages EAL's memory has ordinary pages, and each lookup in a big table misses the TLB. A table then gets
- * memory in transparent huge pages, which EAL takes as a heap of its own: the heap's socket, or SOCKET_ID_ANY when there
- * is none to be had. With 100k routes a packet costs a tenth less.
+ * memory in transparent huge pages, which EAL takes as a heap of its own: the heap's socket, or SOCKET_ID_ANY when
+ * there is none to be had. With 100k routes a packet costs a tenth less.
  */
 static int memory_take(struct fib *f, size_t size) {
     size = (size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
