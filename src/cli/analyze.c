@@ -122,7 +122,7 @@ static int finish(const struct request *r, json_t *doc) {
 static int with_scenario(const struct request *r) {
     struct setup s;
     struct err e = {0};
-    if (cli_setup(&s, r->scenario, r->node, r->force, NULL, &e))
+    if (cli_setup(&s, r->scenario, r->node, r->force, &e))
         return cli_fail(&e);
     const char *trace;
     struct control_options small = {.fast_node = INDEX_NONE, .nat_sessions = 64};

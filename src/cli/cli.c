@@ -105,9 +105,8 @@ int cli_setup_sized(struct setup *s, const char *path, const char *node, bool fo
     return code;
 }
 
-int cli_setup(struct setup *s, const char *path, const char *node, bool force, const struct route_backend *fast,
-              struct err *e) {
-    return cli_setup_sized(s, path, node, force, &(struct control_options){.fast = fast}, e);
+int cli_setup(struct setup *s, const char *path, const char *node, bool force, struct err *e) {
+    return cli_setup_sized(s, path, node, force, &(struct control_options){0}, e);
 }
 
 void cli_setup_fini(struct setup *s) {

@@ -40,8 +40,7 @@ struct setup {
 /* Loads a scenario; prints the errors that stop it. `force`: faults of the design do not stop it, and are printed.
  * `s` is zero or loaded afterwards: cli_setup_fini frees either. */
 int cli_load(struct setup *s, const char *path, bool force, struct err *e);
-int cli_setup(struct setup *s, const char *path, const char *node, bool force, const struct route_backend *fast,
-              struct err *e);
+int cli_setup(struct setup *s, const char *path, const char *node, bool force, struct err *e);
 /* The tables made anew; control_destroy them first. `sizes` as in cli_setup_sized. */
 int cli_setup_build(struct setup *s, const struct control_options *sizes, struct err *e);
 /* With room for more than the scenario's own: `sizes` (its fast_node is set here). */

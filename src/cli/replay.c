@@ -135,12 +135,14 @@ static int parse_options(int argc, char **argv, struct request *r) {
     return check_pace(r);
 }
 
-static const struct route_backend *lookup(const struct request *r) {
-    return strcmp(r->backend, "trie") ? &route_dir24_8 : NULL;
+/* How the node under test is built. */
+static struct control_options tables(const struct request *r) {
+    return (struct control_options){.fast = strcmp(r->backend, "trie") ? &route_dir24_8 : NULL, .staged = r->staged};
 }
 
 static int load(struct subject *s, const struct request *r, const char *path, struct err *e) {
-    int code = cli_setup(&s->setup, path, r->node, r->force, lookup(r), e);
+    const struct control_options sizes = tables(r);
+    int code = cli_setup_sized(&s->setup, path, r->node, r->force, &sizes, e);
     if (code)
         return code;
     if (r->stream) {
@@ -243,6 +245,7 @@ struct renewal {
 /* Tables made anew for an epoch: all are gone before the first is made, so that they can change places. */
 static int renew(struct replay_configuration *c, unsigned n, bool backwards, void *arg, struct err *e) {
     const struct renewal *r = arg;
+    const struct control_options sizes = tables(r->request);
     for (unsigned i = 0; i < n; i++) {
         control_destroy(r->subjects[i].setup.control);
         r->subjects[i].setup.control = NULL;
@@ -250,7 +253,7 @@ static int renew(struct replay_configuration *c, unsigned n, bool backwards, voi
     for (unsigned k = 0; k < n; k++) {
         unsigned i = backwards ? n - 1 - k : k;
         struct setup *s = &r->subjects[i].setup;
-        int code = cli_setup_build(s, &(struct control_options){.fast = lookup(r->request), .staged = r->request->staged}, e);
+        int code = cli_setup_build(s, &sizes, e);
         if (code)
             return code;
         c[i].node = &s->control->nodes[s->node].node;

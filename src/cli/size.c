@@ -136,7 +136,7 @@ static int ask_scenario(struct request *r, struct err *e) {
     struct setup s = {0};
     if (!r->scenario)
         return 0;
-    int code = cli_setup(&s, r->scenario, r->node, r->force, NULL, e);
+    int code = cli_setup(&s, r->scenario, r->node, r->force, e);
     if (code)
         return code;
     const struct node *node = &s.control->nodes[s.node].node;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Inside addresses: the outside address that each is paired with (RFC 4787 REQ-2; RFC 7857, 4), its blocks of ports
- * (RFC 7422, 2), and what it may have (RFC 6888 REQ-3, REQ-4). An inside address has a record while it has sessions,
+ * (RFC 7422, 2), and what it may have (RFC 6888 REQ-4, REQ-5). An inside address has a record while it has sessions,
  * and only where the configuration asks for one of these.
  *
  * Counts include what is idle and not freed yet. Where that could change what happens, everything idle is freed first:

@@ -101,6 +101,12 @@ bool nat_moves_port(const struct packet *p, bool source) {
     return nat_port_field(&v, source) != NULL;
 }
 
+/* The checksum of the segment lies in a later fragment, where nobody would find it (RFC 1858, 3). */
+static bool is_tiny(const struct packet *p) {
+    const struct ipv4_header *ip = packet_ipv4(p);
+    return ntohs(ip->total_length) < (ip->version_ihl & 15) * 4u + 18;
+}
+
 static void set(struct packet *p, bool source, be32 addr, be16 port) {
     be16 *meta = source ? &p->sport : &p->dport;
     bool same = addr == (source ? p->src : p->dst);
@@ -110,6 +116,8 @@ static void set(struct packet *p, bool source, be32 addr, be16 port) {
     bool has_port = nat_port_field(&v, source);
     if (same && !has_port)
         return;
+    if (p->flags & PACKET_FRAG_FIRST && p->proto == PROTO_TCP && is_tiny(p))
+        packet_drop(p, DROP_NAT_FRAGMENT);
     nat_view_set(&v, source, addr, port);
     p->flags |= source ? PACKET_SRC_CHANGED : PACKET_DST_CHANGED;
     if (source)

@@ -44,6 +44,15 @@ def answered(doc):
     return bound and 2 * doc['trials']['doubtful'] <= doc['trials']['kept']
 
 
+def staged(b):
+    """Plain packets have one stage of their own; or, to see what each costs, all of them."""
+    names = {}
+    for flag in ([], ['--staged']):
+        doc = json.loads(b.run('replay', S, '--trace', T, '--no-huge', '--laps', '2', *flag, '--json').stdout)
+        names[bool(flag)] = [s['name'] for s in doc['cost']['stages']]
+    b.tap.equal((names[False][0], names[False][1:]), ('express', names[True]), 'replay --staged: no express stage')
+
+
 def one(b):
     out = b.folder / 'one.json'
     p = b.run('bench', S, '--trace', T, *SHORT, '-o', out)
@@ -234,7 +243,7 @@ def main(fwdlab):
         return tap.done()
     with tempfile.TemporaryDirectory() as folder:
         b = Bench(tap, fwdlab, pathlib.Path(folder))
-        for part in (usage, one, several, rates, paced, interrupted, failures):
+        for part in (usage, staged, one, several, rates, paced, interrupted, failures):
             part(b)
     return tap.done()
 

@@ -45,7 +45,7 @@ struct port {
     uint16_t mtu;        /* bytes of an IP packet that its link takes; 0: any */
     uint8_t addr6[16];   /* IPv6 address, all zero: none */
     uint8_t len6;
-    uint64_t plain[2], plain_bits[2]; /* set by node_prepare: what the first 16 bytes of frames for the express stage are */
+    uint64_t plain[2], plain_bits[2]; /* set by node_prepare: how frames for the express stage begin, and its bits */
 };
 
 struct node;

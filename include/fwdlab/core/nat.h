@@ -85,10 +85,10 @@ struct nat_config {
                                        as it has sessions (paired, RFC 4787 REQ-2) */
     bool outbound_refresh_only;     /* what comes in keeps no session alive (RFC 4787 REQ-6) */
     uint32_t port_block;            /* ports that an inside address gets at a time, a divisor of the range, of each
-                                       protocol (RFC 6888, 2; RFC 7422, 2); 0: no blocks */
+                                       protocol (RFC 6888 REQ-14; RFC 7422, 2); 0: no blocks */
     uint32_t client_blocks;         /* at most so many for an inside address; 0: 1 */
-    uint32_t client_sessions;       /* sessions that an inside address may have (RFC 6888 REQ-4); 0: no limit */
-    uint32_t client_ports;          /* outside ports, of each protocol (RFC 6888 REQ-3); 0: no limit */
+    uint32_t client_sessions;       /* sessions that an inside address may have (RFC 6888 REQ-5); 0: no limit */
+    uint32_t client_ports;          /* outside ports, of each protocol (RFC 6888 REQ-4); 0: no limit */
     uint32_t n_port_maps;
     const struct nat_port_map *port_maps; /* copied; the first of several for one outside port wins */
 };
@@ -157,7 +157,7 @@ void nat_forget_held(struct nat *n); /* as if they had never come */
  */
 void nat_undo(const struct nat *n, const struct packet *dropped, struct ipv4_header *ip, size_t len);
 /*
- * Frees idle sessions, looks at `budget` sessions and ticks at most; call once a burst. Verdicts do not depend on it:
+ * Frees idle sessions, looks at `budget` sessions or stretches of empty ticks at most; call once a burst. Verdicts do not depend on it:
  * an idle session is found by nothing, and makes room when room is needed.
  */
 void nat_expire(struct nat *n, uint64_t now, unsigned budget);

@@ -54,6 +54,25 @@ BOTH(fragments_of_a_refused_datagram) {
     nat_destroy(n);
 }
 
+/* A first fragment without the checksum of its segment could not be translated soundly (RFC 1858, 3). */
+BOTH(tiny_fragments_of_tcp) {
+    for (uint16_t payload = 0; payload <= 8; payload += 8) {
+        struct nat *n = nat_of(personality);
+        struct wire *w = wire_make(&(struct spec){.proto = PROTO_TCP, .src = GUEST, .dst = WEB, .sport = 5000,
+                                                  .dport = 80, .tcp = TCP_SYN, .fragment = IPV4_MF, .id = 9});
+        struct ipv4_header *ip = packet_ipv4(&w->p);
+        ip->total_length = htons((uint16_t)(20 + 16 + payload)); /* the rest is in the next one */
+        ip->checksum = 0;
+        ip->checksum = checksum_fold(checksum_sum(ip, sizeof *ip, 0));
+        w->p.len = w->p.wire_len = w->p.l3 + 20u + 16 + payload;
+        pass(n, w, INSIDE, OUTSIDE, EPOCH);
+        cr_expect_eq(w->p.verdict == VERDICT_DROP, payload == 0);
+        cr_expect_eq(w->p.reason, payload ? DROP_NONE : DROP_NAT_FRAGMENT);
+        wire_free(w);
+        nat_destroy(n);
+    }
+}
+
 /* An untranslated connection that conntrack has no room for. */
 Test(fragments, of_a_refused_untranslated_datagram) {
     struct nat_config config = config_of(NAT_CONNTRACK);

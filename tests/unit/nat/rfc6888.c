@@ -21,7 +21,7 @@ Test(rfc6888, req_2_paired) {
 }
 
 /* Outside ports of a subscriber are limited, of each protocol apart; others have theirs. They come back with time. */
-Test(rfc6888, req_3_port_limit) {
+Test(rfc6888, req_4_port_limit) {
     struct nat_config c = rfc_config(1);
     c.client_ports = 10;
     struct nat *n = rfc_nat(c);
@@ -37,7 +37,7 @@ Test(rfc6888, req_3_port_limit) {
 }
 
 /* The state that a subscriber takes is limited (a: as configured), whichever side begins. */
-Test(rfc6888, req_4_session_limit) {
+Test(rfc6888, req_5_session_limit) {
     struct nat_config c = rfc_config(1);
     c.client_sessions = 10;
     struct nat *n = rfc_nat(c);
