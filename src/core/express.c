@@ -8,6 +8,7 @@
  * Each loop does one thing for all packets of a chunk, so that the memory that the next one reads is on its way.
  */
 #include <fwdlab/core/checksum.h>
+#include "bytes.h"
 #include "nat_hit.h"
 #include "route_table.h"
 #include "stage.h"
@@ -28,32 +29,10 @@ struct chunk {
     unsigned n;
     uint8_t at[CHUNK];
     struct nat_hit_place place[CHUNK]; /* in NAT's index */
-    uint32_t session[CHUNK];       /* value of NAT's index */
-    be32 dst[CHUNK];               /* where it goes, translated */
+    uint32_t session[CHUNK];           /* value of NAT's index */
+    be32 dst[CHUNK];                   /* where it goes, translated */
     uint32_t path[CHUNK];
 };
-
-static inline uint16_t load16(const void *at) {
-    uint16_t v;
-    memcpy(&v, at, sizeof v);
-    return v;
-}
-static inline uint32_t load32(const void *at) {
-    uint32_t v;
-    memcpy(&v, at, sizeof v);
-    return v;
-}
-static inline uint64_t load64(const void *at) {
-    uint64_t v;
-    memcpy(&v, at, sizeof v);
-    return v;
-}
-static inline void store16(void *at, uint16_t v) {
-    memcpy(at, &v, sizeof v);
-}
-static inline void store32(void *at, uint32_t v) {
-    memcpy(at, &v, sizeof v);
-}
 
 /* First octets that no plain packet has: 0/8, 127/8, 224/3. */
 static const uint8_t special[256] = {[0] = 1, [127] = 1, [224 ... 255] = 1};

@@ -61,11 +61,8 @@ static inline unsigned nat_hit_outward(const struct nat_record *r, unsigned repl
 /* As nat_is_way; no port map has both ends of a packet in one of its ways. */
 static inline bool nat_hit_is_way(const struct nat_record *r, unsigned reply, uint8_t proto, uint64_t ends,
                                   uint32_t ports) {
-    uint64_t e;
-    uint32_t p;
-    memcpy(&e, &r->way[reply].src, sizeof e);
-    memcpy(&p, &r->way[reply].sport, sizeof p);
-    return ((e ^ ends) | (p ^ ports) | (uint32_t)(r->proto ^ proto)) == 0;
+    const struct nat_tuple *way = &r->way[reply];
+    return ((load64(&way->src) ^ ends) | (load32(&way->sport) ^ ports) | (uint32_t)(r->proto ^ proto)) == 0;
 }
 
 /*

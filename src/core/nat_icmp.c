@@ -35,8 +35,8 @@ static struct nat_tuple answer_tuple(const struct nat_view *v) {
     const uint8_t *ports = fixed && v->l4 + 4 <= v->end ? v->l4 : NULL;
     const uint8_t *sport = ports ? ports : nat_port_field(v, true);
     const uint8_t *dport = ports ? ports + 2 : nat_port_field(v, false);
-    t.sport = dport ? nat_load16(dport) : 0;
-    t.dport = sport ? nat_load16(sport) : 0;
+    t.sport = dport ? load16(dport) : 0;
+    t.dport = sport ? load16(sport) : 0;
     return t;
 }
 
@@ -88,7 +88,7 @@ static void inner_set(struct packet *p, bool source, be32 addr, be16 port) {
     nat_view_set(&v, source, addr, port);
     be16 after = (be16)~checksum_fold(checksum_sum(from, size, 0));
     uint8_t *outer = p->data + p->l4 + 2;
-    nat_store16(outer, checksum_update16(nat_load16(outer), before, after));
+    store16(outer, checksum_update16(load16(outer), before, after));
 }
 
 void nat_icmp_in(struct nat *n, struct packet *p, uint64_t now) {

@@ -21,6 +21,7 @@
 
 #include <fwdlab/base/random.h>
 #include <fwdlab/core/parse.h>
+#include "bytes.h"
 #include "nat_table.h"
 
 enum nat_timer { TIMER_TCP_ESTABLISHED, TIMER_TCP_TRANSITORY, TIMER_TCP_CLOSING, TIMER_TCP_RESET, TIMER_UDP,
@@ -163,9 +164,6 @@ static inline bool nat_has_session(const struct packet *p) {
 static inline bool nat_via_mapping(const struct packet *p) {
     return p->session & NAT_VIA_MAPPING;
 }
-static inline struct nat_record *nat_packet_mapping(const struct nat *n, const struct packet *p) {
-    return &n->records[(p->session & ~NAT_VIA_MAPPING) >> 1];
-}
 static inline struct nat_record *nat_packet_session(const struct nat *n, const struct packet *p) {
     return &n->records[p->session - 1];
 }
@@ -203,13 +201,7 @@ static inline struct nat_tuple nat_after(const struct nat_record *r, bool reply)
     return nat_inverse(r->way[!reply]);
 }
 static inline bool nat_tuple_equal(const struct nat_tuple *a, const struct nat_tuple *b) {
-    uint64_t x, y;
-    uint32_t u, v;
-    memcpy(&x, &a->src, sizeof x);
-    memcpy(&y, &b->src, sizeof y);
-    memcpy(&u, &a->sport, sizeof u);
-    memcpy(&v, &b->sport, sizeof v);
-    return ((x ^ y) | (u ^ v)) == 0;
+    return ((load64(&a->src) ^ load64(&b->src)) | (load32(&a->sport) ^ load32(&b->sport))) == 0;
 }
 
 static inline bool nat_is_way(const struct nat_record *r, bool reply, uint8_t proto, const struct nat_tuple *tuple) {
@@ -429,15 +421,6 @@ static inline void nat_clock(struct nat *n, uint64_t now) {
 static inline void nat_fetch(const void *memory) {
     __builtin_prefetch(memory, 1);
     __asm__ volatile("");
-}
-
-static inline be16 nat_load16(const void *at) {
-    be16 v;
-    memcpy(&v, at, sizeof v);
-    return v;
-}
-static inline void nat_store16(void *at, be16 v) {
-    memcpy(at, &v, sizeof v);
 }
 
 #endif

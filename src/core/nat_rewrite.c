@@ -54,7 +54,7 @@ static uint8_t *checksum_field(const struct nat_view *v) {
     default:
         return NULL;
     }
-    if (!holds(v, offset, 2) || (v->ip->proto == PROTO_UDP && nat_load16(v->l4 + offset) == 0)) /* none: RFC 768 */
+    if (!holds(v, offset, 2) || (v->ip->proto == PROTO_UDP && load16(v->l4 + offset) == 0)) /* none: RFC 768 */
         return NULL;
     return v->l4 + offset;
 }
@@ -62,7 +62,7 @@ static uint8_t *checksum_field(const struct nat_view *v) {
 void nat_view_set(const struct nat_view *v, bool source, be32 addr, be16 port) {
     struct ipv4_header *ip = v->ip;
     uint8_t *sum_field = checksum_field(v), *port_field = nat_port_field(v, source);
-    be16 sum = sum_field ? nat_load16(sum_field) : 0;
+    be16 sum = sum_field ? load16(sum_field) : 0;
     be32 from = source ? ip->src : ip->dst;
     if (from != addr) {
         ip->checksum = checksum_update32(ip->checksum, from, addr);
@@ -74,11 +74,11 @@ void nat_view_set(const struct nat_view *v, bool source, be32 addr, be16 port) {
             ip->dst = addr;
     }
     if (port_field) {
-        sum = checksum_update16(sum, nat_load16(port_field), port);
-        nat_store16(port_field, port);
+        sum = checksum_update16(sum, load16(port_field), port);
+        store16(port_field, port);
     }
     if (sum_field)
-        nat_store16(sum_field, ip->proto == PROTO_UDP && sum == 0 ? 0xffff : sum);
+        store16(sum_field, ip->proto == PROTO_UDP && sum == 0 ? 0xffff : sum);
 }
 
 struct nat_tuple nat_packet_tuple(const struct packet *p) {

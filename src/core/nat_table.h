@@ -13,6 +13,7 @@
 #include <emmintrin.h>
 #endif
 #include <fwdlab/core/nat.h>
+#include "bytes.h"
 
 #define NAT_NONE UINT32_MAX
 
@@ -47,11 +48,7 @@ static inline uint64_t nat_hash_words(enum nat_key_kind kind, uint8_t proto, uin
 }
 
 static inline uint64_t nat_hash(enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *t) {
-    uint64_t ends;
-    uint32_t ports;
-    memcpy(&ends, &t->src, sizeof ends);
-    memcpy(&ports, &t->sport, sizeof ports);
-    return nat_hash_words(kind, proto, ends, ports);
+    return nat_hash_words(kind, proto, load64(&t->src), load32(&t->sport));
 }
 
 static inline struct nat_bucket *nat_table_bucket(const struct nat_table *t, uint64_t hash) {

@@ -167,6 +167,10 @@ const char *dpdk_version(void) {
     return rte_version();
 }
 
+bool dpdk_has_hugepages(void) {
+    return rte_eal_has_hugepages();
+}
+
 const char *dpdk_hugepages(void) {
     return hugepages;
 }

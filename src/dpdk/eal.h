@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 bool dpdk_running(void);
+bool dpdk_has_hugepages(void);
 
 /* Between catch and release everything for stderr goes into a file in memory. */
 struct dpdk_caught {

@@ -8,7 +8,6 @@
 #include <fwdlab/dpdk/dpdk.h>
 #include <rte_errno.h>
 #include <rte_fib.h>
-#include <rte_eal.h>
 #include <rte_malloc.h>
 #include <rte_memory.h>
 #include <rte_rib.h>
@@ -110,7 +109,7 @@ static uint32_t *find_piece(struct fib *f, uint32_t ip, unsigned len) {
  */
 static int memory_take(struct fib *f, size_t size) {
     size = (size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
-    if (rte_eal_has_hugepages() || (rte_malloc_heap_get_socket(HEAP) < 0 && rte_malloc_heap_create(HEAP)))
+    if (dpdk_has_hugepages() || (rte_malloc_heap_get_socket(HEAP) < 0 && rte_malloc_heap_create(HEAP)))
         return SOCKET_ID_ANY;
     f->mapped = size + HUGE_PAGE;
     f->map = mmap(NULL, f->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
