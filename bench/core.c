@@ -99,7 +99,7 @@ static void new_sessions(uint32_t flows) {
     struct workload w;
     char name[NAME];
     const struct workload_options o = {
-        .backend = &route_dir24_8, .flows = flows, .routes = 1000, .nat = true, .packets = WORKLOAD_BURST};
+        .backend = &route_direct, .flows = flows, .routes = 1000, .nat = true, .packets = WORKLOAD_BURST};
     workload_init(&w, &o);
     for (unsigned i = 0; i < pairs; i++) {
         uint64_t first = 0, again = 0;
@@ -181,7 +181,7 @@ static void run_cases(bool quick, const char *only) {
         {"routing, 1M routes, uniform", 1000000, 1000000, false, false, true, true},
     };
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct workload_options o = {.backend = &route_dir24_8,
+        const struct workload_options o = {.backend = &route_direct,
                                            .flows = cases[i].flows,
                                            .routes = cases[i].routes,
                                            .nat = cases[i].nat,
@@ -198,8 +198,12 @@ static void run_cases(bool quick, const char *only) {
     lookups(&route_trie, 16, SAMPLE_PACKETS);
     lookups(&route_trie, 1000, SAMPLE_PACKETS);
     lookups(&route_trie, 100000, SAMPLE_PACKETS);
-    if (!quick)
+    lookups(&route_direct, 1000, SAMPLE_PACKETS);
+    lookups(&route_direct, 100000, SAMPLE_PACKETS);
+    if (!quick) {
+        lookups(&route_direct, 1000000, SAMPLE_PACKETS);
         lookups(&route_trie, 1000000, SAMPLE_PACKETS);
+    }
 }
 
 int main(int argc, char **argv) {

@@ -246,6 +246,8 @@ static void run_case(const struct counts_case *c) {
 static const struct counts_case cases[] = {
     {.name = "routing", .backend = &route_trie},
     {.name = "nat", .backend = &route_trie, .nat = true},
+    {.name = "routing, direct", .backend = &route_direct},
+    {.name = "nat, direct", .backend = &route_direct, .nat = true},
     {.name = "nat, first packets", .backend = &route_trie, .nat = true, .fresh = true},
     {.name = "conntrack, first packets", .backend = &route_trie, .nat = true, .fresh = true, .configure = as_linux},
     {.name = "filter, rpf, mtu", .backend = &route_trie, .configure = guard_all},

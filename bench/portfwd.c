@@ -158,7 +158,7 @@ int main(int argc, char **argv) {
                                             {"cpu", required_argument, NULL, 'c'},
                                             {0}};
     struct workload_options o = {
-        .backend = &route_dir24_8, .flows = PACKETS, .routes = 1000, .packets = WORKLOAD_BURST};
+        .backend = &route_direct, .flows = PACKETS, .routes = 1000, .packets = WORKLOAD_BURST};
     struct dpdk_options dpdk = {.memory_mb = 1024};
     const char *dir = NULL, *device = NULL;
     double seconds = 1;

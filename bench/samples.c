@@ -44,6 +44,8 @@ void samples_init(void) {
         fprintf(stderr, "core: no memory for the histogram\n");
         exit(2);
     }
+    for (unsigned i = 0; i < POOL; i++)
+        burst_init(&pool[i]);
     overhead = UINT64_MAX;
     for (unsigned i = 0; i < 10000; i++) {
         uint64_t from = clock_tsc(), took = clock_tsc() - from;

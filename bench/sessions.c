@@ -292,6 +292,7 @@ int main(int argc, char **argv) {
     static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
                                             {"json", no_argument, NULL, 'j'},
                                             {"cpu", required_argument, NULL, 'c'},
+                                            {"part", required_argument, NULL, 'p'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     const struct workload_options o = {
@@ -299,13 +300,17 @@ int main(int argc, char **argv) {
     struct dpdk_options dpdk = {.memory_mb = 512};
     struct err e = {0};
     bool quick = false, json = false;
+    const char *part = NULL;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         quick |= c == 'q';
         json |= c == 'j';
         if (c == 'c')
             dpdk.main_cpu = (unsigned)atoi(optarg);
+        if (c == 'p')
+            part = optarg;
         if (c == 'h' || c == '?') {
-            fprintf(c == 'h' ? stdout : stderr, "usage: sessions [--quick] [--json] [--cpu N]\n");
+            fprintf(c == 'h' ? stdout : stderr,
+                    "usage: sessions [--quick] [--json] [--cpu N] [--part memory|set-up|ends]\n");
             return c == 'h' ? 0 : 2;
         }
     }
@@ -316,12 +321,17 @@ int main(int argc, char **argv) {
         return 2;
     }
     lost_limit = (uint64_t)((double)clock_tsc_hz() * NOISE_LOST_NS / SECOND_NS);
+    burst_init(&burst);
     points_begin("NAT sessions: made while as many end, a burst's time while all end, memory.", json);
     workload_init(&w, &o);
-    memory(quick ? 1000000 : 4000000);
-    set_up(100000);
-    set_up(1000000);
-    ends(1000000);
+    if (!part || !strcmp(part, "memory"))
+        memory(quick ? 1000000 : 4000000);
+    if (!part || !strcmp(part, "set-up")) {
+        set_up(100000);
+        set_up(1000000);
+    }
+    if (!part || !strcmp(part, "ends"))
+        ends(1000000);
     workload_fini(&w);
     points_end();
     dpdk_stop();

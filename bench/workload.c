@@ -139,6 +139,7 @@ static void make_flows(struct workload *w, const struct ip_prefix *prefixes, str
 static void pass_all(struct workload *w, bool answer, uint8_t flags, uint64_t *cycles) {
     static struct burst b;
     const struct frame_about about = {.len = FRAME_LEN, .in_port = answer ? PORT_OUTSIDE : PORT_INSIDE};
+    burst_init(&b);
     for (uint32_t i = 0; i < w->o.flows; i += WORKLOAD_BURST) {
         unsigned n = w->o.flows - i < WORKLOAD_BURST ? w->o.flows - i : WORKLOAD_BURST;
         for (unsigned k = 0; k < n; k++) {

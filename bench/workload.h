@@ -55,11 +55,17 @@ struct burst {
     struct packet packets[WORKLOAD_BURST] __attribute__((aligned(64)));
     struct packet *pkts[WORKLOAD_BURST];
 };
+/* Which buffer each packet has: once, as a pool does. */
+static inline void burst_init(struct burst *b) {
+    for (unsigned k = 0; k < WORKLOAD_BURST; k++) {
+        b->pkts[k] = &b->packets[k];
+        b->packets[k].data = b->data[k];
+    }
+}
 static inline void packet_set(struct burst *b, unsigned k, const uint8_t *frame, const struct frame_about *about,
                               uint64_t now) {
-    struct packet *p = b->pkts[k] = &b->packets[k];
+    struct packet *p = &b->packets[k];
     memcpy(b->data[k], frame, FRAME_ROOM);
-    p->data = b->data[k];
     p->len = p->wire_len = about->len;
     p->room = (uint16_t)(FRAME_ROOM - about->len);
     p->flags = 0;
@@ -68,9 +74,11 @@ static inline void packet_set(struct burst *b, unsigned k, const uint8_t *frame,
 }
 /* What a packet source does: copies the packets of the trace from `at` on, which are sent `now` (TSC). */
 static inline void burst_fill(struct burst *b, const struct workload *w, uint32_t at, uint64_t now) {
+    const uint8_t (*trace)[FRAME_ROOM] = (const uint8_t (*)[FRAME_ROOM])w->trace + at;
+    const struct frame_about *about = w->about + at;
     for (unsigned k = 0; k < WORKLOAD_BURST; k++) {
-        __builtin_prefetch(w->trace[at + k + WORKLOAD_BURST]);
-        packet_set(b, k, w->trace[at + k], &w->about[at + k], now);
+        __builtin_prefetch(trace[k + WORKLOAD_BURST]);
+        packet_set(b, k, trace[k], &about[k], now);
     }
 }
 /* The routes alone, for lookup benchmarks: prefix i of n. Distinct, and none reaches into 10/8 or 203.0.113/24. */

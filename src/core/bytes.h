@@ -27,5 +27,8 @@ static inline void store16(void *at, uint16_t v) {
 static inline void store32(void *at, uint32_t v) {
     memcpy(at, &v, sizeof v);
 }
+static inline void store64(void *at, uint64_t v) {
+    memcpy(at, &v, sizeof v);
+}
 
 #endif

@@ -7,9 +7,11 @@
  *
  * Each loop does one thing for all packets of a chunk, so that the memory that the next one reads is on its way.
  */
+#include <endian.h>
 #include <fwdlab/core/checksum.h>
 #include "bytes.h"
 #include "nat_hit.h"
+#include "route_direct.h"
 #include "route_table.h"
 #include "stage.h"
 
@@ -24,236 +26,254 @@
 
 #define fused static inline __attribute__((always_inline))
 
-/* What is left of a chunk: its packets by their number in the burst, and what is known of each. */
+/* What is known of a chunk's packets. */
 struct chunk {
-    unsigned n;
-    uint8_t at[CHUNK];
-    struct nat_hit_place place[CHUNK]; /* in NAT's index */
-    uint32_t session[CHUNK];           /* value of NAT's index */
-    be32 dst[CHUNK];                   /* where it goes, translated */
-    uint32_t path[CHUNK];
+    const struct nat_bucket *bucket[CHUNK];
+    uint16_t tag[CHUNK];
+    struct nat_hit hit[CHUNK];
+    be32 dst[CHUNK]; /* where it goes, translated */
+    uint32_t value[CHUNK]; /* of the way (route_table.h) */
 };
 
 /* First octets that no plain packet has: 0/8, 127/8, 224/3. */
 static const uint8_t special[256] = {[0] = 1, [127] = 1, [224 ... 255] = 1};
 
-/* By IP protocol: total lengths that are too short, TCP flags that are too much for NAT here, the checksum's place. */
-#define NOT_PLAIN {UINT16_MAX, 0, 0}
+/*
+ * By IP protocol: total lengths that are too short, TCP flags that are too much for NAT here, the checksum's place;
+ * family, proto, verdict and reason of a packet that is sent.
+ */
+#define NOT_PLAIN {UINT16_MAX, 0, 0, {0}}
 static const struct {
     uint16_t too_short;
-    uint8_t flags, checksum;
+    uint8_t flags, checksum, sent[4];
 } l4[256] = {[0 ... PROTO_TCP - 1] = NOT_PLAIN,
-             [PROTO_TCP] = {39, TCP_SYN | TCP_FIN | TCP_RST, L4 + 16},
+             [PROTO_TCP] = {39, TCP_SYN | TCP_FIN | TCP_RST, L4 + 16,
+                            {FAMILY_IPV4, PROTO_TCP, VERDICT_FORWARD, DROP_NONE}},
              [PROTO_TCP + 1 ... PROTO_UDP - 1] = NOT_PLAIN,
-             [PROTO_UDP] = {27, 0, L4 + 6},
+             [PROTO_UDP] = {27, 0, L4 + 6, {FAMILY_IPV4, PROTO_UDP, VERDICT_FORWARD, DROP_NONE}},
              [PROTO_UDP + 1 ... 255] = NOT_PLAIN};
 
-/* Without a branch: nobody can foretell which of two ways a packet goes. */
-static inline uint16_t flag_if(bool set, uint16_t flag) {
-    return (uint16_t)-set & flag;
-}
+/* Ethernet's and IP's first bytes: of any IPv4 header without options. */
+static const uint8_t ipv4_bits[8] = {[4] = 0xff, [5] = 0xff, [6] = 0xff}, ipv4[8] = {[4] = 0x08, [6] = 0x45};
 
 void express_prepare(struct node *node) {
-    static const uint8_t bits[16] = {[12 ... 14] = 0xff}, ipv4[16] = {[12] = 0x08, [14] = 0x45};
     node->own = 0;
     for (unsigned i = 0; i < node->n_ports; i++) {
         struct port *port = &node->ports[i];
-        memcpy(port->plain_bits, bits, sizeof bits);
-        memcpy(port->plain, ipv4, sizeof ipv4);
+        port->plain = port->plain_bits = 0;
         if (port->has_mac) {
-            memset(port->plain_bits, 0xff, sizeof port->mac);
-            memcpy(port->plain, &port->mac, sizeof port->mac);
+            memset(&port->plain_bits, 0xff, sizeof port->mac);
+            memcpy(&port->plain, &port->mac, sizeof port->mac);
         } else {
-            memset(port->plain_bits, 1, 1); /* no group */
+            memset(&port->plain_bits, 1, 1); /* no group */
         }
+        port->rewrites = port->has_mac && !mac_is_zero(&port->neighbour);
+        port->mtu_or_most = port->mtu ? port->mtu : UINT16_MAX;
         node->own |= own_bit(port->addr);
     }
 }
 
-/* Parse and guard. */
-fused bool is_plain(const struct node *node, const struct port *ports, uint64_t own, const struct packet *p, bool nat) {
+/* Parse and guard. Hardly any test ever fails: a branch for each, which is foretold, is less than combining them. */
+fused bool is_plain(const struct node *node, const struct port *ports, const struct packet *p, bool nat) {
     const uint8_t *d = p->data;
     const struct port *in = &ports[p->in_port];
-    if (unlikely(p->len < HEADERS || p->flags & (PACKET_RAW_IP | PACKET_NO_CHECKSUM)))
-        return false;
     const struct ipv4_header *ip = (const struct ipv4_header *)(d + L3);
+    if (unlikely(p->len < HEADERS) || unlikely(p->flags & (PACKET_RAW_IP | PACKET_NO_CHECKSUM)))
+        return false;
+    if (unlikely((load64(d) ^ in->plain) & in->plain_bits) ||
+        unlikely((load64(d + 8) ^ load64(ipv4)) & load64(ipv4_bits))) /* another station, another family */
+        return false;
     const uint32_t total = ntohs(ip->total_length);
     const be32 src = ip->src, dst = ip->dst;
-    uint64_t bad = (load64(d) & in->plain_bits[0]) ^ in->plain[0];
-    bad |= (load64(d + 8) & in->plain_bits[1]) ^ in->plain[1];
-    if (unlikely(bad)) /* another family, another station */
+    if (unlikely(total <= l4[ip->proto].too_short) || unlikely(L3 + total > p->wire_len) || unlikely(ip->ttl <= 1) ||
+        unlikely(ip->fragment & htons(IPV4_MF | IPV4_OFFSET)))
         return false;
-    bad |= ip->fragment & htons(IPV4_MF | IPV4_OFFSET);
-    bad |= (total <= l4[ip->proto].too_short) | (L3 + total > p->wire_len) | (ip->ttl <= 1);
-    bad |= special[first_octet(src)] | special[first_octet(dst)];
-    bad |= (uint64_t)is_link_local(src) | (uint64_t)is_link_local(dst);
-    bad |= !checksum_ipv4_ok(d + L3, sizeof *ip);
-    if (nat)
-        bad |= d[L4 + 13] & l4[ip->proto].flags;
-    return likely(!bad) && likely(!(own & own_bit(src)) || !is_own_address(node, src));
+    if (unlikely(special[first_octet(src)]) || unlikely(special[first_octet(dst)]) || unlikely(is_link_local(src)) ||
+        unlikely(is_link_local(dst)))
+        return false;
+    if (unlikely(!checksum_ipv4_ok(d + L3, sizeof *ip)))
+        return false;
+    if (nat && unlikely(d[L4 + 13] & l4[ip->proto].flags))
+        return false;
+    return likely(!(node->own & own_bit(src))) || !is_own_address(node, src);
 }
 
-/* The plain ones. A packet's bucket in NAT's index is on its way while the next ones are looked at, then its record. */
-fused void keep_plain(const struct node *node, struct packet *const *pkts, unsigned n, bool nat, uint64_t now,
-                      struct chunk *c) {
-    const struct nat_hits h = nat ? nat_hits(node->nat, now) : (struct nat_hits){0};
+/*
+ * The plain ones. A packet's bucket in NAT's index is on its way while the next ones are looked at, then its record.
+ * This and what follows give a bit for each packet that is left for the stages.
+ */
+fused uint64_t examine(const struct node *node, struct packet *const *pkts, unsigned n, const struct nat_hits *h,
+                       struct chunk *c) {
     const struct port *ports = node->ports;
-    const uint64_t own = node->own;
-    const struct nat_table table = nat ? node->nat->table : (struct nat_table){0};
-    unsigned kept = 0;
-    for (unsigned i = 0; i < n; i++)
-        __builtin_prefetch(pkts[i], 1);
+    const uint32_t *direct = node->routes->direct;
+    uint64_t left = 0;
     for (unsigned i = 0; i < n; i++)
         __builtin_prefetch(pkts[i]->data, 1);
     for (unsigned i = 0; i < n; i++) {
         const struct packet *p = pkts[i];
-        if (unlikely(!is_plain(node, ports, own, p, nat)))
-            continue;
-        c->at[kept] = (uint8_t)i;
-        c->dst[kept] = load32(p->data + DST);
-        if (nat)
-            c->place[kept] = nat_hit_place(&table, p->data[PROTO], load64(p->data + SRC), load32(p->data + L4));
-        if (nat && kept >= GUESS_AFTER)
-            c->session[kept - GUESS_AFTER] = nat_hit_guess(&h, c->place[kept - GUESS_AFTER]);
-        kept++;
+        const uint8_t *d = p->data;
+        if (unlikely(!is_plain(node, ports, p, h))) {
+            left |= UINT64_C(1) << i;
+            c->dst[i] = 0;
+            c->tag[i] = 0;
+            if (h)
+                c->bucket[i] = h->table.bucket; /* for a guess that nobody uses */
+        } else if (h) {
+            const uint64_t hash = nat_hash_words(NAT_KEY_SESSION, d[PROTO], load64(d + SRC), load32(d + L4));
+            c->bucket[i] = nat_table_bucket(&h->table, hash);
+            c->tag[i] = nat_tag(hash);
+            __builtin_prefetch(c->bucket[i]);
+        } else {
+            c->dst[i] = load32(d + DST);
+            if (direct)
+                route_direct_fetch(direct, c->dst[i]);
+        }
+        if (h && i >= GUESS_AFTER)
+            c->hit[i - GUESS_AFTER] = nat_hit_guess(h, c->bucket[i - GUESS_AFTER], c->tag[i - GUESS_AFTER]);
     }
-    for (unsigned k = kept < GUESS_AFTER ? 0 : kept - GUESS_AFTER; nat && k < kept; k++)
-        c->session[k] = nat_hit_guess(&h, c->place[k]);
-    c->n = kept;
+    for (unsigned i = n < GUESS_AFTER ? 0 : n - GUESS_AFTER; h && i < n; i++)
+        c->hit[i] = nat_hit_guess(h, c->bucket[i], c->tag[i]);
+    return left;
 }
 
 /* Those with a steady session, or without any that they need. */
-fused void keep_hits(const struct node *node, struct packet *const *pkts, uint64_t now, struct chunk *c) {
-    struct nat *n = node->nat;
-    const struct nat_hits h = nat_hits(n, now);
-    unsigned kept = 0;
-    for (unsigned k = 0; k < c->n; k++) {
-        const struct packet *p = pkts[c->at[k]];
-        const uint8_t *d = p->data;
-        uint32_t session = c->session[k];
-        if (unlikely(!nat_hit_find(n, &h, &session, d[PROTO], load64(d + SRC), load32(d + L4), p->in_port)))
+fused uint64_t find_sessions(const struct node *node, struct packet *const *pkts, unsigned n, const struct nat_hits *h,
+                             struct chunk *c, uint64_t left) {
+    const uint32_t *direct = node->routes->direct;
+    for (unsigned i = 0; i < n; i++) {
+        const uint8_t *d = pkts[i]->data;
+        if (unlikely(left >> i & 1))
             continue;
-        c->at[kept] = c->at[k];
-        c->session[kept] = session;
-        c->dst[kept] = load32(d + DST);
-        if (likely(session != NAT_NONE))
-            c->dst[kept] = h.records[session >> 1].way[!(session & 1)].src;
-        kept++;
+        if (unlikely(!nat_hit_find(node->nat, h, &c->hit[i], d[PROTO], load64(d + SRC), load32(d + L4)))) {
+            left |= UINT64_C(1) << i;
+            c->dst[i] = 0;
+            continue;
+        }
+        const struct nat_hit hit = c->hit[i];
+        c->dst[i] = likely(hit.record) ? hit.record->way[!(hit.value & 1)].src : load32(d + DST);
+        if (direct)
+            route_direct_fetch(direct, c->dst[i]);
     }
-    c->n = kept;
+    return left;
 }
 
-static inline uint16_t fold(uint64_t s) {
-    s = (s & UINT32_MAX) + (s >> 32);
-    s = (s & 0xffff) + (s >> 16);
-    s = (s & 0xffff) + (s >> 16);
-    return (uint16_t)((s & 0xffff) + (s >> 16));
+/* A sum of 16-bit words in one's complement, to 16 bits; it may be in 64 bits with the carries put back. */
+static inline uint64_t add_carry(uint64_t a, uint64_t b) {
+    const uint64_t sum = a + b;
+    return sum + (sum < a);
 }
+static inline uint16_t fold(uint64_t s) {
+    const uint32_t half = (uint32_t)((s + (s >> 32 | s << 32)) >> 32);
+    return (uint16_t)((half + (half >> 16 | half << 16)) >> 16);
+}
+
+/* The fields of a packet that sessions change. */
+struct ends {
+    uint64_t addrs; /* source and destination */
+    uint32_t ports;
+};
 
 /*
  * Addresses and ports become those of a session, the L4 checksum with them (RFC 1624, equation 3). What the addresses
  * add to the header's; packet.flags say what changed.
  */
-fused uint64_t translate(uint8_t *d, const struct nat_record *r, bool reply, uint16_t *flags) {
+fused uint64_t translate(uint8_t *d, const struct nat_record *r, bool reply, struct ends *e, uint16_t *flags) {
     const struct nat_tuple *answer = &r->way[!reply]; /* the other way round */
-    const uint32_t first_port = htonl(0xffff0000), both = load32(&answer->sport), ports = both << 16 | both >> 16;
-    const uint32_t was_src = load32(d + SRC), was_dst = load32(d + DST), was_ports = load32(d + L4);
-    const bool src = ((answer->dst ^ was_src) | ((ports ^ was_ports) & first_port)) != 0;
-    const bool dst = ((answer->src ^ was_dst) | ((ports ^ was_ports) & ~first_port)) != 0;
-    *flags |= flag_if(src, PACKET_SRC_CHANGED) | flag_if(dst, PACKET_DST_CHANGED) | flag_if(reply, PACKET_REPLY);
-    if (unlikely(!(src | dst)))
+    const uint64_t both = load64(&answer->src), addrs = both << 32 | both >> 32;
+    const uint32_t both_ports = load32(&answer->sport), ports = both_ports << 16 | both_ports >> 16;
+    const struct ends was = *e, change = {was.addrs ^ addrs, was.ports ^ ports};
+    const uint64_t first = htobe64(UINT64_C(0xffffffff00000000));
+    const uint32_t first_port = htonl(0xffff0000);
+    const bool src = (change.addrs & first) | (change.ports & first_port);
+    const bool dst = (change.addrs & ~first) | (change.ports & ~first_port);
+    *flags |= (uint16_t)(src * PACKET_SRC_CHANGED + dst * PACKET_DST_CHANGED + reply * PACKET_REPLY);
+    if (unlikely(!(change.addrs | change.ports)))
         return 0;
-    const bool udp = d[PROTO] == PROTO_UDP;
     uint8_t *field = d + l4[d[PROTO]].checksum;
     const uint16_t before = load16(field);
-    const uint64_t addrs = (uint64_t)answer->dst + answer->src + 2ull * UINT32_MAX - was_src - was_dst;
-    const uint16_t sum = (uint16_t)~fold((uint16_t)~before + addrs + ports + UINT32_MAX - was_ports);
-    store16(field, (sum | flag_if(udp & (sum == 0), 0xffff)) & ~flag_if(udp & (before == 0), 0xffff)); /* RFC 768 */
-    store32(d + SRC, answer->dst);
-    store32(d + DST, answer->src);
+    const uint64_t delta = add_carry(addrs, ~was.addrs);
+    uint16_t sum = (uint16_t)~fold(add_carry(delta, (uint64_t)ports + (uint32_t)~was.ports + (uint16_t)~before));
+    if ((unlikely(!before) || unlikely(!sum)) && d[PROTO] == PROTO_UDP)
+        sum = before ? 0xffff : 0; /* RFC 768 */
+    store16(field, sum);
+    store64(d + SRC, addrs);
     store32(d + L4, ports);
-    return addrs;
+    *e = (struct ends){addrs, ports};
+    return delta;
 }
 
 /* Everything that changes in a packet that leaves, and its metadata. h: NULL without NAT. */
-fused void finish(struct packet *p, const struct port *out, struct path_hop hop, uint32_t path,
-                  const struct nat_hits *h, uint32_t session) {
+fused void finish(struct packet *p, const struct port *out, const struct path_hop *hop, uint32_t path,
+                  const struct nat_hits *h, struct nat_hit hit) {
     uint8_t *d = p->data;
     struct ipv4_header *ip = (struct ipv4_header *)(d + L3);
+    struct ends ends = {load64(d + SRC), load32(d + L4)};
     uint16_t flags = PACKET_PORTS;
-    const uint16_t ttl = load16(&ip->ttl), less = (uint16_t)(ttl - htons(0x0100));
-    uint64_t sum = (uint64_t)(uint16_t)~ip->checksum + (uint16_t)~ttl + less;
-    if (h && likely(session != NAT_NONE)) {
-        struct nat_record *r = &h->records[session >> 1];
-        sum += translate(d, r, session & 1, &flags);
-        if (r->last != h->tick) /* else the line stays clean */
-            r->last = h->tick;
+    uint64_t sum = (uint64_t)(uint16_t)~ip->checksum + (uint16_t)~htons(0x0100); /* the TTL is one less */
+    p->session = 0;
+    if (h && likely(hit.record)) {
+        sum = add_carry(sum, translate(d, hit.record, hit.value & 1, &ends, &flags));
+        hit.record->last = h->tick;
+        p->session = (hit.value >> 1) + 1;
     }
-    store16(&ip->ttl, less);
+    ip->ttl--;
     ip->checksum = (uint16_t)~fold(sum);
-    set_macs(p, out);
+    if (likely(out->rewrites))
+        memcpy(d, &out->neighbour, 2 * sizeof out->neighbour); /* and the port's own */
+    else
+        set_macs(p, out);
     p->l3 = L3;
     p->l4 = L4;
     p->flags = flags;
-    p->out_port = hop.port;
-    p->family = FAMILY_IPV4;
-    p->proto = ip->proto;
-    p->verdict = VERDICT_FORWARD;
-    p->reason = DROP_NONE;
-    p->src = ip->src;
-    p->dst = ip->dst;
-    memcpy(&p->sport, d + L4, 4);
-    p->next_hop = hop.via | (ip->dst & hop.direct);
+    p->out_port = hop->port;
+    memcpy(&p->family, l4[ip->proto].sent, sizeof l4->sent);
+    store64(&p->src, ends.addrs);
+    store32(&p->sport, ends.ports);
+    p->next_hop = hop->via | (ip->dst & hop->direct);
     p->path = path;
-    p->session = h && session != NAT_NONE ? (session >> 1) + 1 : 0;
 }
 
-/* Routes; who has one way that takes the packet whole is sent. A bit for each that was. */
-fused uint64_t send_routed(struct node *node, struct packet *const *pkts, bool nat, uint64_t now, struct chunk *c) {
+/* Those with one way to go that takes them whole are sent. */
+fused uint64_t send_routed(const struct node *node, struct packet *const *pkts, unsigned n, const struct nat_hits *h,
+                           struct chunk *c, uint64_t left) {
     const struct route_table *t = node->routes;
-    const struct path_hop *hops = t->hops;
-    const uint8_t *hop_of = t->hop_of;
     const struct port *ports = node->ports;
-    const struct nat_hits h = nat ? nat_hits(node->nat, now) : (struct nat_hits){0};
-    uint64_t sent = 0;
-    const unsigned n = c->n;
-    if (!n)
-        return 0;
-    route_lookup(t, c->dst, c->path, n);
-    for (unsigned k = 0; k < n; k++)
-        __builtin_prefetch(c->path[k] == ROUTE_NONE ? hop_of : hop_of + c->path[k]);
-    for (unsigned k = 0; k < n; k++) {
-        struct packet *p = pkts[c->at[k]];
-        const uint32_t path = c->path[k];
-        const uint8_t number = likely(path != ROUTE_NONE) ? hop_of[path] : 0;
-        const struct path_hop hop = hops[number];
-        const struct port *out = &ports[hop.port];
-        if (unlikely(!number || (out->mtu && ntohs(load16(p->data + L3 + 2)) > out->mtu)))
+    const uint32_t *direct = t->direct;
+    if (unlikely(left == UINT64_MAX >> (CHUNK - n)))
+        return left;
+    if (!direct)
+        t->backend->lookup(t->state, c->dst, c->value, n);
+    for (unsigned i = 0; i < n; i++) {
+        struct packet *p = pkts[i];
+        if (unlikely(left >> i & 1))
             continue;
-        if (nat && (unlikely(nat_hit_stays(&h, c->session[k], hop.port)) || unlikely(is_link_local(c->dst[k]))))
+        const uint32_t value = direct ? route_direct_lookup(direct, c->dst[i]) : c->value[i];
+        const struct path_hop *hop = value_hop(t, value);
+        const struct port *out = likely(hop != NULL) ? &ports[hop->port] : NULL;
+        if (unlikely(!out) || unlikely(ntohs(load16(p->data + L3 + 2)) > out->mtu_or_most) ||
+            (h && (unlikely(!nat_hit_passes(h, &c->hit[i], p->in_port, hop->port)) ||
+                   unlikely(is_link_local(c->dst[i]))))) {
+            left |= UINT64_C(1) << i;
             continue;
-        finish(p, out, hop, path, nat ? &h : NULL, nat ? c->session[k] : NAT_NONE);
-        sent |= UINT64_C(1) << c->at[k];
+        }
+        finish(p, out, hop, value_path(value), h, h ? c->hit[i] : (struct nat_hit){NULL, NAT_NONE});
     }
-    return sent;
+    return left;
 }
 
-fused uint64_t express(struct node *node, struct packet *const *pkts, unsigned n, bool nat, uint64_t now) {
+static __attribute__((noinline)) uint64_t express_routed(struct node *node, struct packet *const *pkts, unsigned n) {
     struct chunk c;
-    keep_plain(node, pkts, n, nat, now, &c);
-    if (nat)
-        keep_hits(node, pkts, now, &c);
-    return send_routed(node, pkts, nat, now, &c);
-}
-
-static __attribute__((noinline)) uint64_t express_routed(struct node *node, struct packet *const *pkts, unsigned n,
-                                                         uint64_t now) {
-    return express(node, pkts, n, false, now);
+    const uint64_t left = examine(node, pkts, n, NULL, &c);
+    return send_routed(node, pkts, n, NULL, &c, left);
 }
 
 static __attribute__((noinline)) uint64_t express_translated(struct node *node, struct packet *const *pkts,
                                                              unsigned n, uint64_t now) {
-    return express(node, pkts, n, true, now);
+    const struct nat_hits h = nat_hits(node->nat, now);
+    struct chunk c;
+    uint64_t left = examine(node, pkts, n, &h, &c);
+    left = find_sessions(node, pkts, n, &h, &c, left);
+    return send_routed(node, pkts, n, &h, &c, left);
 }
 
 bool express_serves(const struct node *node) {
@@ -263,16 +283,21 @@ bool express_serves(const struct node *node) {
     return node->router && !node->staged && !node->rules && !rpf && !(node->filter && filter_active(node->filter));
 }
 
-unsigned stage_express(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
+unsigned express_forward(struct node *node, struct packet *const *pkts, unsigned n, uint64_t now,
+                         struct packet **left) {
     unsigned kept = 0;
     if (node->nat)
-        stage_expire(node->nat, n, now);
+        nat_expire_once(node->nat, now);
     for (unsigned from = 0; from < n; from += CHUNK) {
         const unsigned m = n - from < CHUNK ? n - from : CHUNK;
-        const uint64_t all = m == 64 ? UINT64_MAX : (UINT64_C(1) << m) - 1;
-        uint64_t left = all & ~(node->nat ? express_translated : express_routed)(node, pkts + from, m, now);
-        for (; unlikely(left); left &= left - 1)
-            pkts[kept++] = pkts[from + (unsigned)__builtin_ctzll(left)];
+        struct packet *const *chunk = pkts + from;
+        uint64_t bits = node->nat ? express_translated(node, chunk, m, now) : express_routed(node, chunk, m);
+        for (; unlikely(bits); bits &= bits - 1)
+            left[kept++] = chunk[__builtin_ctzll(bits)];
     }
     return kept;
+}
+
+unsigned stage_express(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
+    return express_forward(node, pkts, n, now, pkts);
 }

@@ -210,7 +210,7 @@ unsigned stage_filter_out(struct node *node, struct packet **pkts, unsigned n, u
 
 unsigned stage_nat_in(struct node *node, struct packet **pkts, unsigned n, uint64_t now) {
     if (node->stages[0].run != stage_express)
-        stage_expire(node->nat, n, now);
+        nat_expire_once(node->nat, now);
     nat_in(node->nat, pkts, n, now);
     return keep_undecided(pkts, n);
 }
@@ -294,9 +294,10 @@ void forward(struct node *node, struct packet *const *pkts, unsigned n, uint64_t
     struct packet *live[BURST_MAX], *slow[BURST_MAX];
     const bool express = node->stages[0].run == stage_express;
     unsigned left = n, n_slow;
-    memcpy(live, pkts, n * sizeof *live);
     if (express)
-        left = stage_express(node, live, n, now);
+        left = express_forward(node, pkts, n, now, live);
+    else
+        memcpy(live, pkts, n * sizeof *live);
     node->forwarded += n - left;
     if (likely(!left))
         return;

@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define CHUNK 64u /* packets whose buckets are fetched at once */
+#define CHUNK 64u      /* packets that are looked up together */
+#define LOOK_AHEAD 8u  /* packets whose buckets, and as many whose records, are fetched at once */
+#define BEGIN_AHEAD 5u /* the same of what new sessions need */
+#define WANTS 16u      /* a ring of more than 2 * BEGIN_AHEAD */
 #define SESSIONS_DEFAULT 65536u
 #define SESSIONS_MAX (1u << 28)
 #define SECOND 1000000000ull
@@ -15,7 +18,7 @@
 
 static bool config_sound(const struct nat_config *c) {
     if (c->n_addresses < 1 || c->n_addresses > NAT_ADDRESSES_MAX || c->port_min > c->port_max ||
-        c->max_sessions > SESSIONS_MAX || c->n_port_maps > SESSIONS_MAX ||
+        c->max_sessions > SESSIONS_MAX || c->n_port_maps >= SESSIONS_MAX ||
         c->mapping > NAT_ADDRESS_AND_PORT_DEPENDENT || c->filtering > NAT_ADDRESS_AND_PORT_DEPENDENT ||
         c->port_choice > NAT_PORT_RANDOM)
         return false;
@@ -68,7 +71,8 @@ static void add_port_maps(struct nat *n) {
             continue;
         const struct nat_tuple inside = {.src = m->inside_addr, .sport = m->inside_port};
         const struct nat_tuple out = {.dst = outside, .dport = m->outside_port};
-        bool again = nat_mapping_inside(n, m->proto, &inside, 0) != NAT_NONE;
+        const struct nat_want want = nat_want_of(n, m->proto, &inside);
+        bool again = nat_mapping_inside(n, want.natural, m->proto, &inside, 0) != NAT_NONE;
         nat_port_map_create(n, m->proto, &inside, &out, again ? NAT_OUTSIDE_ONLY : 0);
     }
 }
@@ -128,7 +132,7 @@ void nat_reset(struct nat *n) {
     nat_sessions_free(n);
     memset(n->fragments, 0, sizeof n->fragments);
     nat_forget_held(n);
-    n->hand = n->now = 0;
+    n->hand = n->now = n->created_before = 0;
     random_seed(&n->random, 1);
     n->stats = (struct nat_stats){
         .ports_available = (uint32_t)n->config.n_addresses * (n->config.port_max - n->config.port_min + 1u)};
@@ -174,7 +178,8 @@ void nat_use(struct nat *n, struct packet *p, uint64_t now) {
     struct nat_record *r = nat_packet_session(n, p);
     const bool reply = p->flags & PACKET_REPLY, inward = reply != !!(r->flags & NAT_FROM_OUTSIDE);
     const bool hairpin = r->flags & NAT_HAIRPIN;
-    const bool keeps = !n->config.outbound_refresh_only || !inward || hairpin; /* RFC 4787 REQ-6 */
+    /* RFC 4787 REQ-6; RFC 7857, 7: a reset may answer what should not have come */
+    const bool keeps = !n->config.outbound_refresh_only || hairpin || (!inward && !nat_is_reset(p));
     const uint32_t idle = n->idle[r->timer];
     nat_track(n, p, keeps ? now : (uint64_t)r->last << NAT_TICK_SHIFT);
     if (!keeps && n->idle[r->timer] < idle) /* a state that ends sooner begins now */
@@ -221,30 +226,33 @@ static void in(struct nat *n, struct packet *p, uint32_t value, uint64_t now) {
     nat_apply_destination(n, p);
 }
 
-/* Sessions of a chunk are looked up together, so that the memory's latencies overlap. */
+/*
+ * Sessions of a chunk are looked up a few packets ahead, so that the memory's latencies overlap. No further: what is
+ * asked for at once beyond some twenty lines, a CPU may forget.
+ */
 static void in_chunk(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
     struct nat_tuple tuple[CHUNK];
     struct nat_search search[CHUNK];
     uint32_t value[CHUNK];
     uint64_t hash[CHUNK];
-    const bool mapped = n->config.personality == NAT_INTERFACE;
-    for (unsigned i = 0; i < count; i++) {
-        tuple[i] = nat_packet_tuple(pkts[i]);
-        hash[i] = nat_hash(NAT_KEY_SESSION, pkts[i]->proto, &tuple[i]);
-        __builtin_prefetch(nat_table_bucket(&n->table, hash[i]));
-    }
-    for (unsigned i = 0; i < count; i++) {
-        value[i] = nat_search(&search[i], &n->table, hash[i]);
-        if (value[i] != NAT_NONE)
-            __builtin_prefetch(&n->records[value[i] >> 1], 1);
-        else if (mapped && pkts[i]->in_port != n->config.outside_port)
-            nat_session_prefetch(n, pkts[i]->proto, &tuple[i]);
-    }
-    for (unsigned i = 0; i < count; i++) {
-        while (value[i] != NAT_NONE &&
-               !nat_is_way(&n->records[value[i] >> 1], value[i] & 1, pkts[i]->proto, &tuple[i]))
-            value[i] = nat_search_on(&search[i], &n->table);
-        in(n, pkts[i], value[i], now);
+    for (unsigned i = 0; i < count + 2 * LOOK_AHEAD; i++) {
+        const unsigned near = i - LOOK_AHEAD, at = i - 2 * LOOK_AHEAD;
+        if (i < count) {
+            tuple[i] = nat_packet_tuple(pkts[i]);
+            hash[i] = nat_hash(NAT_KEY_SESSION, pkts[i]->proto, &tuple[i]);
+            __builtin_prefetch(nat_table_bucket(&n->table, hash[i]));
+        }
+        if (near < count) {
+            value[near] = nat_search(&search[near], &n->table, hash[near]);
+            if (value[near] != NAT_NONE)
+                __builtin_prefetch(&n->records[value[near] >> 1], 1);
+        }
+        if (at < count) {
+            while (value[at] != NAT_NONE &&
+                   !nat_is_way(&n->records[value[at] >> 1], value[at] & 1, pkts[at]->proto, &tuple[at]))
+                value[at] = nat_search_on(&search[at], &n->table);
+            in(n, pkts[at], value[at], now);
+        }
     }
 }
 
@@ -254,7 +262,7 @@ void nat_in(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
         in_chunk(n, pkts + done, count - done < CHUNK ? count - done : CHUNK, now);
 }
 
-static void out(struct nat *n, struct packet *p, uint64_t now) {
+static void out(struct nat *n, struct packet *p, const struct nat_want *want, uint64_t now) {
     if (p->flags & PACKET_FRAG_LATER)
         return nat_fragment_out(n, p, now);
     if (p->flags & PACKET_ICMP_ERROR)
@@ -263,17 +271,39 @@ static void out(struct nat *n, struct packet *p, uint64_t now) {
                             : nat_has_session(p) ? nat_packet_session(n, p)->way[!!(p->flags & PACKET_REPLY)].dst
                                                  : p->dst;
     if (!nat_has_session(p))
-        nat_begin(n, p, now);
+        nat_begin(n, p, want, now);
     else if (nat_apply_source(n, p))
         nat_use(n, p, now);
     if (p->flags & PACKET_FRAG_FIRST)
         nat_fragment_first_out(n, p, src, dst, now);
 }
 
+/* Will it most likely get a session with a new mapping? */
+static bool may_map(const struct nat *n, const struct packet *p) {
+    return n->groups && !p->session && p->out_port == n->config.outside_port &&
+           !(p->flags & (PACKET_FRAG_LATER | PACKET_ICMP_ERROR));
+}
+
 void nat_out(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
+    struct nat_want want[WANTS];
     n->now = now;
-    for (unsigned i = 0; i < count; i++)
-        out(n, pkts[i], now);
+    for (unsigned i = 0; i < count + 2 * BEGIN_AHEAD; i++) {
+        const unsigned near = i - BEGIN_AHEAD, at = i - 2 * BEGIN_AHEAD;
+        struct nat_want *w = &want[i % WANTS];
+        if (i < count && may_map(n, pkts[i])) {
+            const struct nat_tuple outward = nat_packet_tuple(pkts[i]);
+            *w = nat_want_of(n, pkts[i]->proto, &outward);
+            nat_want_fetch(n, w);
+        } else {
+            w->proto = 0;
+        }
+        w = &want[near % WANTS];
+        if (near < count && w->proto)
+            nat_want_fetch_more(n, w);
+        w = &want[at % WANTS];
+        if (at < count)
+            out(n, pkts[at], w->proto ? w : NULL, now);
+    }
 }
 
 /* ---- questions ---- */

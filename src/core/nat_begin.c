@@ -17,18 +17,24 @@ static struct nat_tuple answers(const struct packet *p, be32 outside, be16 port)
     return (struct nat_tuple){.src = t.dst, .dst = outside, .sport = t.dport, .dport = port};
 }
 
-static enum drop unique(struct nat *n, const struct packet *p, const struct nat_tuple *reply, uint64_t now) {
-    return nat_find_live(n, p->proto, reply, now) == NAT_NONE ? DROP_NONE : DROP_NAT_NO_PORT;
+static enum drop unique(struct nat *n, const struct packet *p, struct nat_new *new, uint64_t now) {
+    new->hash[1] = nat_hash(NAT_KEY_SESSION, p->proto, &new->way[1]);
+    return nat_find_live_hashed(n, new->hash[1], p->proto, &new->way[1], now) == NAT_NONE ? DROP_NONE
+                                                                                          : DROP_NAT_NO_PORT;
 }
 
 /* `called` by a port map from inside: the answers must come back here. */
-static enum drop choose_conntrack(struct nat *n, const struct packet *p, bool called, struct nat_tuple *reply,
+static enum drop choose_conntrack(struct nat *n, const struct packet *p, bool called, struct nat_new *new,
                                   uint64_t now) {
+    struct nat_tuple *reply = &new->way[1];
     bool masquerade = (p->out_port == n->config.outside_port || called) && !nat_is_outside(n, p->src);
     *reply = answers(p, masquerade ? n->config.addresses[nat_home(n, p->src)] : p->src, nat_packet_tuple(p).sport);
-    if (!masquerade && !unique(n, p, reply, now))
+    if (!masquerade && !unique(n, p, new, now))
         return DROP_NONE; /* the range is for what is translated */
-    return nat_port_for_session(n, p, reply, now) ? DROP_NONE : DROP_NAT_NO_PORT;
+    if (!nat_port_for_session(n, p, reply, now))
+        return DROP_NAT_NO_PORT;
+    new->hash[1] = nat_hash(NAT_KEY_SESSION, p->proto, reply);
+    return DROP_NONE;
 }
 
 /* What comes in keeps no mapping alive, nor does the session that begins with it: it is as old as another one. */
@@ -53,14 +59,15 @@ static enum drop choose_inward(struct nat *n, const struct packet *p, uint32_t v
     }
     if (!nat_client_may_begin(n, inside, now))
         return DROP_NAT_CLIENT_LIMIT;
-    const enum drop why = unique(n, p, &new->way[1], now);
+    const enum drop why = unique(n, p, new, now);
     if (!why)
         new->client = nat_client_of(n, inside, NULL);
     return why;
 }
 
 /* From inside, to the other ends of new->way[0]. */
-static enum drop choose_outward(struct nat *n, const struct packet *p, struct nat_new *new, uint64_t now) {
+static enum drop choose_outward(struct nat *n, const struct packet *p, const struct nat_want *w, struct nat_new *new,
+                                uint64_t now) {
     const struct nat_tuple *outward = &new->way[0];
     struct nat_tuple *reply = &new->way[1];
     struct nat_place place;
@@ -71,18 +78,23 @@ static enum drop choose_outward(struct nat *n, const struct packet *p, struct na
         *reply = answers(p, 0, outward->sport);
         if (!nat_place_portless(n, p->proto, p->src, reply, now))
             return DROP_NAT_NO_PORT;
+        new->hash[1] = nat_hash(NAT_KEY_SESSION, p->proto, reply);
         place = (struct nat_place){.address = nat_address_index(n, reply->dst), .block = NAT_NONE};
         new->client = nat_client_of(n, p->src, &place);
         return DROP_NONE;
     }
-    const uint32_t mapping = nat_mapping_inside(n, p->proto, outward, now);
+    const uint32_t mapping = nat_mapping_inside(n, w->natural, p->proto, outward, now);
     if (mapping != NAT_NONE)
         place.end = nat_node_outside(n, mapping);
-    else if ((why = nat_place_mapping(n, p->proto, outward, &place, now)))
+    else if ((why = nat_place_mapping(n, w, &place, now)))
         return why;
     *reply = answers(p, place.end.dst, place.end.dport);
-    if ((why = unique(n, p, reply, now)))
+    if ((why = unique(n, p, new, now)))
         return why;
+    if (mapping == NAT_NONE) {
+        new->cell = nat_port_cell_at(n, p->proto, place.address, place.end.dport);
+        new->natural = w->natural;
+    }
     if (mapping == NAT_NONE || n->records[mapping >> 1].kind != NAT_PORT_MAP)
         new->flags |= NAT_MAPPED;
     new->client = nat_client_of(n, p->src, mapping == NAT_NONE ? &place : NULL);
@@ -90,12 +102,12 @@ static enum drop choose_outward(struct nat *n, const struct packet *p, struct na
 }
 
 /* From inside to inside. The called mapping's filter looks at the caller's outside end. */
-static enum drop choose_hairpin(struct nat *n, const struct packet *p, uint32_t via, struct nat_new *new,
-                                uint64_t now) {
+static enum drop choose_hairpin(struct nat *n, const struct packet *p, uint32_t via, const struct nat_want *w,
+                                struct nat_new *new, uint64_t now) {
     const bool mapped = n->records[via >> 1].kind != NAT_PORT_MAP;
     const struct nat_tuple end = nat_node_outside(n, via);
     const be32 called = nat_node_outward(n, via)->src;
-    const enum drop why = choose_outward(n, p, new, now);
+    const enum drop why = choose_outward(n, p, w, new, now);
     if (why)
         return why;
     new->flags |= NAT_HAIRPIN;
@@ -114,19 +126,19 @@ static void refuse(struct nat *n, struct packet *p, enum drop why) {
 }
 
 /* via: the node of the mapping that the packet came in through; NAT_NONE. */
-static void create(struct nat *n, struct packet *p, const struct nat_tuple *original, uint32_t via, uint64_t now) {
-    struct nat_new new = {.way = {*original}, .proto = p->proto, .client = NAT_NONE, .far_client = NAT_NONE,
-                          .last = nat_tick(now)};
+static void create(struct nat *n, struct packet *p, const struct nat_want *w, uint32_t via, uint64_t now) {
+    struct nat_new new = {.way = {w->outward}, .hash = {w->hash}, .proto = p->proto, .cell = NAT_NONE,
+                          .client = NAT_NONE, .far_client = NAT_NONE, .last = nat_tick(now)};
     const bool inside = p->in_port != n->config.outside_port;
     enum drop why;
     if (!nat_session_room(n, now))
         why = DROP_NAT_TABLE_FULL;
     else if (n->config.personality == NAT_CONNTRACK)
-        why = choose_conntrack(n, p, via != NAT_NONE && inside, &new.way[1], now);
+        why = choose_conntrack(n, p, via != NAT_NONE && inside, &new, now);
     else if (via == NAT_NONE)
-        why = choose_outward(n, p, &new, now);
+        why = choose_outward(n, p, w, &new, now);
     else if (inside)
-        why = choose_hairpin(n, p, via, &new, now);
+        why = choose_hairpin(n, p, via, w, &new, now);
     else
         why = choose_inward(n, p, via, &new, now);
     if (why) {
@@ -150,21 +162,31 @@ static void meet(struct nat *n, struct packet *p, uint32_t value, uint64_t now) 
         nat_use(n, p, now);
 }
 
-void nat_begin(struct nat *n, struct packet *p, uint64_t now) {
-    const bool conntrack = n->config.personality == NAT_CONNTRACK;
-    const uint32_t via = nat_via_mapping(p) ? nat_via_node(p) : NAT_NONE;
+/* What it asks for that came in through a mapping, if any. */
+static struct nat_want want_of(const struct nat *n, const struct packet *p, uint32_t via) {
     struct nat_tuple original = nat_packet_tuple(p);
     if (via != NAT_NONE) {
         const struct nat_tuple end = nat_node_outside(n, via);
         original.dst = end.dst;
         original.dport = end.dport;
     }
+    return nat_want_of(n, p->proto, &original);
+}
+
+void nat_begin(struct nat *n, struct packet *p, const struct nat_want *want, uint64_t now) {
+    const bool conntrack = n->config.personality == NAT_CONNTRACK;
+    const uint32_t via = nat_via_mapping(p) ? nat_via_node(p) : NAT_NONE;
+    struct nat_want own;
     nat_forget_session(p);
     if (!conntrack && via == NAT_NONE && (p->out_port != n->config.outside_port || nat_is_outside(n, p->src)))
         return;
-    const uint32_t value = nat_find_live(n, p->proto, &original, now);
+    if (!want) {
+        own = want_of(n, p, via);
+        want = &own;
+    }
+    const uint32_t value = nat_find_live_hashed(n, want->hash, p->proto, &want->outward, now);
     if (value != NAT_NONE)
         meet(n, p, value, now);
     else if (!conntrack || nat_may_begin(p))
-        create(n, p, &original, via, now);
+        create(n, p, want, via, now);
 }

@@ -66,13 +66,19 @@ static uint32_t *head_of(const struct nat *n, be32 inside) {
     return &n->client_heads[hash_inside(inside) >> n->client_shift];
 }
 
-uint32_t nat_client_find(const struct nat *n, be32 inside) {
-    if (!n->clients)
-        return NAT_NONE;
-    uint32_t i = *head_of(n, inside);
+const uint32_t *nat_client_list(const struct nat *n, be32 inside) {
+    return n->clients ? head_of(n, inside) : NULL;
+}
+
+static uint32_t find_in(const struct nat *n, const uint32_t *list, be32 inside) {
+    uint32_t i = list ? *list : 0;
     while (i && n->clients[i - 1].inside != inside)
         i = n->clients[i - 1].next;
     return i - 1;
+}
+
+uint32_t nat_client_find(const struct nat *n, be32 inside) {
+    return find_in(n, nat_client_list(n, inside), inside);
 }
 
 uint32_t nat_home(const struct nat *n, be32 inside) {
@@ -163,8 +169,7 @@ static bool has_all_ports(const struct nat *n, uint32_t c, uint8_t proto) {
 
 /* A port for what an inside end sends. */
 struct want {
-    uint8_t proto;
-    struct nat_tuple outward;
+    const struct nat_want *of;
     uint32_t port; /* as nat_port_for_mapping wants it */
     uint64_t now;
 };
@@ -172,12 +177,17 @@ struct want {
 static bool place_at(struct nat *n, const struct want *w, uint32_t address, struct nat_range r,
                      struct nat_place *place) {
     *place = (struct nat_place){.end = {.dst = n->config.addresses[address]}, .address = address, .block = NAT_NONE};
-    return nat_port_for_mapping(n, w->proto, &place->end, r, w->port, w->now);
+    return nat_port_for_mapping(n, w->of->proto, address, &place->end, r, w->port, w->now);
 }
 
-uint32_t nat_first_address(const struct nat *n, uint32_t c, const struct nat_tuple *outward) {
+/* Where a place is looked for first. */
+static uint32_t first_address(const struct nat *n, uint32_t c, const struct nat_want *w) {
+    return n->config.arbitrary_pooling || c == NAT_NONE ? w->home : n->clients[c].address;
+}
+
+uint32_t nat_first_address(const struct nat *n, const struct nat_tuple *outward) {
     if (!n->config.arbitrary_pooling)
-        return c == NAT_NONE ? nat_home(n, outward->src) : n->clients[c].address;
+        return nat_home(n, outward->src);
     const struct nat_tuple end = {.src = outward->src, .sport = outward->sport};
     return (uint32_t)((nat_hash(NAT_KEY_NOTHING, 0, &end) >> 32) % n->config.n_addresses);
 }
@@ -193,12 +203,12 @@ static enum drop place_in_blocks(struct nat *n, const struct want *w, uint32_t c
     for (uint32_t b = c == NAT_NONE ? NAT_NONE : n->shares[c].block; b != NAT_NONE; b = n->blocks[b].next)
         if (place_in_block(n, w, b, place))
             return DROP_NONE;
-    c = settled_client(n, w->outward.src, w->now);
+    c = settled_client(n, w->of->outward.src, w->now);
     const uint32_t has = c == NAT_NONE ? 0 : n->shares[c].n_blocks, may = config->client_blocks;
     if (has >= (may ? may : 1))
         return DROP_NAT_CLIENT_LIMIT;
-    const uint32_t first = nat_first_address(n, c, &w->outward);
-    const uint32_t shift = (uint32_t)hash_inside(w->outward.src) % n->n_blocks;
+    const uint32_t first = first_address(n, c, w->of);
+    const uint32_t shift = (uint32_t)hash_inside(w->of->outward.src) % n->n_blocks;
     for (uint32_t i = 0; i < config->n_addresses && (i == 0 || !has || config->arbitrary_pooling); i++) {
         const uint32_t address = (first + i) % config->n_addresses;
         for (uint32_t k = 0; n->blocks_free[address] && k < n->n_blocks; k++) {
@@ -218,24 +228,24 @@ static bool may_move(struct nat *n, be32 inside, uint64_t now) {
            (n->config.arbitrary_pooling || settled_client(n, inside, now) == NAT_NONE);
 }
 
-enum drop nat_place_mapping(struct nat *n, uint8_t proto, const struct nat_tuple *outward, struct nat_place *place,
-                            uint64_t now) {
-    const struct nat_range range = nat_port_range(n, proto, ntohs(outward->sport));
+enum drop nat_place_mapping(struct nat *n, const struct nat_want *of, struct nat_place *place, uint64_t now) {
+    const struct nat_tuple *outward = &of->outward;
     const uint32_t own = ntohs(outward->sport);
-    struct want w = {proto, *outward, own, now};
+    const struct nat_range range = nat_port_range(n, of->proto, (uint16_t)own);
+    struct want w = {of, own, now};
     if (n->config.port_choice == NAT_PORT_RANDOM)
         w.port = range.low + random_below(&n->random, range.high - range.low + 1);
     if (n->config.parity)
         w.port = (w.port & ~1u) | (own & 1);
-    uint32_t c = nat_client_find(n, outward->src);
+    uint32_t c = find_in(n, of->client_list, outward->src);
     if (c != NAT_NONE && !nat_is_settled(n, now) &&
-        (n->blocks || has_all_ports(n, c, proto) || n->clients[c].address != nat_home(n, outward->src)))
+        (n->blocks || has_all_ports(n, c, of->proto) || n->clients[c].address != nat_home(n, outward->src)))
         c = settled_client(n, outward->src, now);
-    if (has_all_ports(n, c, proto))
+    if (has_all_ports(n, c, of->proto))
         return DROP_NAT_CLIENT_LIMIT;
     if (n->blocks)
         return place_in_blocks(n, &w, c, place);
-    const uint32_t first = nat_first_address(n, c, outward);
+    const uint32_t first = first_address(n, c, of);
     if (place_at(n, &w, first, range, place))
         return DROP_NONE;
     if (may_move(n, outward->src, now))
@@ -250,7 +260,8 @@ bool nat_place_portless(struct nat *n, uint8_t proto, be32 inside, struct nat_tu
     uint32_t c = nat_client_find(n, inside);
     if (c != NAT_NONE && n->clients[c].address != nat_home(n, inside))
         c = settled_client(n, inside, now);
-    const uint32_t first = nat_first_address(n, c, &outward);
+    const uint32_t first = n->config.arbitrary_pooling || c == NAT_NONE ? nat_first_address(n, &outward)
+                                                                        : n->clients[c].address;
     for (uint32_t i = 0; i < n->config.n_addresses && (i == 0 || may_move(n, inside, now)); i++) {
         reply->dst = n->config.addresses[(first + i) % n->config.n_addresses];
         if (nat_find_live(n, proto, reply, now) == NAT_NONE)

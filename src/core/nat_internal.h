@@ -4,9 +4,11 @@
  *
  * Records are sessions and port maps, in one preallocated array. A session is found by both of its tuples. A mapping
  * says which outside port an inside port has (RFC 4787 REQ-1). It has no record of its own: it is a ring of sessions
- * that share it, one of which, the head, stands in the index under the mapping's inside and outside end. It ends with
- * the last of them. Port maps are mappings that never end, and are records without a session. With NAT_CONNTRACK there
- * are no other mappings. A session has two sides. One of them belongs to a mapping, the other is the remote end; of a
+ * that share it, one of which, the head, stands for it: in the cell of its outside port, and, when that is not where it
+ * would be looked for first, in the index under its inside end. It ends with the last of them. Port maps are mappings
+ * that never end, and are records without a session. With NAT_CONNTRACK there are no other mappings.
+ *
+ * A session has two sides. One of them belongs to a mapping, the other is the remote end; of a
  * hairpin session both are inside, and both belong to mappings. A side is named by a node, record << 1 | side, and what
  * it sends comes in as way[side].
  *
@@ -37,14 +39,14 @@ enum {
     NAT_FROM_OUTSIDE = 1 << 0, /* began by a mapping */
     NAT_OUTSIDE_ONLY = 1 << 1, /* port map: not found by its inside end */
     NAT_MAPPED = 1 << 2,       /* session: belongs to a mapping that is no port map */
-    NAT_HEAD = 1 << 3,         /* and stands in the index for its outside end */
+    NAT_HEAD = 1 << 3,         /* and stands in the cell of its outside port */
     NAT_ACK_ORIGINAL = 1 << 4, /* TCP: ACK seen */
     NAT_ACK_REPLY = 1 << 5,
     NAT_FIN_ORIGINAL = 1 << 6,
     NAT_FIN_REPLY = 1 << 7,
     NAT_STEADY_ORIGINAL = 1 << 8, /* nothing but `last` changes with a packet of this direction, were it not a TCP one */
     NAT_STEADY_REPLY = 1 << 9,    /* with SYN, FIN or RST: see nat_hit.h */
-    NAT_INSIDE_HEAD = 1 << 10, /* stands in the index for its mapping's inside end */
+    NAT_INSIDE_HEAD = 1 << 10, /* has its mapping's inside end, and is found by it */
     NAT_HAIRPIN = 1 << 11,     /* both sides are inside; began on the side of way[0] */
     NAT_UNCALLED = 1 << 12,    /* hairpin: the called side's filter lets nothing in before it has sent something */
     NAT_PERMITS = 1 << 13,     /* stands in a ring of permits */
@@ -100,11 +102,16 @@ struct nat_block {
     uint32_t next;   /* of the same client */
 };
 
-/* Ports in use, a bit each. */
-struct nat_port_set {
-    uint64_t used[65536 / 64];
-    uint64_t full[65536 / 64 / 64]; /* words of `used` that have no port left */
-};
+/*
+ * The cell of an outside port. With NAT_INTERFACE: the node that stands for its mapping or port map, + 1, in the lower
+ * bits. Most mappings have the natural cell of their inside end: its own port at the address where a port is looked for
+ * first. They need no key in the index for that end; above the node is how many mappings would have had this cell and
+ * stand in the index, up to NAT_CELL_MOST, which then stays. With NAT_CONNTRACK: how many sessions use the port.
+ */
+#define NAT_CELL_SHIFT 30
+#define NAT_CELL_NODE ((1u << NAT_CELL_SHIFT) - 1)
+#define NAT_CELL_MOST 3u
+#define NAT_PORT_GROUP 256u /* ports whose use is counted */
 
 #define NAT_TICK_SHIFT 22    /* 2^22 ns = 4.2 ms */
 #define NAT_WHEEL_SLOTS 131072u /* 9 minutes; longer times are looked at once a turn */
@@ -139,8 +146,8 @@ struct nat {
     struct nat_held *held;    /* fragments that wait for their first one; NULL: they are dropped */
     uint16_t *address_slots;  /* hash table of the outside addresses: index + 1 */
     uint32_t address_mask;
-    struct nat_port_set *ports; /* NAT_INTERFACE, outside ports in use: [address][TCP, UDP, ICMP] */
-    uint32_t *port_users;     /* NAT_CONNTRACK, how many sessions use each: [address][TCP, UDP, ICMP][port] */
+    uint32_t *cells;          /* of outside ports: [TCP, UDP, ICMP][address][port] */
+    uint16_t *groups;         /* NAT_INTERFACE, ports in use of each group of cells */
     struct nat_far *far;      /* NULL: no hairpin sessions with mappings */
     struct nat_link *permits; /* rings of nodes, all first sides, then all far ones; NULL: filtering needs none */
     struct nat_client *clients; /* NULL: nobody asks for them */
@@ -150,6 +157,7 @@ struct nat {
     struct nat_block *blocks;   /* [address][block]; NULL: no blocks */
     uint32_t n_blocks;          /* of an address */
     uint32_t *blocks_free;      /* of each address */
+    uint64_t created_before;    /* stats.created when idle sessions were freed last, once a burst */
     struct random random;       /* draws ports */
     struct nat_stats stats;
 };
@@ -170,6 +178,12 @@ static inline struct nat_record *nat_packet_session(const struct nat *n, const s
 static inline void nat_forget_session(struct packet *p) {
     p->session = 0;
     p->flags &= (uint16_t)~PACKET_REPLY;
+}
+
+/* Fetches memory that will be written. The empty asm keeps gcc from dropping calls of functions that only fetch. */
+static inline void nat_fetch(const void *memory) {
+    __builtin_prefetch(memory, 1);
+    __asm__ volatile("");
 }
 
 /* Values of the index. */
@@ -209,12 +223,16 @@ static inline bool nat_is_way(const struct nat_record *r, bool reply, uint8_t pr
 }
 
 /* The session whose packets come in like this, as in the index, idle or not; NAT_NONE. */
-static inline uint32_t nat_find_value(const struct nat *n, uint8_t proto, const struct nat_tuple *tuple) {
+static inline uint32_t nat_find_hashed(const struct nat *n, uint64_t hash, uint8_t proto,
+                                       const struct nat_tuple *tuple) {
     struct nat_search s;
-    uint32_t v = nat_search(&s, &n->table, nat_hash(NAT_KEY_SESSION, proto, tuple));
+    uint32_t v = nat_search(&s, &n->table, hash);
     while (v != NAT_NONE && !nat_is_way(&n->records[v >> 1], v & 1, proto, tuple))
         v = nat_search_on(&s, &n->table);
     return v;
+}
+static inline uint32_t nat_find_value(const struct nat *n, uint8_t proto, const struct nat_tuple *tuple) {
+    return nat_find_hashed(n, nat_hash(NAT_KEY_SESSION, proto, tuple), proto, tuple);
 }
 
 /* The packets of a session that its mapping sends out, as they come in from inside. */
@@ -230,6 +248,12 @@ static inline struct nat_tuple nat_outside_end(const struct nat_record *r) {
 static inline struct nat_tuple nat_inside_end(const struct nat *n, const struct nat_tuple *outward) {
     const bool addr = n->config.mapping >= NAT_ADDRESS_DEPENDENT, port = n->config.mapping > NAT_ADDRESS_DEPENDENT;
     return (struct nat_tuple){outward->src, addr ? outward->dst : 0, outward->sport, port ? outward->dport : 0};
+}
+
+/* Its key. */
+static inline uint64_t nat_hash_inside(const struct nat *n, uint8_t proto, const struct nat_tuple *outward) {
+    const struct nat_tuple end = nat_inside_end(n, outward);
+    return nat_hash(NAT_KEY_INSIDE, proto, &end);
 }
 
 /* The same two of a node: what its side sends, as it comes in, and the outside end of its mapping. */
@@ -279,6 +303,9 @@ void nat_settle(struct nat *n, uint64_t now);
  * NAT_UNCALLED. */
 struct nat_new {
     struct nat_tuple way[2];
+    uint64_t hash[2];          /* of both, NAT_KEY_SESSION */
+    uint32_t cell;             /* of the mapping that it makes; NAT_NONE: it makes none, or that is not known yet */
+    uint32_t natural;          /* the one which that would have had */
     uint8_t proto;
     uint16_t flags, far_flags; /* far_flags: of a hairpin session's called side */
     uint32_t client, far_client;
@@ -288,32 +315,57 @@ struct nat_new {
 uint32_t nat_session_create(struct nat *n, const struct nat_new *new, uint64_t now);
 /* Sets its timer and takes note that it was used. */
 void nat_session_touch(struct nat *n, uint32_t session, enum nat_timer timer, uint64_t now);
-/* The live session whose packets come in like this, as in the index; NAT_NONE. One that is idle too long is freed. */
-uint32_t nat_find_live(struct nat *n, uint8_t proto, const struct nat_tuple *tuple, uint64_t now);
 uint32_t nat_record_take(struct nat *n);
 void nat_session_free(struct nat *n, uint32_t session);
-/* Fetches what making a session for this tuple will need. */
-void nat_session_prefetch(const struct nat *n, uint8_t proto, const struct nat_tuple *outward);
+/* The live session whose packets come in like this, as in the index; NAT_NONE. One that is idle too long is freed. */
+static inline uint32_t nat_find_live_hashed(struct nat *n, uint64_t hash, uint8_t proto, const struct nat_tuple *tuple,
+                                            uint64_t now) {
+    const uint32_t value = nat_find_hashed(n, hash, proto, tuple);
+    if (value == NAT_NONE || nat_session_fresh(n, &n->records[value >> 1], now))
+        return value;
+    nat_session_free(n, value >> 1);
+    return NAT_NONE;
+}
+static inline uint32_t nat_find_live(struct nat *n, uint8_t proto, const struct nat_tuple *tuple, uint64_t now) {
+    return nat_find_live_hashed(n, nat_hash(NAT_KEY_SESSION, proto, tuple), proto, tuple, now);
+}
+/*
+ * What a packet asks for that may begin a session with a mapping of its own: computed some packets ahead, so that the
+ * memory that it will need is there when it is its turn.
+ */
+struct nat_want {
+    struct nat_tuple outward;    /* as it came in */
+    uint64_t hash;               /* of it, NAT_KEY_SESSION */
+    uint32_t home;               /* address of a client without sessions */
+    uint32_t natural;            /* cell of its own port there; NAT_NONE */
+    const uint32_t *client_list; /* where its client is found; NULL */
+    uint8_t proto;
+};
+struct nat_want nat_want_of(const struct nat *n, uint8_t proto, const struct nat_tuple *outward);
+/* Fetches what nat_want_fetch_more reads; and what the making reads. */
+void nat_want_fetch(const struct nat *n, const struct nat_want *w);
+void nat_want_fetch_more(const struct nat *n, const struct nat_want *w);
 
 /* nat_mapping.c: what sides of sessions have in common. */
 void nat_port_map_create(struct nat *n, uint8_t proto, const struct nat_tuple *inside, const struct nat_tuple *outside,
                          uint16_t flags);
 /* A node that stands for a mapping: a side of a live session of it, or a port map's record << 1; NAT_NONE. */
-uint32_t nat_mapping_inside(struct nat *n, uint8_t proto, const struct nat_tuple *outward, uint64_t now);
+uint32_t nat_mapping_inside(struct nat *n, uint32_t natural, uint8_t proto, const struct nat_tuple *outward,
+                            uint64_t now);
 uint32_t nat_mapping_outside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now);
 
 /* Has the inside end of a mapping sent to this remote address (address-dependent filtering)? Port maps are for all. */
 bool nat_permits(struct nat *n, uint8_t proto, const struct nat_tuple *outside_end, be32 remote, uint64_t now);
 /* The called side of a hairpin session has sent something. */
 void nat_session_called(struct nat *n, uint32_t session);
+/* A side of a session comes that makes its mapping. */
+void nat_side_begin(struct nat *n, uint32_t node, const struct nat_new *new);
 /* A side of a session comes, goes. permits: it has sent to its remote address. */
 void nat_side_join(struct nat *n, uint32_t node, bool permits, uint64_t now);
 void nat_side_leave(struct nat *n, uint32_t node);
-uint64_t nat_hash_inside(const struct nat *n, uint32_t node);
-uint64_t nat_hash_outside(const struct nat *n, uint32_t node);
 
-/* nat_begin.c: what a new session gets. Refused packets are dropped. */
-void nat_begin(struct nat *n, struct packet *p, uint64_t now);
+/* nat_begin.c: what a new session gets. Refused packets are dropped. want: what is known of it already; NULL. */
+void nat_begin(struct nat *n, struct packet *p, const struct nat_want *want, uint64_t now);
 
 /* nat_port.c: outside addresses and ports. Taken by sessions (NAT_CONNTRACK) or mappings (NAT_INTERFACE). */
 int nat_ports_init(struct nat *n);
@@ -322,10 +374,27 @@ void nat_ports_fini(struct nat *n);
 static inline unsigned nat_port_class(uint8_t proto) {
     return proto == PROTO_TCP ? 0 : proto == PROTO_UDP ? 1 : proto == PROTO_ICMP ? 2 : 3;
 }
-void nat_port_take(struct nat *n, uint8_t proto, be32 outside, be16 port);
-void nat_port_give_back(struct nat *n, uint8_t proto, be32 outside, be16 port);
-/* The port that a mapping will most likely get there. */
-be16 nat_port_guess(const struct nat *n, uint8_t proto, be32 outside, be16 own);
+/* The cell of a port; NAT_NONE: it is not translated. */
+static inline uint32_t nat_port_cell_at(const struct nat *n, uint8_t proto, uint32_t address, be16 port) {
+    const unsigned class = nat_port_class(proto);
+    return class == 3 ? NAT_NONE : (class * n->config.n_addresses + address) << 16 | ntohs(port);
+}
+static inline uint32_t nat_port_cell(const struct nat *n, uint8_t proto, be32 outside, be16 port) {
+    const uint32_t address = nat_address_index(n, outside);
+    return address == NAT_NONE ? NAT_NONE : nat_port_cell_at(n, proto, address, port);
+}
+/* For one more user, one less; cell NAT_NONE: nothing to be done. */
+void nat_port_take(struct nat *n, uint32_t cell);
+void nat_port_give_back(struct nat *n, uint32_t cell);
+static inline uint32_t nat_cell_node(const struct nat *n, uint32_t cell) {
+    return (n->cells[cell] & NAT_CELL_NODE) - 1;
+}
+static inline void nat_cell_set(struct nat *n, uint32_t cell, uint32_t node) {
+    n->cells[cell] = (n->cells[cell] & ~NAT_CELL_NODE) | (node + 1);
+}
+static inline unsigned nat_cell_moved(const struct nat *n, uint32_t cell) {
+    return n->cells[cell] >> NAT_CELL_SHIFT;
+}
 struct nat_range {
     uint32_t low, high; /* host order */
 };
@@ -337,13 +406,18 @@ bool nat_port_for_session(struct nat *n, const struct packet *p, struct nat_tupl
  * Completes a mapping's outside end with a free port of the range: the one that `wanted` names when it is in it, else
  * the next that is free, all round. wanted: host order.
  */
-bool nat_port_for_mapping(struct nat *n, uint8_t proto, struct nat_tuple *end, struct nat_range r, uint32_t wanted,
-                          uint64_t now);
+bool nat_port_for_mapping(struct nat *n, uint8_t proto, uint32_t address, struct nat_tuple *end, struct nat_range r,
+                          uint32_t wanted, uint64_t now);
 
 /* nat_client.c: inside addresses, what they share of outside addresses and ports, and what they may have. */
 int nat_clients_init(struct nat *n);
 void nat_clients_fini(struct nat *n);
 uint32_t nat_client_find(const struct nat *n, be32 inside); /* NAT_NONE: has no sessions, or nobody asks */
+const uint32_t *nat_client_list(const struct nat *n, be32 inside); /* where it is looked for: index + 1; 0: empty */
+static inline void nat_client_fetch(const struct nat *n, uint32_t client) {
+    if (client != NAT_NONE)
+        nat_fetch(&n->clients[client]);
+}
 /* Counts a side of a session, and the ports of mappings; client NAT_NONE: nobody's. The last one takes all with it. */
 void nat_client_join(struct nat *n, uint32_t client);
 void nat_client_leave(struct nat *n, uint32_t client);
@@ -357,21 +431,21 @@ struct nat_place {
     uint32_t block;       /* that the client gets with it; NAT_NONE */
 };
 /* For what an inside end sends. DROP_NONE, DROP_NAT_NO_PORT, DROP_NAT_CLIENT_LIMIT. */
-enum drop nat_place_mapping(struct nat *n, uint8_t proto, const struct nat_tuple *outward, struct nat_place *place,
-                            uint64_t now);
+enum drop nat_place_mapping(struct nat *n, const struct nat_want *w, struct nat_place *place, uint64_t now);
 /* reply: the tuple of answers to what has no port that may be translated; its destination is what is looked for. */
 bool nat_place_portless(struct nat *n, uint8_t proto, be32 inside, struct nat_tuple *reply, uint64_t now);
 /* The client of a session that will be made; with `place`, if any, as its address when it is new. */
 uint32_t nat_client_of(struct nat *n, be32 inside, const struct nat_place *place);
 /* The outside address of an inside one that has no sessions. */
 uint32_t nat_home(const struct nat *n, be32 inside);
-/* Where a place is looked for first. client: NAT_NONE when it has no sessions. */
-uint32_t nat_first_address(const struct nat *n, uint32_t client, const struct nat_tuple *outward);
+/* Where a place is looked for first for a client that has no sessions. */
+uint32_t nat_first_address(const struct nat *n, const struct nat_tuple *outward);
 
 /* nat_state.c: states and timers. */
 /* May a connection begin with this packet (NAT_CONNTRACK)? */
 bool nat_may_begin(const struct packet *p);
 void nat_track(struct nat *n, const struct packet *p, uint64_t now);
+bool nat_is_reset(const struct packet *p);
 
 /* nat_rewrite.c: bytes. */
 bool nat_icmp_is_request(uint8_t type);
@@ -415,12 +489,6 @@ static inline void nat_clock(struct nat *n, uint64_t now) {
     if (__builtin_expect(now > n->now + ((uint64_t)NAT_TICKS_MAX << NAT_TICK_SHIFT), 0))
         nat_sessions_free(n);
     n->now = now;
-}
-
-/* Fetches memory that will be written. The empty asm keeps gcc from dropping calls of functions that only fetch. */
-static inline void nat_fetch(const void *memory) {
-    __builtin_prefetch(memory, 1);
-    __asm__ volatile("");
 }
 
 #endif

@@ -58,13 +58,17 @@ static struct nat_tuple inside_end(const struct nat *n, uint32_t node) {
     return n->records[node >> 1].kind == NAT_PORT_MAP ? n->records[node >> 1].way[0]
                                                       : nat_inside_end(n, nat_node_outward(n, node));
 }
-uint64_t nat_hash_inside(const struct nat *n, uint32_t node) {
+static uint64_t hash_inside(const struct nat *n, uint32_t node) {
     const struct nat_tuple end = inside_end(n, node);
     return nat_hash(NAT_KEY_INSIDE, n->records[node >> 1].proto, &end);
 }
-uint64_t nat_hash_outside(const struct nat *n, uint32_t node) {
+static uint32_t cell_of(const struct nat *n, uint32_t node) {
     const struct nat_tuple end = nat_node_outside(n, node);
-    return nat_hash(NAT_KEY_OUTSIDE, n->records[node >> 1].proto, &end);
+    return nat_port_cell(n, n->records[node >> 1].proto, end.dst, end.dport);
+}
+static uint32_t natural_of(const struct nat *n, uint32_t node) {
+    const struct nat_tuple *outward = nat_node_outward(n, node);
+    return nat_port_cell_at(n, n->records[node >> 1].proto, nat_first_address(n, outward), outward->sport);
 }
 /* Outside end and remote address. */
 static struct nat_tuple permit_of(const struct nat *n, uint32_t node) {
@@ -81,51 +85,100 @@ static bool stands_for(const struct nat *n, uint32_t node, uint8_t proto, uint16
     return (!is_far(n, node) || r->flags & NAT_HAIRPIN) && *flags_of(n, node) & flag;
 }
 
+/* The head of a mapping of this inside end; NAT_NONE when none of its sessions lives. */
+static uint32_t inside_live(struct nat *n, uint32_t node, const struct nat_tuple *end, uint64_t now) {
+    node = ring_live(n, RING_MAPPING, node, now);
+    if (node == NAT_NONE)
+        return node;
+    const struct nat_tuple mine = inside_end(n, node); /* those of another inside end stand behind */
+    return nat_tuple_equal(&mine, end) ? node : NAT_NONE;
+}
+
+/* By its cell, where that is the natural one. */
+static uint32_t find_natural(struct nat *n, uint32_t cell, uint8_t proto, const struct nat_tuple *end, uint64_t now) {
+    const uint32_t node = nat_cell_node(n, cell);
+    if (node == NAT_NONE || !stands_for(n, node, proto, NAT_INSIDE_HEAD, false))
+        return NAT_NONE;
+    const struct nat_tuple mine = inside_end(n, node);
+    return nat_tuple_equal(&mine, end) ? inside_live(n, node, end, now) : NAT_NONE;
+}
+
 static uint32_t find_inside(struct nat *n, uint8_t proto, const struct nat_tuple *end, uint64_t now) {
     struct nat_search s;
     uint32_t v = nat_search(&s, &n->table, nat_hash(NAT_KEY_INSIDE, proto, end));
     for (; v != NAT_NONE; v = nat_search_on(&s, &n->table)) {
-        struct nat_tuple mine = inside_end(n, v);
-        if (!stands_for(n, v, proto, NAT_INSIDE_HEAD, !(n->records[v >> 1].flags & NAT_OUTSIDE_ONLY)) ||
-            !nat_tuple_equal(&mine, end))
-            continue;
-        v = ring_live(n, RING_MAPPING, v, now);
-        if (v == NAT_NONE)
-            return v;
-        mine = inside_end(n, v); /* those of another inside end stand behind */
-        return nat_tuple_equal(&mine, end) ? v : NAT_NONE;
+        const struct nat_tuple mine = inside_end(n, v);
+        if (stands_for(n, v, proto, NAT_INSIDE_HEAD, !(n->records[v >> 1].flags & NAT_OUTSIDE_ONLY)) &&
+            nat_tuple_equal(&mine, end))
+            return inside_live(n, v, end, now);
     }
     return NAT_NONE;
 }
 
-uint32_t nat_mapping_inside(struct nat *n, uint8_t proto, const struct nat_tuple *outward, uint64_t now) {
+uint32_t nat_mapping_inside(struct nat *n, uint32_t natural, uint8_t proto, const struct nat_tuple *outward,
+                            uint64_t now) {
     const struct nat_tuple any = {.src = outward->src, .sport = outward->sport}, end = nat_inside_end(n, outward);
-    const uint32_t i = find_inside(n, proto, &end, now);
-    return i == NAT_NONE && n->config.n_port_maps && n->config.mapping ? find_inside(n, proto, &any, now) : i;
+    const bool maps = n->config.n_port_maps;
+    uint32_t node = n->groups ? find_natural(n, natural, proto, &end, now) : NAT_NONE;
+    if (node == NAT_NONE && (maps || nat_cell_moved(n, natural)))
+        node = find_inside(n, proto, &end, now);
+    return node == NAT_NONE && maps && n->config.mapping ? find_inside(n, proto, &any, now) : node;
 }
 
-uint32_t nat_mapping_outside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now) {
+static uint32_t find_port_map(const struct nat *n, uint8_t proto, be32 addr, be16 port) {
     const struct nat_tuple end = {.dst = addr, .dport = port};
     struct nat_search s;
     uint32_t v = nat_search(&s, &n->table, nat_hash(NAT_KEY_OUTSIDE, proto, &end));
     for (; v != NAT_NONE; v = nat_search_on(&s, &n->table)) {
-        const struct nat_tuple mine = nat_node_outside(n, v);
-        if (nat_tuple_equal(&mine, &end) && stands_for(n, v, proto, NAT_HEAD, true))
-            return ring_live(n, RING_MAPPING, v, now);
+        const struct nat_record *r = &n->records[v >> 1];
+        if (r->kind == NAT_PORT_MAP && r->proto == proto && nat_tuple_equal(&r->way[1], &end))
+            return v;
     }
     return NAT_NONE;
+}
+
+uint32_t nat_mapping_outside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now) {
+    const uint32_t cell = n->groups ? nat_port_cell(n, proto, addr, port) : NAT_NONE;
+    const uint32_t node = cell == NAT_NONE ? NAT_NONE : nat_cell_node(n, cell);
+    if (node != NAT_NONE)
+        return ring_live(n, RING_MAPPING, node, now);
+    return n->config.n_port_maps ? find_port_map(n, proto, addr, port) : NAT_NONE;
 }
 
 void nat_port_map_create(struct nat *n, uint8_t proto, const struct nat_tuple *inside, const struct nat_tuple *outside,
                          uint16_t flags) {
     const uint32_t i = nat_record_take(n), node = nat_value(i, false);
+    const uint32_t cell = nat_port_cell(n, proto, outside->dst, outside->dport);
     n->records[i] = (struct nat_record){.way = {*inside, *outside}, .kind = NAT_PORT_MAP, .proto = proto,
                                         .flags = flags};
     /* whatever the mappings look at, a port map is for all ends */
     if (!(flags & NAT_OUTSIDE_ONLY))
-        nat_table_insert(&n->table, nat_hash_inside(n, node), node);
-    nat_table_insert(&n->table, nat_hash_outside(n, node), node);
-    nat_port_take(n, proto, outside->dst, outside->dport);
+        nat_table_insert(&n->table, hash_inside(n, node), node);
+    if (n->groups && cell != NAT_NONE)
+        nat_cell_set(n, cell, node);
+    else
+        nat_table_insert(&n->table, nat_hash(NAT_KEY_OUTSIDE, proto, outside), node);
+    nat_port_take(n, cell);
+}
+
+/* One more mapping that would have had this cell stands in the index, or one less. */
+static void moved(struct nat *n, uint32_t natural, int change) {
+    if (nat_cell_moved(n, natural) < NAT_CELL_MOST)
+        n->cells[natural] += (uint32_t)change << NAT_CELL_SHIFT;
+}
+
+/* A side that is alone in its mapping. */
+static void mapping_begin(struct nat *n, uint32_t node, uint32_t client, uint16_t *flags, uint32_t cell,
+                          uint32_t natural) {
+    link_add(n, RING_MAPPING, node, node);
+    *flags |= NAT_MAPPED | NAT_HEAD | NAT_INSIDE_HEAD;
+    nat_cell_set(n, cell, node);
+    if (cell != natural) {
+        moved(n, natural, 1);
+        nat_table_insert(&n->table, hash_inside(n, node), node);
+    }
+    nat_port_take(n, cell);
+    nat_client_port(n, client, n->records[node >> 1].proto, 1);
 }
 
 /*
@@ -134,23 +187,20 @@ void nat_port_map_create(struct nat *n, uint8_t proto, const struct nat_tuple *i
  * mapping's own inside end as long as any side has it.
  */
 static void mapping_join(struct nat *n, uint32_t node, uint64_t now) {
-    const struct nat_tuple end = nat_node_outside(n, node), inside = inside_end(n, node);
-    const uint8_t proto = n->records[node >> 1].proto;
-    const uint32_t head = nat_mapping_outside(n, proto, end.dst, end.dport, now);
+    const uint32_t cell = cell_of(n, node);
     uint16_t *flags = flags_of(n, node);
+    uint32_t head = nat_cell_node(n, cell);
+    if (head != NAT_NONE)
+        head = ring_live(n, RING_MAPPING, head, now);
     *flags |= NAT_MAPPED;
     if (head != NAT_NONE) {
+        const struct nat_tuple inside = inside_end(n, node);
         const struct nat_tuple its = inside_end(n, head);
         const bool own = *flags_of(n, head) & NAT_INSIDE_HEAD && nat_tuple_equal(&its, &inside);
         link_add(n, RING_MAPPING, own ? link_of(n, RING_MAPPING, head)->next : head, node);
         return;
     }
-    link_add(n, RING_MAPPING, node, node);
-    *flags |= NAT_HEAD | NAT_INSIDE_HEAD;
-    nat_table_insert(&n->table, nat_hash_outside(n, node), node);
-    nat_table_insert(&n->table, nat_hash_inside(n, node), node);
-    nat_port_take(n, proto, end.dst, end.dport);
-    nat_client_port(n, client_of(n, node), proto, 1);
+    mapping_begin(n, node, client_of(n, node), flags, cell, natural_of(n, node));
 }
 
 /* The last one takes the mapping with it; a head's place is taken by the next. */
@@ -161,20 +211,23 @@ static void mapping_leave(struct nat *n, uint32_t node) {
     const bool stays = next != node && nat_tuple_equal(&mine, &its);
     if (!(flags & NAT_HEAD))
         return;
-    if (flags & NAT_INSIDE_HEAD && stays)
-        nat_table_replace(&n->table, nat_hash_inside(n, node), node, next);
-    else if (flags & NAT_INSIDE_HEAD)
-        nat_table_remove(&n->table, nat_hash_inside(n, node), node);
+    const uint32_t cell = cell_of(n, node), natural = natural_of(n, node);
+    if (flags & NAT_INSIDE_HEAD && cell != natural) {
+        if (stays) {
+            nat_table_replace(&n->table, hash_inside(n, node), node, next);
+        } else {
+            nat_table_remove(&n->table, hash_inside(n, node), node);
+            moved(n, natural, -1);
+        }
+    }
     if (next != node) {
-        nat_table_replace(&n->table, nat_hash_outside(n, node), node, next);
+        nat_cell_set(n, cell, next);
         *flags_of(n, next) |= stays ? flags & (NAT_HEAD | NAT_INSIDE_HEAD) : NAT_HEAD;
         return;
     }
-    const struct nat_tuple end = nat_node_outside(n, node);
-    const uint8_t proto = n->records[node >> 1].proto;
-    nat_table_remove(&n->table, nat_hash_outside(n, node), node);
-    nat_port_give_back(n, proto, end.dst, end.dport);
-    nat_client_port(n, client_of(n, node), proto, -1);
+    nat_cell_set(n, cell, NAT_NONE);
+    nat_port_give_back(n, cell);
+    nat_client_port(n, client_of(n, node), n->records[node >> 1].proto, -1);
 }
 
 /* The head of the ring of those that permit the same, as in the index; NAT_NONE. */
@@ -224,6 +277,12 @@ bool nat_permits(struct nat *n, uint8_t proto, const struct nat_tuple *outside_e
     return head != NAT_NONE && ring_live(n, RING_PERMIT, head, now) != NAT_NONE;
 }
 
+void nat_side_begin(struct nat *n, uint32_t node, const struct nat_new *new) {
+    nat_client_join(n, new->client);
+    mapping_begin(n, node, new->client, &n->records[node >> 1].flags, new->cell, new->natural);
+    if (n->permits)
+        permit_join(n, node);
+}
 void nat_side_join(struct nat *n, uint32_t node, bool permits, uint64_t now) {
     nat_client_join(n, client_of(n, node));
     if (!(*flags_of(n, node) & NAT_MAPPED))

@@ -10,7 +10,11 @@
 #include <stdlib.h>
 
 #define EMPTY_TICKS 32u  /* without sessions, that cost as much as one */
-#define EXPIRE_BATCH 16u /* sessions whose memory is fetched at once */
+#define RECORDS_AHEAD 32u /* sessions that end next and whose records are fetched */
+#define KEYS_AHEAD 6u     /* and also what their keys need */
+#define EXPIRE_LEAST 32u  /* looked at once a burst: some 5 us */
+#define ROOM_BATCH 16u    /* that are freed when one has no room */
+#define CELLS_OF_LINE 16u
 
 static void ring_init(struct nat_link *ring, uint32_t i) {
     ring[i] = (struct nat_link){i, i};
@@ -41,9 +45,14 @@ int nat_records_init(struct nat *n) {
         n->permits = nat_alloc((size_t)n->n_records * (hairpin ? 2 : 1) * sizeof *n->permits);
     if (!n->records || !n->cold || !n->timers || (hairpin && !n->far) || (permits && !n->permits))
         return -ENOMEM;
-    /* A session has two keys, and a side that is alone in its mapping two more, and one for what it permits. */
-    const uint32_t usual = (mapped ? 4 : 2) + permits, most = 2 + (2 * mapped + permits) * (1 + hairpin);
-    return nat_table_init(&n->table, (size_t)usual * n->n_records, (size_t)most * n->n_records);
+    /*
+     * A session has two keys, and one for what it permits. A side that is alone in its mapping has one more, which half
+     * of them do without where ports are preserved.
+     */
+    const bool preserved = mapped && c->port_choice == NAT_PORT_PRESERVED && !c->port_block;
+    const uint32_t most = 2 + (mapped + permits) * (1 + hairpin);
+    const size_t usual = (size_t)(2 + mapped + permits) * n->n_records - (preserved ? n->n_records / 2 : 0);
+    return nat_table_init(&n->table, usual, (size_t)most * n->n_records);
 }
 
 void nat_records_fini(struct nat *n) {
@@ -87,14 +96,6 @@ static bool looks_same(const struct nat_record *r) {
     return nat_tuple_equal(&r->way[0], &r->way[1]);
 }
 
-uint32_t nat_find_live(struct nat *n, uint8_t proto, const struct nat_tuple *tuple, uint64_t now) {
-    const uint32_t value = nat_find_value(n, proto, tuple);
-    if (value == NAT_NONE || nat_session_fresh(n, &n->records[value >> 1], now))
-        return value;
-    nat_session_free(n, value >> 1);
-    return NAT_NONE;
-}
-
 /* ---- sessions ---- */
 
 /* With NAT_CONNTRACK each session uses an outside port of its own account. */
@@ -113,7 +114,7 @@ void nat_session_free(struct nat *n, uint32_t i) {
         nat_side_leave(n, nat_value(i, true));
     nat_side_leave(n, own_side(n, i));
     if (uses_port(n, r))
-        nat_port_give_back(n, r->proto, r->way[1].dst, r->way[1].dport);
+        nat_port_give_back(n, nat_port_cell(n, r->proto, r->way[1].dst, r->way[1].dport));
     for (int reply = 0; reply < 2 - looks_same(r); reply++)
         nat_table_remove(&n->table, hash_way(r, reply), nat_value(i, reply));
     r->kind = NAT_FREE;
@@ -140,19 +141,49 @@ static void keys_prefetch(const struct nat *n, uint32_t i) {
     bucket_prefetch(n, hash_way(r, false));
     bucket_prefetch(n, hash_way(r, true));
     if (r->flags & NAT_HEAD) {
-        bucket_prefetch(n, nat_hash_inside(n, node));
-        bucket_prefetch(n, nat_hash_outside(n, node));
+        const struct nat_tuple end = nat_node_outside(n, node);
+        nat_fetch(&n->cells[nat_port_cell(n, r->proto, end.dst, end.dport)]);
+        if (end.dport != nat_node_outward(n, node)->sport)
+            bucket_prefetch(n, nat_hash_inside(n, r->proto, nat_node_outward(n, node)));
+    }
+    if (n->clients) {
+        nat_client_fetch(n, n->cold[i].client);
+        nat_fetch(nat_client_list(n, nat_node_outward(n, node)->src));
     }
 }
 
-void nat_session_prefetch(const struct nat *n, uint8_t proto, const struct nat_tuple *outward) {
-    const be32 outside = n->config.addresses[nat_first_address(n, NAT_NONE, outward)];
-    const be16 port = nat_port_guess(n, proto, outside, outward->sport);
-    const struct nat_tuple inside = nat_inside_end(n, outward), end = {.dst = outside, .dport = port};
-    const struct nat_tuple reply = {outward->dst, outside, outward->dport, port};
-    bucket_prefetch(n, nat_hash(NAT_KEY_INSIDE, proto, &inside));
-    bucket_prefetch(n, nat_hash(NAT_KEY_OUTSIDE, proto, &end));
-    bucket_prefetch(n, nat_hash(NAT_KEY_SESSION, proto, &reply));
+struct nat_want nat_want_of(const struct nat *n, uint8_t proto, const struct nat_tuple *outward) {
+    const uint32_t home = nat_first_address(n, outward);
+    return (struct nat_want){.outward = *outward,
+                             .hash = nat_hash(NAT_KEY_SESSION, proto, outward),
+                             .home = home,
+                             .natural = nat_port_cell_at(n, proto, home, outward->sport),
+                             .client_list = nat_client_list(n, outward->src),
+                             .proto = proto};
+}
+
+void nat_want_fetch(const struct nat *n, const struct nat_want *w) {
+    if (w->natural != NAT_NONE)
+        nat_fetch(&n->cells[w->natural]);
+    if (w->client_list)
+        nat_fetch(w->client_list);
+}
+
+/* The port will be its own one, or another one of the same line. Mappings that are in the way may be idle. */
+void nat_want_fetch_more(const struct nat *n, const struct nat_want *w) {
+    struct nat_tuple reply = nat_inverse(w->outward);
+    reply.dst = n->config.addresses[w->home];
+    if (w->natural != NAT_NONE) {
+        uint32_t cell = w->natural, node;
+        if (n->cells[cell])
+            bucket_prefetch(n, nat_hash_inside(n, w->proto, &w->outward));
+        for (; (node = nat_cell_node(n, cell)) != NAT_NONE && (cell + 1) % CELLS_OF_LINE; cell++)
+            nat_fetch(&n->records[node >> 1]);
+        reply.dport = htons((uint16_t)cell);
+    }
+    bucket_prefetch(n, nat_hash(NAT_KEY_SESSION, w->proto, &reply));
+    if (w->client_list)
+        nat_client_fetch(n, *w->client_list - 1);
 }
 
 /* Into the slot of the last tick in which it lives, as far as is known now. */
@@ -169,16 +200,19 @@ uint32_t nat_session_create(struct nat *n, const struct nat_new *new, uint64_t n
     *r = (struct nat_record){.way = {new->way[0], new->way[1]}, .last = new->last, .proto = new->proto,
                              .kind = NAT_SESSION, .timer = nat_first_timer(new->proto) & 7, .flags = new->flags};
     n->cold[i] = (struct nat_cold){.first = tick, .client = new->client};
-    nat_table_insert(&n->table, hash_way(r, false), nat_value(i, false));
+    nat_table_insert(&n->table, new->hash[0], nat_value(i, false));
     if (!looks_same(r))
-        nat_table_insert(&n->table, hash_way(r, true), nat_value(i, true));
-    nat_side_join(n, own_side(n, i), true, now);
+        nat_table_insert(&n->table, new->hash[1], nat_value(i, true));
+    if (new->cell != NAT_NONE)
+        nat_side_begin(n, nat_value(i, false), new);
+    else
+        nat_side_join(n, own_side(n, i), true, now);
     if (new->flags & NAT_HAIRPIN) {
         n->far[i] = (struct nat_far){.client = new->far_client, .flags = looks_same(r) ? 0 : new->far_flags};
         nat_side_join(n, nat_value(i, true), !(new->flags & NAT_UNCALLED), now);
     }
     if (uses_port(n, r))
-        nat_port_take(n, r->proto, r->way[1].dst, r->way[1].dport);
+        nat_port_take(n, nat_port_cell(n, r->proto, r->way[1].dst, r->way[1].dport));
     n->stats.created++;
     if (n->stats.live == 0)
         n->hand = now >> NAT_TICK_SHIFT; /* an empty wheel is turned by hand */
@@ -199,47 +233,55 @@ void nat_session_touch(struct nat *n, uint32_t i, enum nat_timer timer, uint64_t
     }
 }
 
-/* The sessions at the front of a slot, at most EXPIRE_BATCH, with what freeing them needs on its way. */
-static unsigned slot_front(const struct nat *n, uint32_t slot, unsigned most, uint32_t front[EXPIRE_BATCH]) {
-    unsigned count = 0;
-    if (most > EXPIRE_BATCH)
-        most = EXPIRE_BATCH;
-    for (uint32_t i = n->timers[slot].next; i != slot && count < most; i = n->timers[i].next) {
-        nat_fetch(&n->records[i]);
-        nat_fetch(&n->cold[i]);
-        front[count++] = i;
-    }
-    for (unsigned k = 0; k < count; k++)
-        keys_prefetch(n, front[k]);
-    return count;
-}
-
 static bool slot_is_empty(const struct nat *n, uint64_t tick) {
     const uint32_t slot = n->n_records + tick % NAT_WHEEL_SLOTS;
     return n->timers[slot].next == slot;
 }
 
+/* Ends a session that is idle; else it is to be looked at later. */
+static bool timer_end(struct nat *n, uint32_t i, uint64_t now) {
+    const bool ends = !nat_session_fresh(n, &n->records[i], now);
+    if (ends) {
+        nat_session_free(n, i);
+    } else {
+        ring_remove(n->timers, i);
+        timer_set(n, i);
+    }
+    return ends;
+}
+
+/*
+ * Looks at `budget` sessions of a slot at most, until `wanted` were freed. Their records and then their keys are
+ * fetched some sessions ahead, also for the next burst, which is likely to go on here. How many it looked at.
+ */
+static unsigned slot_turn(struct nat *n, uint32_t slot, uint64_t now, unsigned budget, unsigned *wanted) {
+    uint32_t ahead[RECORDS_AHEAD], at = n->timers[slot].next;
+    unsigned known = 0, fetched = 0, done = 0;
+    while (done < budget && *wanted) {
+        for (; at != slot && known < done + RECORDS_AHEAD; at = n->timers[at].next) {
+            nat_fetch(&n->records[at]);
+            nat_fetch(&n->cold[at]);
+            ahead[known++ % RECORDS_AHEAD] = at;
+        }
+        if (done == known)
+            break;
+        for (; fetched < known && fetched < done + KEYS_AHEAD; fetched++)
+            keys_prefetch(n, ahead[fetched % RECORDS_AHEAD]);
+        *wanted -= timer_end(n, ahead[done++ % RECORDS_AHEAD], now);
+    }
+    return done;
+}
+
 /* Turns the wheel: until now, or `budget` is used up, or `wanted` sessions were freed. */
 static void wheel_turn(struct nat *n, uint64_t now, unsigned budget, unsigned wanted) {
     const uint64_t tick = now >> NAT_TICK_SHIFT;
-    uint32_t front[EXPIRE_BATCH];
     if (tick > n->hand + NAT_WHEEL_SLOTS)
         n->hand = tick - NAT_WHEEL_SLOTS; /* one turn passes every session */
     while (n->hand < tick && budget && wanted) {
-        const uint32_t slot = n->n_records + n->hand % NAT_WHEEL_SLOTS;
-        const unsigned count = slot_front(n, slot, budget < wanted ? budget : wanted, front);
-        budget -= count ? count : 1;
+        const unsigned done = slot_turn(n, n->n_records + n->hand % NAT_WHEEL_SLOTS, now, budget, &wanted);
+        budget -= done ? done : 1;
         for (unsigned k = 0; k < EMPTY_TICKS && n->hand < tick && slot_is_empty(n, n->hand); k++)
             n->hand++;
-        for (unsigned k = 0; k < count; k++) {
-            if (nat_session_fresh(n, &n->records[front[k]], now)) {
-                ring_remove(n->timers, front[k]);
-                timer_set(n, front[k]);
-            } else {
-                nat_session_free(n, front[k]);
-                wanted--;
-            }
-        }
     }
 }
 
@@ -249,6 +291,12 @@ void nat_expire(struct nat *n, uint64_t now, unsigned budget) {
         wheel_turn(n, now, budget, UINT32_MAX);
 }
 
+void nat_expire_once(struct nat *n, uint64_t now) {
+    const uint64_t made = n->stats.created - n->created_before;
+    n->created_before = n->stats.created;
+    nat_expire(n, now, made > EXPIRE_LEAST ? (unsigned)made : EXPIRE_LEAST);
+}
+
 void nat_settle(struct nat *n, uint64_t now) {
     if (!nat_is_settled(n, now))
         wheel_turn(n, now, UINT32_MAX, UINT32_MAX);
@@ -256,6 +304,6 @@ void nat_settle(struct nat *n, uint64_t now) {
 
 bool nat_session_room(struct nat *n, uint64_t now) {
     if (n->stats.live == n->config.max_sessions)
-        wheel_turn(n, now, UINT32_MAX, EXPIRE_BATCH); /* several cost little more than one */
+        wheel_turn(n, now, UINT32_MAX, ROOM_BATCH); /* several cost little more than one */
     return n->stats.live < n->config.max_sessions;
 }

@@ -13,6 +13,10 @@ static uint8_t tcp_flags(const struct packet *p) {
     return p->l4 + 14u <= p->len ? p->data[p->l4 + 13] : 0;
 }
 
+bool nat_is_reset(const struct packet *p) {
+    return p->proto == PROTO_TCP && tcp_flags(p) & TCP_RST;
+}
+
 /* Linux: TCP by SYN, or by ACK in the middle (nf_conntrack_tcp_loose); ICMP by a request; all else by anything. */
 bool nat_may_begin(const struct packet *p) {
     if (p->proto == PROTO_TCP) {

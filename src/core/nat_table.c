@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#define PAGE 4096u
 #define HUGE_PAGE ((size_t)2 << 20)
 #define ENTRIES_USED 8 /* of a hashed bucket when the table is full: one in five then has a chain */
 
@@ -14,8 +15,14 @@ void *nat_alloc(size_t size) {
     size = (size + align - 1) & ~(align - 1);
     void *memory = aligned_alloc(align, size);
     if (memory && align == HUGE_PAGE)
-        madvise(memory, size, MADV_HUGEPAGE); /* 1M sessions: a lookup costs a fifth. Refused: slower */
+        nat_huge_pages(memory, size); /* 1M sessions: a lookup costs a fifth. Refused: slower */
     return memory;
+}
+
+void nat_huge_pages(void *memory, size_t size) {
+    const uintptr_t from = ((uintptr_t)memory + PAGE - 1) & ~(uintptr_t)(PAGE - 1), to = (uintptr_t)memory + size;
+    if (to > from)
+        madvise((void *)from, to - from, MADV_HUGEPAGE);
 }
 
 int nat_table_init(struct nat_table *t, size_t usual, size_t most) {
@@ -53,17 +60,38 @@ static unsigned bucket_used(const struct nat_bucket *b) {
     return unused ? (unsigned)__builtin_ctz(unused) : NAT_BUCKET_ENTRIES;
 }
 
+/* An entry of a full bucket that is not a session's; NAT_BUCKET_ENTRIES. */
+static unsigned bucket_other(const struct nat_bucket *b) {
+    unsigned i = 0;
+    while (i < NAT_BUCKET_ENTRIES && nat_tag_is_session(b->tag[i]))
+        i++;
+    return i;
+}
+
 void nat_table_insert(struct nat_table *t, uint64_t hash, uint32_t value) {
     struct nat_bucket *b = nat_table_bucket(t, hash);
-    while (b->next)
-        b = &t->bucket[b->next - 1];
+    uint16_t tag = nat_tag(hash);
     unsigned used = bucket_used(b);
+    if (used == NAT_BUCKET_ENTRIES) {
+        const unsigned other = nat_tag_is_session(tag) ? bucket_other(b) : NAT_BUCKET_ENTRIES;
+        if (other < NAT_BUCKET_ENTRIES) { /* goes into the chain instead */
+            const uint16_t its_tag = b->tag[other];
+            const uint32_t its_value = b->value[other];
+            b->tag[other] = tag;
+            b->value[other] = value;
+            tag = its_tag;
+            value = its_value;
+        }
+        while (b->next)
+            b = &t->bucket[b->next - 1];
+        used = bucket_used(b);
+    }
     if (used == NAT_BUCKET_ENTRIES) {
         b->next = pool_take(t);
         b = &t->bucket[b->next - 1];
         used = 0;
     }
-    b->tag[used] = nat_tag(hash);
+    b->tag[used] = tag;
     b->value[used] = value;
 }
 

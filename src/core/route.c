@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <fwdlab/core/packet.h>
+#include "route_direct.h"
 #include "route_table.h"
 
 #define HOLE (ROUTE_NONE - 1)
@@ -25,6 +26,7 @@ struct route_table *route_table_create(const struct route_backend *backend, uint
     struct route_table *t = xzalloc(1, sizeof *t);
     t->backend = backend;
     t->state = state;
+    t->direct = backend == &route_direct ? route_direct_entries(state) : NULL;
     t->max_prefixes = max_routes;
     t->prefix_free = ROUTE_NONE;
     t->n_hops = 1;
@@ -38,7 +40,6 @@ void route_table_destroy(struct route_table *t) {
         return;
     t->backend->destroy(t->state);
     vec_release(t->units);
-    vec_release(t->hop_of);
     vec_free(&t->routes);
     vec_free(&t->next);
     vec_free(&t->prefixes);
@@ -49,8 +50,8 @@ void route_table_destroy(struct route_table *t) {
 /* ---- paths ---- */
 
 /* The number of a plain IPv4 neighbour, a new one perhaps; 0 when it has none. */
-static uint8_t hop_number(struct route_table *t, const struct route_path *path) {
-    unsigned i = 1;
+static uint32_t hop_number(struct route_table *t, const struct route_path *path) {
+    uint32_t i = 1;
     if (path->kind != ROUTE_UNICAST || path->n != 1 || t->backend->family != FAMILY_IPV4)
         return 0;
     while (i < t->n_hops && (t->hops[i].via != path->next[0].via || t->hops[i].port != path->next[0].port))
@@ -60,33 +61,29 @@ static uint8_t hop_number(struct route_table *t, const struct route_path *path) 
     if (i == t->n_hops)
         t->hops[t->n_hops++] = (struct path_hop){
             .via = path->next[0].via, .direct = path->next[0].via ? 0 : UINT32_MAX, .port = path->next[0].port};
-    return (uint8_t)i;
+    return i;
 }
 
-static void path_set(struct route_table *t, uint32_t at, const struct route_path *path) {
-    memcpy(path_at(t, at), path, PATH_UNITS(path->n) * sizeof *t->units);
-    t->hop_of[at] = hop_number(t, path);
-}
-
-static uint32_t path_alloc(struct route_table *t, const struct route_path *path) {
-    uint32_t units = (uint32_t)PATH_UNITS(path->n), at = t->units_free[units];
+/* Room for a path with n next hops; ROUTE_NONE: there are too many. */
+static uint32_t path_alloc(struct route_table *t, unsigned n) {
+    uint32_t units = (uint32_t)PATH_UNITS(n), at = t->units_free[units];
     if (at != ROUTE_NONE) {
         t->units_free[units] = *(uint32_t *)path_at(t, at);
+    } else if (t->units_used + units > 1u << PATHS_BITS) {
+        return ROUTE_NONE;
     } else {
         if (t->units_used + units > t->units_cap) {
             t->units_cap = 2 * t->units_cap + units;
             t->units = xrealloc(t->units, t->units_cap, sizeof *t->units);
-            t->hop_of = xrealloc(t->hop_of, t->units_cap, sizeof *t->hop_of);
         }
         at = t->units_used;
         t->units_used += units;
     }
-    path_set(t, at, path);
     return at;
 }
 
-static void path_free(struct route_table *t, uint32_t path) {
-    size_t units = PATH_UNITS(path_at(t, path)->n);
+static void path_free(struct route_table *t, uint32_t path, unsigned n) {
+    size_t units = PATH_UNITS(n);
     *(uint32_t *)path_at(t, path) = t->units_free[units];
     t->units_free[units] = path;
 }
@@ -116,21 +113,24 @@ static void path_draft(const struct route_table *t, const struct route_prefix *p
 
 /* Brings the path of a prefix, and what the backend says of it, up to its routes; changes nothing when that fails. */
 static int path_update(struct route_table *t, struct route_prefix *p) {
+    const uint32_t old = value_path(p->value);
     union path_draft draft;
     path_draft(t, p, &draft);
-    if (p->path != ROUTE_NONE && path_at(t, p->path)->n == draft.path.n) {
-        path_set(t, p->path, &draft.path);
-        return 0;
-    }
-    uint32_t path = path_alloc(t, &draft.path);
-    int code = t->backend->add(t->state, p->addr, p->len, path);
-    if (code) {
-        path_free(t, path);
+    const struct route_path *path = &draft.path;
+    const bool stays = old != ROUTE_NONE && path_at(t, old)->n == path->n;
+    const uint32_t at = stays ? old : path_alloc(t, path->n);
+    if (at == ROUTE_NONE)
+        return -ENOSPC;
+    const uint32_t value = hop_number(t, path) << PATHS_BITS | at;
+    const int code = value == p->value ? 0 : t->backend->add(t->state, p->addr, p->len, value);
+    if (code && !stays)
+        path_free(t, at, path->n);
+    if (code)
         return code;
-    }
-    if (p->path != ROUTE_NONE)
-        path_free(t, p->path);
-    p->path = path;
+    if (!stays && old != ROUTE_NONE)
+        path_free(t, old, path_at(t, old)->n);
+    memcpy(path_at(t, at), path, PATH_UNITS(path->n) * sizeof *t->units);
+    p->value = value;
     return 0;
 }
 
@@ -234,7 +234,8 @@ int route_remove(struct route_table *t, const struct route *r) {
         return code;
     }
     if (last) {
-        path_free(t, p->path);
+        const uint32_t path = value_path(p->value);
+        path_free(t, path, path_at(t, path)->n);
         prefix_remove(t, p);
     }
     t->holes++;
@@ -283,7 +284,7 @@ void route_table_settle(struct route_table *t) {
             continue;
         p->first = moved[p->first];
         p->last = moved[p->last];
-        struct route_path *path = path_at(t, p->path);
+        struct route_path *path = path_at(t, value_path(p->value));
         path->route = moved[path->route];
         for (unsigned k = 0; k < path->n && t->backend->family == FAMILY_IPV6; k++)
             path->next[k].via = moved[path->next[k].via];
@@ -308,7 +309,7 @@ const struct route *route_table_routes(const struct route_table *t, size_t *n) {
 uint32_t route_hidden_by(const struct route_table *t, uint32_t i) {
     table_look(t);
     const struct route *r = &t->routes.v[i];
-    const struct route_path *path = path_at(t, prefix_find(t, &r->prefix)->path);
+    const struct route_path *path = path_at(t, value_path(prefix_find(t, &r->prefix)->value));
     uint32_t winner = path->route;
     for (unsigned left = path->n; left; winner = t->next.v[winner]) {
         if (!route_shares(&t->routes.v[winner], &t->routes.v[path->route]))
@@ -332,6 +333,8 @@ bool route_leads_to(const struct route_table *t, const struct ip_prefix *prefix,
 
 void route_lookup(const struct route_table *t, const void *dst, uint32_t *path, unsigned n) {
     t->backend->lookup(t->state, dst, path, n);
+    for (unsigned i = 0; i < n; i++)
+        path[i] = value_path(path[i]);
 }
 
 const struct route_path *route_path(const struct route_table *t, uint32_t path) {

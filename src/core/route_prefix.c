@@ -6,7 +6,7 @@
 #define BUCKETS_MIN 16
 
 static struct route_prefix prefix_make(const struct ip_prefix *prefix) {
-    struct route_prefix p = {.len = prefix->len, .first = ROUTE_NONE, .last = ROUTE_NONE, .path = ROUTE_NONE};
+    struct route_prefix p = {.len = prefix->len, .first = ROUTE_NONE, .last = ROUTE_NONE, .value = ROUTE_NONE};
     memcpy(p.addr, prefix->addr.v6, prefix->addr.family == FAMILY_IPV6 ? 16 : 4);
     return p;
 }

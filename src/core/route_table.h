@@ -21,28 +21,31 @@ struct route_prefix {
     uint64_t addr[2]; /* 4 or 16 bytes in network order, the rest is zero */
     uint8_t len;
     uint32_t first, last; /* index of routes */
-    uint32_t path;
+    uint32_t value;       /* what the backend has of it; ROUTE_NONE: nothing yet */
     uint32_t chain; /* next of the same hash bucket; next free one */
 };
 
 /*
- * Nearly all paths are one of a few neighbours. These are numbered, and a byte a path tells which it is: of a million
- * paths the next hops are then found in a megabyte.
+ * Nearly all paths are one of a few neighbours. These are numbered. What the backend says of a destination is the index
+ * of its path and, in the bits above, the number of the path's neighbour: a packet finds its next hop without reading
+ * the path.
  */
-#define HOPS_MAX 256
+#define PATHS_BITS 24 /* of indexes: 16 million paths of one next hop */
+#define HOPS_MAX 127  /* numbers are below; 0: look at the path */
 struct path_hop {
     be32 via;      /* as in route_path */
     be32 direct;   /* all ones: on link, the neighbour is the destination; else 0 */
     uint16_t port;
+    uint32_t unused; /* 16 bytes are found by a shift */
 };
 
 struct route_table {
     struct path_unit *units; /* all paths; first, for lookups */
-    uint8_t *hop_of;         /* of each path, by its index: in `hops`; 0: look at the path */
     struct path_hop hops[HOPS_MAX];
     unsigned n_hops;         /* 0 included; they keep their numbers */
     const struct route_backend *backend;
     void *state;
+    const uint32_t *direct;  /* of route_direct (route_direct.h): lookups need not go through `backend`; or NULL */
     uint32_t units_used, units_cap;
     uint32_t units_free[PATH_UNITS_MAX + 1]; /* first free path of each size; its first word names the next */
 
@@ -58,6 +61,16 @@ struct route_table {
     uint64_t generation;
     bool shared; /* others may be reading it (route_live.h): a look at it closes no holes */
 };
+
+/* The index of a value's path, or ROUTE_NONE. */
+static inline uint32_t value_path(uint32_t value) {
+    return value == ROUTE_NONE ? ROUTE_NONE : value & ((1u << PATHS_BITS) - 1);
+}
+/* Its next hop, or NULL: there is none, or it takes a look at the path. */
+static inline const struct path_hop *value_hop(const struct route_table *t, uint32_t value) {
+    const uint32_t number = value >> PATHS_BITS;
+    return number - 1 < HOPS_MAX - 1 ? &t->hops[number] : NULL;
+}
 
 static inline struct route_path *path_at(const struct route_table *t, uint32_t path) {
     return (struct route_path *)(t->units + path);

@@ -109,15 +109,11 @@ void options_record(const struct node *node, struct packet *p, uint64_t now);
  */
 unsigned ipv6_option_pointer(const struct packet *p, uint8_t *code);
 
-/* Once a burst of n packets, by the first stage of NAT: as many as can be made, in bursts of the usual size. */
-#define EXPIRE_MAX 64
-static inline void stage_expire(struct nat *nat, unsigned n, uint64_t now) {
-    nat_expire(nat, now, n < EXPIRE_MAX ? n : EXPIRE_MAX);
-}
-
 /* Does the node do nothing that its express stage can't (express.c)? */
 bool express_serves(const struct node *node);
 void express_prepare(struct node *node);
+/* Forwards the plain packets; the others are put into `left`, in their order: how many. `left` may be `pkts`. */
+unsigned express_forward(struct node *node, struct packet *const *pkts, unsigned n, uint64_t now, struct packet **left);
 
 /* Brings parsed IPv6 packets (n <= BURST_MAX) to their verdicts; `own`: the node itself sends them. Reorders pkts. */
 void ipv6_forward(struct node *node, struct packet **pkts, unsigned n, uint64_t now, bool own);

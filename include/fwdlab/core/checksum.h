@@ -14,18 +14,27 @@ static inline be16 checksum_fold(uint32_t sum) {
     sum = (sum & 0xffff) + (sum >> 16);
     return (be16)~sum;
 }
-/* Is that of the IPv4 header of ihl bytes right? Without a branch for the usual 20. */
+/*
+ * Is that of the IPv4 header of ihl bytes right? Without a branch for the usual 20. The sum of its 16-bit words, never
+ * 0, is then a multiple of 2^16 - 1, and so is the sum of its 64-bit words with the carries put back. Whether an odd
+ * number divides it tells one multiplication by the inverse (Granlund, Montgomery 1994).
+ */
 static inline bool checksum_ipv4_ok(const uint8_t *h, unsigned ihl) {
-    uint64_t a, b;
+    const uint64_t inverse = 0xfffefffefffeffff; /* of 65535 modulo 2^64 */
+    uint64_t a, b, sum;
     uint32_t c;
     memcpy(&a, h, 8);
     memcpy(&b, h + 8, 8);
     memcpy(&c, h + 16, 4);
-    uint64_t s = (a & UINT32_MAX) + (a >> 32) + (b & UINT32_MAX) + (b >> 32) + c;
-    if (__builtin_expect(ihl > 20, 0))
-        s += checksum_sum(h + 20, ihl - 20, 0);
-    s = (s & UINT32_MAX) + (s >> 32);
-    return checksum_fold((uint32_t)(s & 0xffff) + (uint32_t)(s >> 16)) == 0;
+    sum = a + b;
+    sum += (uint64_t)c + (sum < a);
+    sum += sum < c;
+    if (__builtin_expect(ihl > 20, 0)) {
+        const uint32_t options = checksum_sum(h + 20, ihl - 20, 0);
+        sum += options;
+        sum += sum < options;
+    }
+    return sum * inverse <= UINT64_MAX / 0xffff;
 }
 /* The checksum after a 16-bit or 32-bit field changed from `from` to `to` (all network order). */
 static inline be16 checksum_update16(be16 sum, be16 from, be16 to) {

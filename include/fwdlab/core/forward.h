@@ -36,8 +36,8 @@
 enum rpf_mode { RPF_OFF, RPF_STRICT, RPF_LOOSE, RPF_FEASIBLE };
 
 struct port {
-    struct mac mac;      /* all zero: unknown, frames for any MAC are taken */
     struct mac neighbour; /* the MAC that frames to this port's neighbours get; all zero: MACs are not rewritten */
+    struct mac mac;      /* all zero: unknown, frames for any MAC are taken */
     be32 addr;           /* IPv4 address, 0: none */
     uint8_t len;         /* its prefix length */
     uint8_t rpf;         /* enum rpf_mode */
@@ -45,8 +45,11 @@ struct port {
     uint16_t mtu;        /* bytes of an IP packet that its link takes; 0: any */
     uint8_t addr6[16];   /* IPv6 address, all zero: none */
     uint8_t len6;
-    uint64_t plain[2], plain_bits[2]; /* set by node_prepare: how frames for the express stage begin, and its bits */
+    bool rewrites;       /* set by node_prepare, as what follows: frames that leave get both MACs */
+    uint16_t mtu_or_most; /* mtu; none: UINT16_MAX */
+    uint64_t plain, plain_bits; /* how frames for the express stage begin, and which of these bits are looked at */
 };
+static_assert(sizeof(struct port) == 64, "ports are found by a shift");
 
 struct node;
 /* Returns how many packets go on; these stand first in `pkts`, in their order. */

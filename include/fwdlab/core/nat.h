@@ -157,10 +157,12 @@ void nat_forget_held(struct nat *n); /* as if they had never come */
  */
 void nat_undo(const struct nat *n, const struct packet *dropped, struct ipv4_header *ip, size_t len);
 /*
- * Frees idle sessions, looks at `budget` sessions or stretches of empty ticks at most; call once a burst. Verdicts do not depend on it:
- * an idle session is found by nothing, and makes room when room is needed.
+ * Frees idle sessions, looks at `budget` sessions or stretches of empty ticks at most. Verdicts do not depend on it: an
+ * idle session is found by nothing, and makes room when room is needed. _once: to be called once a burst; the budget
+ * holds it for a few microseconds, but is at least what the burst before made.
  */
 void nat_expire(struct nat *n, uint64_t now, unsigned budget);
+void nat_expire_once(struct nat *n, uint64_t now);
 
 /* Session of packet.session - 1; false when there is none (any more). */
 bool nat_session_get(const struct nat *n, uint32_t session, struct nat_session *out);

@@ -2,8 +2,9 @@
 /*
  * Routes of one node. The table keeps every route that was ever added and not removed (so that it can say what hides
  * what) and puts the winners into a lookup backend: longest prefix, then lowest metric; winners of equal metric form
- * one ECMP path. Backends are exchangeable tables of functions: the compact trie and the linear oracle are built in,
- * DIR24-8 comes from src/dpdk. A table has the family of its backend; routes of another are refused with -EAFNOSUPPORT.
+ * one ECMP path. Backends are exchangeable tables of functions: the compact trie, DIR24-8 and the linear oracle are
+ * built in, DPDK's DIR24-8 comes from src/dpdk. A table has the family of its backend; routes of another are refused
+ * with -EAFNOSUPPORT.
  */
 #ifndef FWDLAB_CORE_ROUTE_H
 #define FWDLAB_CORE_ROUTE_H
@@ -54,6 +55,7 @@ struct route_backend {
     void (*lookup)(const void *state, const void *dst, uint32_t *value, unsigned n);
 };
 extern const struct route_backend route_trie;
+extern const struct route_backend route_direct; /* DIR24-8, IPv4 */
 extern const struct route_backend route_linear;
 extern const struct route_backend route_trie6;
 extern const struct route_backend route_linear6;

@@ -50,7 +50,7 @@ static struct nat *make_nat(int personality, unsigned choice) {
 /* `kind`: 0, 1: NAT of that personality; 2: none. */
 static struct node make_node(int kind, unsigned choice, bool macs, uint16_t mtu) {
     struct node n = {.n_ports = PORTS, .router = true, .ports = calloc(PORTS, sizeof(struct port)),
-                     .routes = route_table_create(&route_trie, 100)};
+                     .routes = route_table_create(choice & 128 ? &route_trie : &route_direct, 100)};
     for (uint16_t i = 0; i < PORTS; i++) {
         char subnet[32];
         n.ports[i] = (struct port){.addr = addr(port_addr[i]), .len = 24, .mtu = mtu};

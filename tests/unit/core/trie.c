@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The tries against the linear oracles, through route tables: random prefixes, metrics, replacements and removals. */
+/*
+ * The tries and DIR24-8 against the linear oracles, through route tables: random prefixes, metrics, replacements and
+ * removals.
+ */
 #include "frame6.h"
 #include <errno.h>
 #include <fwdlab/base/random.h>
@@ -93,6 +96,10 @@ Test(trie, equals_the_oracle, .timeout = 200) {
     equals_the_oracle(&(struct pair){&route_trie, &route_linear, crowded4, 32, SEED});
 }
 
+Test(trie, direct_equals_the_oracle, .timeout = 200) {
+    equals_the_oracle(&(struct pair){&route_direct, &route_linear, crowded4, 32, SEED + 2});
+}
+
 Test(trie, equals_the_oracle_ipv6, .timeout = 200) {
     equals_the_oracle(&(struct pair){&route_trie6, &route_linear6, crowded6, 128, SEED + 1});
 }
@@ -151,6 +158,7 @@ Test(trie, limits_and_replacement) {
     const struct ip hosts6[] = {addr6("2001:db8::1"), addr6("2001:db9::1")};
     limits(&route_trie, nets, hosts, 24);
     limits(&route_linear, nets, hosts, 24);
+    limits(&route_direct, nets, hosts, 24);
     limits(&route_trie6, nets6, hosts6, 48);
     limits(&route_linear6, nets6, hosts6, 48);
 }

@@ -104,15 +104,16 @@ static struct nat_config random_config(enum nat_personality personality, uint64_
     return c;
 }
 
-/* Nothing is left behind in the index, of ports and of clients when all is idle. A port map has two keys there, and its
- * port is not counted. */
+/* Nothing is left behind in the index, of ports and of clients when all is idle. A port map has a key there for its
+ * inside end, and one for its outside end where that has no cell; its port is not counted. */
 static void expect_empty(struct nat *n) {
+    const unsigned keys = n->config.personality == NAT_CONNTRACK ? 2 : 1;
     unsigned entries = 0;
     nat_settle(n, EPOCH + 500000 * S);
     for (uint32_t i = 0; i < n->table.n_hashed; i++)
         for (unsigned k = 0; k < NAT_BUCKET_ENTRIES; k++)
             entries += n->table.bucket[i].tag[k] != 0;
-    cr_assert(entries == 2 && n->stats.live == 0 && n->stats.ports_live == 0);
+    cr_assert(entries == keys && n->stats.live == 0 && n->stats.ports_live == 0);
     for (uint32_t guest = 1; guest < 8; guest++)
         cr_assert_eq(nat_client_find(n, addr("10.0.2.0") + htonl(guest)), NAT_NONE);
 }

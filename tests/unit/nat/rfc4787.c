@@ -331,3 +331,26 @@ Test(rfc4787, req_11_deterministic) {
     cr_expect_eq(rfc_in(n, PROTO_UDP, "203.0.113.12", 54, 5001, EPOCH), DROP_NAT_FILTERED);
     nat_destroy(n);
 }
+
+/* REQ-1: an inside end keeps its mapping also where it has another port than its own, and that one has become free. */
+Test(rfc4787, req1_mappings_that_had_to_move) {
+    enum { GUESTS = 6 }; /* more than a cell counts */
+    struct nat *n = rfc_nat(rfc_config(1));
+    uint16_t port[GUESTS];
+    for (uint32_t i = 0; i < GUESTS; i++) {
+        const uint64_t at = EPOCH + (i ? 200 * S : 0);
+        port[i] = rfc_out(n, PROTO_UDP, addr(GUEST) + htonl(i), 5000, WEB, 80, at).port;
+        cr_expect_eq(port[i], 5000 + i);
+    }
+    for (int round = 0; round < 2; round++) /* the first one's has ended */
+        for (uint32_t i = 1; i < GUESTS; i++)
+            cr_expect_eq(rfc_out(n, PROTO_UDP, addr(GUEST) + htonl(i), 5000, WEB2, 80, EPOCH + (400 + i) * S).port,
+                         port[i]);
+    nat_expire(n, EPOCH + 2000 * S, UINT32_MAX);
+    cr_expect_eq(rfc_stats(n).ports_live, 0);
+    for (uint32_t i = 0; i < GUESTS; i++) {
+        const be32 guest = addr(GUEST) + htonl(GUESTS - 1 - i);
+        cr_expect_eq(rfc_out(n, PROTO_UDP, guest, 5000, WEB, 80, EPOCH + 2000 * S).port, 5000 + i);
+    }
+    nat_destroy(n);
+}

@@ -58,6 +58,27 @@ Test(rfc7857, section_7_refresh) {
     }
 }
 
+static struct wire *tcp(struct nat *n, bool back, uint8_t flags, uint64_t now) {
+    return SEND(n, back ? OUTSIDE : INSIDE, back ? INSIDE : OUTSIDE, now, .proto = PROTO_TCP,
+                .src = back ? WEB2 : GUEST, .dst = back ? NODE : WEB2, .sport = back ? 80 : 5000,
+                .dport = back ? 5000 : 80, .tcp = flags);
+}
+
+/* 7: nor do the resets that an inside end answers it with; what else it sends does. */
+Test(rfc7857, section_7_resets_refresh_nothing) {
+    for (int reset = 0; reset < 2; reset++) {
+        struct nat_config c = rfc_config(1);
+        c.outbound_refresh_only = true;
+        struct nat *n = rfc_nat(c);
+        cr_expect_eq(rfc_out(n, PROTO_TCP, addr(GUEST), 5000, WEB, 80, EPOCH).port, 5000);
+        wire_free(tcp(n, true, TCP_SYN, EPOCH + 200 * S));
+        wire_free(tcp(n, false, reset ? TCP_RST : TCP_ACK, EPOCH + 200 * S));
+        cr_expect_eq(rfc_in(n, PROTO_TCP, WEB, 99, 5000, EPOCH + 230 * S), DROP_NONE);
+        cr_expect_eq(rfc_in(n, PROTO_TCP, WEB, 98, 5000, EPOCH + 300 * S), reset ? DROP_COUNT : DROP_NONE);
+        nat_destroy(n);
+    }
+}
+
 /* 8: parity is a choice, and off when nothing is said. */
 Test(rfc7857, section_8_parity_is_a_choice) {
     for (int parity = 0; parity < 2; parity++) {
