@@ -6,6 +6,7 @@
 #include <fwdlab/analyze/analyze.h>
 #include <fwdlab/core/parse.h>
 #include "dhcp.h"
+#include "tcp.h"
 
 enum observed { OBSERVED_SYMMETRIC, OBSERVED_IFACE_ASYM, OBSERVED_NEXTHOP_ASYM, OBSERVED_REVERSE_ELSEWHERE,
                 OBSERVED_UNANSWERED, OBSERVED_ONE_WAY_CAPTURE, OBSERVED_UNOBSERVABLE, OBSERVED_COUNT };
@@ -14,43 +15,57 @@ const char *observed_name(enum observed v);
 #define FLOW_FRAMES 6
 #define FLOW_NONE UINT32_MAX
 
+/* A frame's number, and in the upper bits which of several files it is in. */
+#define FRAME_FILE_SHIFT 48
+static inline uint64_t frame_of(const struct trace_packet *raw) {
+    return raw->frame | (uint64_t)raw->file << FRAME_FILE_SHIFT;
+}
+
 /* One direction of a flow at the node. Ports are bits; bit 63 stands for the node itself. */
 #define LOCAL_BIT (1ull << 63)
 struct direction {
     uint64_t in, out;        /* ports it was seen to arrive by and to leave by */
     struct mac from, to;     /* neighbours: source as it arrived, destination as it left; the first ones seen */
     bool has_from, has_to;
-    uint64_t packets, bytes, forwarded;
-    uint32_t seq_end;        /* TCP: highest sequence number seen + 1 */
-    uint32_t first_ack;
-    uint64_t seq_time;
-    bool seq_valid, ack_valid, acked; /* acked: acknowledges something that the other side must have sent */
+    bool has_macs;           /* the latest frame's, as it arrived: */
+    struct mac macs[2];      /* destination and source */
+    uint8_t tcp_flags;       /* all of them */
+    uint64_t packets, bytes; /* bytes from the IP header on */
+    uint64_t forwarded, delivered, copies; /* by the core; by the core, to the node itself; seen to leave */
 };
 
-enum { TCP_SEEN_SYN = 1, TCP_SEEN_SYN_ACK = 2, TCP_SEEN_ACK = 4 };
 struct flow {
     struct flow_key key;     /* as its initiator sends it; ICMP: id as sport, type as dport */
+    struct flow_key outside; /* as it is beyond NAT, by the capture or by the core; family NONE: not translated */
     struct direction way[2]; /* from the initiator, to the initiator */
     uint64_t first, last;    /* ns since the first packet of the trace */
-    uint64_t syn_time;
-    uint32_t syn_seq;        /* of the SYN at syn_time */
-    uint8_t handshake;
-    uint8_t observed;        /* enum observed */
-    bool drift;
+    uint64_t id;             /* in the order of first packets, from 1 */
+    struct tcp_flow tcp;
+    uint8_t observed, model; /* enum observed, enum model_verdict */
+    bool used;               /* the slot */
+    bool ended;              /* its ports serve a later connection */
     bool translated;         /* by the core */
+    uint8_t depth;           /* tunnels around it */
     uint8_t n_frames;
     uint64_t frames[FLOW_FRAMES];
     struct nat_session session; /* translated: its mapping */
-    uint32_t errors;         /* ICMP errors about it */
+    uint32_t errors, fragments; /* ICMP errors about it; its fragments */
     uint32_t finding;        /* index of the model's finding; FLOW_NONE */
-    uint32_t next;           /* chain in the table */
+    uint32_t next_free;
+    uint32_t tunnel;         /* index in analysis.tunnels; FLOW_NONE */
+    uint16_t vlan;
+    uint32_t gaps;           /* TCP: segments before which something was not captured */
 };
 
+#define FINDING_FRAMES 20
 struct finding {
     bool observed;           /* source: the capture, else the model */
     uint8_t verdict;         /* enum model_verdict or enum observed */
     uint32_t count;          /* flows */
-    uint32_t example;        /* flow */
+    uint64_t first, last;    /* ns, of all its flows */
+    uint64_t packets, bytes;
+    struct flow_key example; /* of one of its flows */
+    struct judgement judgement; /* the model's: of the example */
     uint64_t in, out, back;  /* observed: ports there, and back */
     struct ip_prefix far;    /* declared prefix of the far end */
     uint8_t reason;
@@ -60,6 +75,8 @@ struct finding {
     struct change mend;
     bool proven;
     char refused[400];       /* why the mend is not offered; empty */
+    unsigned n_frames;
+    uint64_t frames[FINDING_FRAMES];
 };
 
 /* A finding that is about no verdict on a flow: an address that is there twice, a fault of the scenario. */
@@ -73,20 +90,41 @@ struct note {
     uint64_t frames[FLOW_FRAMES];
 };
 
+/* Interface pairs that some flow used in both directions: 64 bits of outgoing for each incoming port. */
+struct pairs {
+    uint64_t out[64];
+    uint64_t in; /* all ports by which they came in */
+};
+
+/* Where the model and the capture contradict each other. */
+struct drift {
+    uint64_t count;
+    struct flow_key example;
+};
+
 struct analysis {
-    const struct inject *in;
+    struct analysis_options o;
+    struct feed *feed;         /* while packets are read */
+    struct feed_counts counts; /* afterwards */
     struct control_node *node; /* NULL without a scenario */
     struct fabric *fabric;     /* NULL without a scenario */
-    VEC(struct flow) flows;
-    uint32_t *heads;
-    size_t mask;
-    uint32_t *flow_of;         /* of each packet of `in`; FLOW_NONE */
-    uint8_t *way_of;
-    struct inject_verdict *verdicts;
-    size_t n_verdicts;
-    struct judgement *judgements; /* one a flow */
+    VEC(struct trace_interface) interfaces; /* their names are owned, descriptions are none */
+    VEC(char *) tunnels;
+    char *damage;
+    bool interrupted;
+
+    VEC(struct flow) flows;    /* slots */
+    uint32_t free, live;       /* list of unused slots; flows in use */
+    uint32_t hand;             /* where the search for an idle one goes on */
+    uint64_t seen_flows, evicted;
+    struct judgement *judgements; /* one a slot */
     VEC(struct finding) findings;
     VEC(struct note) notes;
+    struct pairs pairs;
+    uint64_t model[MODEL_COUNT], observed[OBSERVED_COUNT];
+    struct drift drifts[MODEL_COUNT][OBSERVED_COUNT];
+
+    VEC(struct inject_verdict) verdicts;
     struct dhcp dhcp;
     uint64_t delivered, forwarded, drops[DROP_COUNT], elsewhere[DROP_COUNT];
     uint64_t errors[DROP_COUNT]; /* ICMP errors that the core made, by what they are about */
@@ -94,26 +132,38 @@ struct analysis {
     uint64_t held;               /* that still wait for their first fragment */
     uint64_t answers_unmatched;
     uint64_t handshakes, retransmissions, out_of_order;
-    VEC(double) rtt_ns;
+    uint64_t segments, gaps;     /* TCP: with payload or flags; after something that was not captured */
+    VEC(double) rtt_ns;          /* all, or a sample of RTT_SAMPLES */
     struct nat_stats nat;
 };
+#define RTT_SAMPLES (1u << 20)
+
+static inline uint64_t packet_time(const struct analysis *a, const struct feed_packet *q) {
+    return q->raw.time_ns - feed_count(a->feed)->epoch_ns;
+}
 
 /* flows.c */
-struct flow_key flow_reverse(const struct flow_key *k); /* ICMP: identifier and type stay */
-uint32_t flow_find(struct analysis *a, const struct flow_key *key, unsigned *way); /* FLOW_NONE */
-/* Made when new; `answer`: a packet of this key cannot be its initiator's, so a new flow
- * is named the other way round. */
-uint32_t flow_get(struct analysis *a, const struct flow_key *key, bool answer, uint64_t now, unsigned *way);
-void flow_see(struct analysis *a, uint32_t packet, uint32_t flow, unsigned way);
-void flow_left(struct analysis *a, uint32_t copy, uint32_t flow, unsigned way);
+/* A new flow, or the slot of the one that was idle longest: its number. `answer`: a packet of this key cannot be its
+ * initiator's, so it is named the other way round. */
+uint32_t flow_new(struct analysis *a, const struct feed_packet *q, const struct flow_key *key, bool answer);
+/* Counts a packet to a flow. *anew: it begins another connection with the same ports, and was not counted. */
+bool flow_see(struct analysis *a, const struct feed_packet *q, uint32_t flow, unsigned way);
+void flow_left(struct analysis *a, const struct feed_packet *copy, uint32_t flow, unsigned way);
+/* The node's output, whose arrival was not found: did the node forward it all the same? */
+bool flow_forwarded(const struct analysis *a, const struct feed_packet *q);
+/* Both verdicts are known: files the observed one, and tells the caller. */
+void flow_done(struct analysis *a, uint32_t flow);
+/* pass.c: a batch of packets through the core and to their flows */
+void pass_batch(struct analysis *a, struct feed_packet *q, unsigned n);
 /* notes.c: files it under its verdict and text, with a frame that shows it (0: none); a count of 0 means: one more */
 void note_add(struct analysis *a, const struct note *n, uint64_t frame);
 /* observed.c */
-void observe(struct analysis *a);
-void file_observed(struct analysis *a); /* findings of the capture alone */
-bool observed_like(const struct flow *f, const struct finding *g); /* is it one of the finding's flows? */
-/* judge.c */
-void judge_flows(struct analysis *a);
+void observe_pairs(struct analysis *a, const struct flow *f); /* both ways: what is proved to be observable */
+enum observed observe(const struct analysis *a, const struct flow *f);
+uint32_t file_observed(struct analysis *a, const struct flow *f); /* its finding; FLOW_NONE */
+/* judge.c: one more flow of a finding; the model's verdict on a flow, and what follows from both */
+void finding_count(struct finding *g, const struct flow *f);
+void judge_flow(struct analysis *a, uint32_t flow);
 /* mend.c */
 void mend_findings(struct analysis *a);
 /* reach.c: [ { from, to, verdict, works, translated, reason, at } ], by the machines' own addresses */
@@ -122,8 +172,6 @@ json_t *reachability_json(struct fabric *f, uint8_t family);
 const char *finding_text(const struct analysis *a, const struct finding *g, char *buf, size_t size);
 const char *mend_text(const struct analysis *a, const struct finding *g, char *buf, size_t size);
 const char *ports_text(const struct analysis *a, uint64_t ports, char *buf, size_t size); /* names of a set of ports */
-/* tcp.c */
-bool tcp_answers(const struct inject_packet *p); /* SYN and ACK: not its initiator's */
-void tcp_see(struct analysis *a, uint32_t packet, struct flow *f, unsigned way);
+const char *port_text(const struct analysis *a, unsigned port); /* "": it has no name */
 
 #endif

@@ -72,7 +72,7 @@ static void note(struct analysis *a, const char *verdict, const struct inject_pa
                      .flow = p->key};
     snprintf(n.text, sizeof n.text, "%s", text);
     snprintf(n.hint, sizeof n.hint, "%s", hint);
-    note_add(a, &n, p->raw->frame);
+    note_add(a, &n, frame_of(p->raw));
 }
 
 static void note_duplicate(struct analysis *a, const struct inject_packet *p, be32 addr, const char *who,
@@ -85,6 +85,11 @@ static void note_duplicate(struct analysis *a, const struct inject_packet *p, be
 }
 
 /* ---- leases ---- */
+
+/* A bit for the hashes of leased addresses: most packets' are not among them. */
+static unsigned lease_bit(be32 addr) {
+    return addr * 0x9e3779b1u >> (32 - DHCP_BITS);
+}
 
 static struct dhcp_lease *lease_of(struct dhcp *d, be32 addr, const struct mac *mac) {
     for (size_t i = 0; i < d->leases.n; i++)
@@ -147,6 +152,7 @@ static void grant(struct analysis *a, const struct inject_packet *p, uint64_t no
     if (!l) {
         vec_push(&d->leases, (struct dhcp_lease){.addr = m->yours, .mac = m->mac, .port = p->port, .first = now});
         l = &d->leases.v[d->leases.n - 1];
+        d->leased[lease_bit(m->yours) / 64] |= UINT64_C(1) << lease_bit(m->yours) % 64;
         check_scope(a, p, m);
         check_machines(a, p, m);
     }
@@ -182,7 +188,7 @@ static void see_message(struct analysis *a, const struct inject_packet *p, uint6
 /* The IPv4 address and MAC that a frame shows to belong together on its link; false: none. */
 static bool shown_owner(const struct inject_packet *p, be32 *addr, struct mac *mac) {
     const uint8_t *at = p->raw->data;
-    bool arp = p->kind == INJECT_IGNORED && p->reason == DROP_ARP && p->raw->len >= 42 && at[12] == 8 && at[13] == 6;
+    bool arp = p->kind == INJECT_IGNORED && p->reason == DROP_ARP && !(p->flags & PACKET_RAW_IP) && p->mac == at && p->raw->len >= 42 && at[12] == 8 && at[13] == 6;
     if (arp) { /* sender's hardware and protocol address (RFC 826) */
         memcpy(mac, at + 22, sizeof *mac);
         memcpy(addr, at + 28, sizeof *addr);
@@ -195,24 +201,21 @@ static bool shown_owner(const struct inject_packet *p, be32 *addr, struct mac *m
     return true;
 }
 
-/* Frames that show a leased address with a MAC that holds no lease of it. */
-static void check_users(struct analysis *a) {
+/* A frame that shows a leased address with a MAC that holds no lease of it. */
+static void check_user(struct analysis *a, const struct inject_packet *p, uint64_t now) {
     struct dhcp *d = &a->dhcp;
-    for (uint32_t i = 0; i < a->in->n && d->leases.n; i++) {
-        const struct inject_packet *p = &a->in->packets[i];
-        be32 addr;
-        struct mac mac;
-        if (!shown_owner(p, &addr, &mac) || !addr || lease_of(d, addr, &mac))
+    be32 addr;
+    struct mac mac;
+    if (!shown_owner(p, &addr, &mac) || !addr || !(d->leased[lease_bit(addr) / 64] >> lease_bit(addr) % 64 & 1) ||
+        lease_of(d, addr, &mac))
+        return;
+    for (size_t k = 0; k < d->leases.n; k++) {
+        const struct dhcp_lease *l = &d->leases.v[k];
+        char mine[MAC_TEXT], other[MAC_TEXT];
+        if (l->addr != addr || l->port != p->port || now < l->first || now >= l->until)
             continue;
-        for (size_t k = 0; k < d->leases.n; k++) {
-            const struct dhcp_lease *l = &d->leases.v[k];
-            uint64_t now = inject_time(a->in, i);
-            char mine[MAC_TEXT], other[MAC_TEXT];
-            if (l->addr != addr || l->port != p->port || now < l->first || now >= l->until)
-                continue;
-            note_duplicate(a, p, addr, mac_format(&l->mac, other), mac_format(&mac, mine));
-            break;
-        }
+        note_duplicate(a, p, addr, mac_format(&l->mac, other), mac_format(&mac, mine));
+        break;
     }
 }
 
@@ -228,22 +231,21 @@ static bool seen_elsewhere(struct dhcp *d, const struct message *m, uint16_t por
     return false;
 }
 
-void dhcp_see(struct analysis *a) {
+void dhcp_see(struct analysis *a, const struct feed_packet *q) {
+    const struct inject_packet *p = &q->p;
     struct message m;
-    for (uint32_t i = 0; i < a->in->n; i++) {
-        const struct inject_packet *p = &a->in->packets[i];
-        bool ours = p->kind == INJECT_ARRIVED || p->kind == INJECT_OWN || p->kind == INJECT_COPY;
-        if (!ours || !read_message(p, &m))
-            continue;
+    bool ours = p->kind == INJECT_ARRIVED || p->kind == INJECT_OWN || p->kind == INJECT_COPY;
+    if (ours && read_message(p, &m)) {
         if (p->kind == INJECT_COPY || seen_elsewhere(&a->dhcp, &m, p->port)) {
             a->dhcp.forwarded++;
             note(a, "dhcp_forwarded", p, "a DHCP message left its link: it was seen on two interfaces",
                  "DHCP stays on the link of its clients: find the relay or bridge that carries it on");
         } else {
-            see_message(a, p, inject_time(a->in, i), &m);
+            see_message(a, p, packet_time(a, q), &m);
         }
     }
-    check_users(a);
+    if (a->dhcp.leases.n)
+        check_user(a, p, packet_time(a, q));
 }
 
 json_t *dhcp_json(const struct analysis *a) {

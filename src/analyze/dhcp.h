@@ -24,7 +24,9 @@ struct dhcp_sight {
     uint16_t port;
 };
 
+#define DHCP_BITS 14
 struct dhcp {
+    uint64_t leased[(1u << DHCP_BITS) / 64]; /* a bit for the hash of each leased address */
     uint64_t messages[DHCP_INFORM + 1];
     VEC(struct dhcp_lease) leases; /* in the order of granting */
     VEC(struct dhcp_sight) sights; /* messages, each where it was first seen */
@@ -33,8 +35,9 @@ struct dhcp {
 };
 
 struct analysis;
-/* Fills analysis.dhcp and adds to analysis.notes; call it after every packet has its kind. */
-void dhcp_see(struct analysis *a);
+struct feed_packet;
+/* Looks at a packet: fills analysis.dhcp and adds to analysis.notes. */
+void dhcp_see(struct analysis *a, const struct feed_packet *q);
 json_t *dhcp_json(const struct analysis *a);
 
 #endif

@@ -25,13 +25,33 @@ static json_t *reasons(const uint64_t *counts, enum drop_class class) {
     return o;
 }
 
+/* [ { name, linktype, packets, dropped } ]; dropped by the capturing system: null when it does not say. */
+static json_t *interfaces(const struct analysis *a) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < a->interfaces.n; i++) {
+        const struct trace_interface *x = &a->interfaces.v[i];
+        json_t *o = json_pack("{s:s, s:i}", "name", x->name, "linktype", (int)x->linktype);
+        document_count(o, "packets", x->packets);
+        if (x->dropped == UINT64_MAX)
+            json_object_set_new(o, "dropped", json_null());
+        else
+            document_count(o, "dropped", x->dropped);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
 static json_t *packets(const struct analysis *a) {
     json_t *o = json_object();
-    const struct inject *in = a->in;
+    const struct feed_counts *in = &a->counts;
     uint64_t dropped = 0;
     for (unsigned r = 1; r < DROP_COUNT; r++)
         dropped += a->drops[r];
-    document_count(o, "read", in->n);
+    document_count(o, "read", in->read);
+    document_count(o, "bytes", in->bytes);
+    json_object_set_new(o, "interfaces", interfaces(a));
+    if (in->inner)
+        document_count(o, "inner", in->inner);
     document_count(o, "injected", a->delivered + a->forwarded + dropped + a->held);
     document_count(o, "delivered", a->delivered);
     document_count(o, "forwarded", a->forwarded);
@@ -56,18 +76,18 @@ static json_t *packets(const struct analysis *a) {
 }
 
 static json_t *flows(const struct analysis *a) {
-    uint64_t model[MODEL_COUNT] = {0}, observed[OBSERVED_COUNT] = {0}, drift = 0;
-    for (uint32_t i = 0; i < a->flows.n; i++) {
-        model[a->fabric ? a->judgements[i].verdict : MODEL_UNMODELLED]++;
-        observed[a->flows.v[i].observed]++;
-        drift += a->flows.v[i].drift;
-    }
+    uint64_t drift = 0;
+    for (int m = 0; m < MODEL_COUNT; m++)
+        for (int v = 0; v < OBSERVED_COUNT; v++)
+            drift += a->drifts[m][v].count;
     json_t *o = json_object(), *m = json_object(), *s = json_object(), *n = json_object();
-    document_count(o, "total", a->flows.n);
+    document_count(o, "total", a->seen_flows);
+    if (a->evicted)
+        document_count(o, "evicted", a->evicted);
     for (int v = 0; v < MODEL_COUNT; v++)
-        document_count(m, model_verdict_name(v), model[v]);
+        document_count(m, model_verdict_name(v), a->model[v]);
     for (int v = 0; v < OBSERVED_COUNT; v++)
-        document_count(s, observed_name(v), observed[v]);
+        document_count(s, observed_name(v), a->observed[v]);
     static const char *const nat[] = {"nat_bypass", "wrong_nat", "double_mapping", "nat_filtered"};
     for (size_t i = 0; i < sizeof nat / sizeof *nat; i++)
         document_count(n, nat[i], 0); /* need a second capture point */
@@ -106,20 +126,11 @@ static json_t *drifts(const struct analysis *a) {
     json_t *list = json_array();
     for (int m = 0; a->fabric && m < MODEL_COUNT; m++)
         for (int o = 0; o < OBSERVED_COUNT; o++) {
-            const struct flow *example = NULL;
-            uint64_t count = 0;
-            for (uint32_t i = 0; i < a->flows.n; i++) {
-                const struct flow *f = &a->flows.v[i];
-                if (!f->drift || (int)a->judgements[i].verdict != m || f->observed != o)
-                    continue;
-                example = example ? example : f;
-                count++;
-            }
-            if (example)
-                json_array_append_new(list,
-                                      json_pack("{s:s, s:s, s:I, s:o}", "model", model_verdict_name(m), "observed",
-                                                observed_name(o), "count", (json_int_t)count, "flow",
-                                                flow_json(&example->key)));
+            const struct drift *d = &a->drifts[m][o];
+            if (d->count)
+                json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:o}", "model", model_verdict_name(m),
+                                                      "observed", observed_name(o), "count", (json_int_t)d->count,
+                                                      "flow", flow_json(&d->example)));
         }
     return list;
 }
@@ -129,19 +140,20 @@ static int by_number(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-static json_t *frames(const struct analysis *a, const struct finding *g, uint32_t index) {
+/* Wireshark's number; with several files "file:frame". */
+static json_t *frame_json(const struct analysis *a, uint64_t frame) {
+    const uint64_t file = frame >> FRAME_FILE_SHIFT, number = frame & ((1ull << FRAME_FILE_SHIFT) - 1);
+    return a->o.several ? json_sprintf("%llu:%llu", (unsigned long long)file + 1, (unsigned long long)number)
+                : json_integer((json_int_t)number);
+}
+
+static json_t *frames_json(const struct analysis *a, const uint64_t *frames, unsigned n) {
     uint64_t list[FINDING_FRAMES];
-    size_t n = 0;
-    for (uint32_t i = 0; i < a->flows.n && n < FINDING_FRAMES; i++) {
-        const struct flow *f = &a->flows.v[i];
-        bool mine = g->observed ? observed_like(f, g) : f->finding == index;
-        for (unsigned k = 0; mine && k < f->n_frames && n < FINDING_FRAMES; k++)
-            list[n++] = f->frames[k];
-    }
+    memcpy(list, frames, n * sizeof *list);
     qsort(list, n, sizeof *list, by_number);
     json_t *o = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(o, json_integer((json_int_t)list[i]));
+    for (unsigned i = 0; i < n; i++)
+        json_array_append_new(o, frame_json(a, list[i]));
     return o;
 }
 
@@ -166,19 +178,24 @@ static json_t *mend_json(const struct analysis *a, const struct finding *g) {
 
 static json_t *finding_json(const struct analysis *a, uint32_t index) {
     const struct finding *g = &a->findings.v[index];
-    const struct judgement *j = g->observed || !a->fabric ? NULL : &a->judgements[g->example];
+    const struct judgement *j = g->observed || !a->fabric ? NULL : &g->judgement;
     char text[1000];
     json_t *o = json_object();
     json_object_set_new(o, "source", json_string(g->observed ? "observed" : "model"));
     json_object_set_new(o, "verdict",
                         json_string(g->observed ? observed_name(g->verdict) : model_verdict_name(g->verdict)));
+    document_count(o, "id", index + 1);
     document_count(o, "count", g->count);
+    document_count(o, "packets", g->packets);
+    document_count(o, "bytes", g->bytes);
+    document_count(o, "first", g->first);
+    document_count(o, "last", g->last);
     json_object_set_new(o, "benign", json_boolean(g->benign));
     json_object_set_new(o, "text", json_string(finding_text(a, g, text, sizeof text)));
     json_object_set_new(o, "reason", j && j->reason ? json_string(drop_name(j->reason)) : json_null());
     json_object_set_new(o, "told", j && j->reason ? json_boolean(j->told) : json_null());
-    json_object_set_new(o, "flow", flow_json(&a->flows.v[g->example].key));
-    json_object_set_new(o, "frames", frames(a, g, index));
+    json_object_set_new(o, "flow", flow_json(&g->example));
+    json_object_set_new(o, "frames", frames_json(a, g->frames, g->n_frames));
     json_object_set_new(o, "probability",
                         j && j->verdict == MODEL_ASYM_POSSIBLE ? json_real(j->probability) : json_null());
     if (j && j->cause_node != INDEX_NONE) {
@@ -198,10 +215,8 @@ static int weight(const struct finding *g) {
     return (g->observed ? 4 : 0) + (g->benign ? 2 : 0) + (!g->observed && g->verdict == MODEL_UNMODELLED);
 }
 
-static json_t *note_json(const struct note *n) {
-    json_t *o = json_object(), *frames = json_array();
-    for (unsigned i = 0; i < n->n_frames; i++)
-        json_array_append_new(frames, json_integer((json_int_t)n->frames[i]));
+static json_t *note_json(const struct analysis *a, const struct note *n) {
+    json_t *o = json_object();
     json_object_set_new(o, "source", json_string(n->source));
     json_object_set_new(o, "verdict", json_string(n->verdict));
     document_count(o, "count", n->count);
@@ -210,7 +225,7 @@ static json_t *note_json(const struct note *n) {
     json_object_set_new(o, "hint", json_string(n->hint));
     json_object_set_new(o, "reason", json_null());
     json_object_set_new(o, "flow", n->has_flow ? flow_json(&n->flow) : json_null());
-    json_object_set_new(o, "frames", frames);
+    json_object_set_new(o, "frames", frames_json(a, n->frames, n->n_frames));
     json_object_set_new(o, "probability", json_null());
     json_object_set_new(o, "cause", json_null());
     json_object_set_new(o, "mend", json_null());
@@ -221,14 +236,14 @@ static json_t *findings(const struct analysis *a) {
     json_t *o = json_array();
     for (size_t i = 0; i < a->notes.n; i++)
         if (!a->notes.v[i].benign)
-            json_array_append_new(o, note_json(&a->notes.v[i]));
+            json_array_append_new(o, note_json(a, &a->notes.v[i]));
     for (int w = 0; w < 8; w++)
         for (uint32_t i = 0; i < a->findings.n; i++)
             if (weight(&a->findings.v[i]) == w)
                 json_array_append_new(o, finding_json(a, i));
     for (size_t i = 0; i < a->notes.n; i++)
         if (a->notes.v[i].benign)
-            json_array_append_new(o, note_json(&a->notes.v[i]));
+            json_array_append_new(o, note_json(a, &a->notes.v[i]));
     return o;
 }
 
@@ -250,7 +265,7 @@ static json_t *nat(const struct analysis *a) {
     for (uint32_t i = 0; i < a->flows.n; i++) {
         const struct flow *f = &a->flows.v[i];
         const struct nat_session *s = &f->session;
-        if (!f->translated)
+        if (!f->used || !f->translated)
             continue;
         bool in = s->from_outside;
         const struct nat_tuple *t = &s->original, *r = &s->reply;
@@ -281,7 +296,7 @@ static json_t *tcp(const struct analysis *a) {
 
 void analysis_document(const struct analysis *a, json_t *doc) {
     char epoch[24];
-    snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)a->in->epoch_ns);
+    snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)a->counts.epoch_ns);
     json_object_set_new(doc, "epoch_ns", json_string(epoch));
     json_object_set_new(doc, "packets", packets(a));
     json_object_set_new(doc, "flows", flows(a));
@@ -296,6 +311,6 @@ void analysis_document(const struct analysis *a, json_t *doc) {
         json_object_set_new(doc, "reachability_ipv6", reachability_json(a->fabric, FAMILY_IPV6));
         json_object_set_new(doc, "topology", topology_json(fabric_control(a->fabric), a->node->name));
     }
-    if (a->in->trace->damage)
-        json_object_set_new(doc, "damage", json_string(a->in->trace->damage));
+    if (a->damage)
+        json_object_set_new(doc, "damage", json_string(a->damage));
 }

@@ -1,131 +1,269 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The flow table: both directions of a conversation under the key that its initiator uses. */
+/*
+ * The flows: slots in one array. Which packet belongs to which is found by feed.h; here is what each flow remembers.
+ * When there is no slot left, the flow that was idle longest, of some that are looked at, is done with.
+ */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fwdlab/base/random.h>
 #include "analyze.h"
 
-#define FLOWS_AT_FIRST 4096
+#define LOOKED_AT 32 /* flows, to find an idle one */
 
-struct flow_key flow_reverse(const struct flow_key *k) {
-    struct flow_key r = *k;
-    memcpy(r.src, k->dst, sizeof r.src);
-    memcpy(r.dst, k->src, sizeof r.dst);
-    if (!proto_is_icmp(k->proto)) {
-        r.sport = k->dport;
-        r.dport = k->sport;
+/* ---- slots ---- */
+
+static void forget(struct analysis *a, const struct flow *f) {
+    struct flow_key key = f->key;
+    if (f->ended) /* its keys are a later connection's */
+        return;
+    if (proto_is_icmp(key.proto))
+        key.dport = 0;
+    feed_forget(a->feed, &key, f->depth);
+    if (f->outside.family)
+        feed_forget(a->feed, &f->outside, f->depth);
+}
+
+/* Done with: both verdicts are known as far as they can be by now. */
+static void evict(struct analysis *a, uint32_t flow) {
+    struct flow *f = &a->flows.v[flow];
+    observe_pairs(a, f);
+    f->observed = (uint8_t)observe(a, f);
+    judge_flow(a, flow);
+    flow_done(a, flow);
+    forget(a, f);
+    f->used = false;
+    a->live--;
+    a->evicted++;
+}
+
+static uint32_t find_idle(struct analysis *a) {
+    uint32_t best = FLOW_NONE;
+    for (unsigned i = 0; i < LOOKED_AT; i++) {
+        const uint32_t k = a->hand = a->hand + 1 < a->flows.n ? a->hand + 1 : 0;
+        const struct flow *f = &a->flows.v[k];
+        if (best == FLOW_NONE || f->ended > a->flows.v[best].ended ||
+            (f->ended == a->flows.v[best].ended && f->last < a->flows.v[best].last))
+            best = k;
     }
-    return r;
+    return best;
 }
 
-/* ICMP types differ between the directions: in the table only the identifier counts. */
-static struct flow_key table_key(const struct flow_key *k) {
-    struct flow_key t = *k;
-    if (proto_is_icmp(k->proto))
-        t.dport = 0;
-    return t;
-}
-
-/* The same for both directions. */
-static uint64_t hash_key(const struct flow_key *k) {
-    uint64_t a = 0, b = 0;
-    for (int i = 0; i < 16; i++) {
-        a = (a ^ k->src[i]) * 0x100000001b3ull;
-        b = (b ^ k->dst[i]) * 0x100000001b3ull;
+static uint32_t slot(struct analysis *a) {
+    if (!a->o.max_flows || a->flows.n < a->o.max_flows) {
+        vec_push(&a->flows, (struct flow){0});
+        return (uint32_t)a->flows.n - 1;
     }
-    a += k->sport * 0x9e3779b97f4a7c15ull;
-    b += (proto_is_icmp(k->proto) ? k->sport : k->dport) * 0x9e3779b97f4a7c15ull;
-    uint64_t h = (a ^ b) * 0x9e3779b97f4a7c15ull + (a + b) + k->proto;
-    return h ^ h >> 31;
-}
-
-static void table_grow(struct analysis *a) {
-    size_t size = a->mask ? (a->mask + 1) * 2 : FLOWS_AT_FIRST;
-    a->heads = xrealloc(a->heads, size, sizeof *a->heads);
-    memset(a->heads, 0xff, size * sizeof *a->heads);
-    a->mask = size - 1;
-    for (uint32_t i = 0; i < a->flows.n; i++) {
-        struct flow_key k = table_key(&a->flows.v[i].key);
-        uint32_t *head = &a->heads[hash_key(&k) & a->mask];
-        a->flows.v[i].next = *head;
-        *head = i;
-    }
-}
-
-uint32_t flow_find(struct analysis *a, const struct flow_key *key, unsigned *way) {
-    if (!a->mask)
-        return FLOW_NONE;
-    struct flow_key there = table_key(key), back = flow_reverse(&there);
-    for (uint32_t i = a->heads[hash_key(&there) & a->mask]; i != FLOW_NONE; i = a->flows.v[i].next) {
-        struct flow_key k = table_key(&a->flows.v[i].key);
-        if (!memcmp(&k, &there, sizeof k)) {
-            *way = 0;
-            return i;
-        }
-        if (!memcmp(&k, &back, sizeof k)) {
-            *way = 1;
-            return i;
-        }
-    }
-    return FLOW_NONE;
-}
-
-uint32_t flow_get(struct analysis *a, const struct flow_key *key, bool answer, uint64_t now, unsigned *way) {
-    uint32_t i = flow_find(a, key, way);
-    if (i != FLOW_NONE)
-        return i;
-    if (a->flows.n >= a->mask)
-        table_grow(a);
-    struct flow_key k = table_key(key);
-    uint32_t *head = &a->heads[hash_key(&k) & a->mask];
-    i = (uint32_t)a->flows.n;
-    vec_push(
-        &a->flows,
-        (struct flow){
-            .key = answer ? flow_reverse(key) : *key, .first = now, .last = now, .finding = FLOW_NONE, .next = *head});
-    *head = i;
-    *way = answer;
+    const uint32_t i = find_idle(a);
+    evict(a, i);
     return i;
 }
 
-static bool mac_at(const struct inject_packet *p, unsigned offset, struct mac *out) {
-    if (p->flags & PACKET_RAW_IP || p->raw->len < 14)
-        return false;
-    memcpy(out, p->raw->data + offset, sizeof *out);
-    return true;
+static uint16_t vlan_of(const struct feed_packet *q) {
+    uint16_t tag;
+    if (q->p.flags & PACKET_RAW_IP || q->p.l3 < 18 || q->raw.len < 16)
+        return 0;
+    memcpy(&tag, q->raw.data + 14, 2);
+    return ntohs(tag) & 0xfff;
 }
+
+static uint32_t tunnel_of(struct analysis *a, const char *name) {
+    size_t i = 0;
+    if (!*name)
+        return FLOW_NONE;
+    while (i < a->tunnels.n && strcmp(a->tunnels.v[i], name))
+        i++;
+    if (i == a->tunnels.n)
+        vec_push(&a->tunnels, xstrdup(name));
+    return (uint32_t)i;
+}
+
+uint32_t flow_new(struct analysis *a, const struct feed_packet *q, const struct flow_key *key, bool answer) {
+    const uint32_t i = slot(a);
+    struct flow *f = &a->flows.v[i];
+    memset(f, 0, sizeof *f);
+    f->key = answer ? flow_key_reverse(key) : *key;
+    f->first = f->last = packet_time(a, q);
+    f->finding = FLOW_NONE;
+    f->tunnel = tunnel_of(a, q->tunnel);
+    f->depth = q->depth;
+    f->vlan = vlan_of(q);
+    f->used = true;
+    f->id = ++a->seen_flows;
+    a->live++;
+    return i;
+}
+
+/* ---- packets ---- */
 
 static uint64_t port_bit(uint16_t port) {
     return 1ull << (port < 63 ? port : 62);
 }
 
-void flow_see(struct analysis *a, uint32_t packet, uint32_t flow, unsigned way) {
-    const struct inject_packet *p = &a->in->packets[packet];
-    struct flow *f = &a->flows.v[flow];
-    struct direction *d = &f->way[way];
-    a->flow_of[packet] = flow;
-    a->way_of[packet] = (uint8_t)way;
-    f->last = inject_time(a->in, packet);
-    d->packets++;
-    d->bytes += p->raw->wire_len;
-    if (f->n_frames < FLOW_FRAMES)
-        f->frames[f->n_frames++] = p->raw->frame;
-    if (p->kind == INJECT_OWN) {
-        d->in |= LOCAL_BIT;
-        d->out |= port_bit(p->port);
-        d->has_to = d->has_to || mac_at(p, 0, &d->to);
-    } else {
-        d->in |= port_bit(p->port);
-        d->has_from = d->has_from || mac_at(p, 6, &d->from);
-    }
-    if (f->key.proto == PROTO_TCP)
-        tcp_see(a, packet, f, way);
+static bool mac_at(const struct feed_packet *q, unsigned offset, struct mac *out) {
+    if (!q->p.mac)
+        return false;
+    memcpy(out, q->p.mac + offset, sizeof *out);
+    return true;
 }
 
-void flow_left(struct analysis *a, uint32_t copy, uint32_t flow, unsigned way) {
-    const struct inject_packet *p = &a->in->packets[copy];
-    struct direction *d = &a->flows.v[flow].way[way];
-    a->flow_of[copy] = flow;
-    a->way_of[copy] = (uint8_t)way;
-    d->out |= port_bit(p->port);
-    d->has_to = d->has_to || mac_at(p, 0, &d->to);
+static void keep_rtt(struct analysis *a, uint64_t rtt) {
+    struct random r;
+    if (a->rtt_ns.n < RTT_SAMPLES) {
+        vec_push(&a->rtt_ns, (double)rtt);
+        return;
+    }
+    random_seed(&r, a->handshakes); /* each of all is kept with the same chance */
+    const uint64_t at = random_below(&r, a->handshakes);
+    if (at < RTT_SAMPLES)
+        a->rtt_ns.v[at] = (double)rtt;
+}
+
+static bool segment_of(const struct analysis *a, const struct feed_packet *q, struct tcp_segment *s) {
+    const uint8_t *ip = q->raw.data + q->p.l3;
+    uint32_t total;
+    if (q->p.key.proto != PROTO_TCP || q->p.flags & (PACKET_FRAG_LATER | PACKET_FRAG_FIRST) || q->raw.len < q->p.l4)
+        return false;
+    if (q->p.key.family == FAMILY_IPV6) {
+        uint16_t length;
+        memcpy(&length, ip + 4, 2);
+        total = ntohs(length) + (uint32_t)sizeof(struct ipv6_header);
+    } else {
+        uint16_t length;
+        memcpy(&length, ip + 2, 2);
+        total = ntohs(length);
+    }
+    const uint32_t wire = q->raw.wire_len > q->p.l3 ? q->raw.wire_len - q->p.l3 : 0;
+    if (!total || total < (uint32_t)(q->p.l4 - q->p.l3) || total > wire) /* TSO leaves it out */
+        total = wire;
+    return tcp_segment_read(q->raw.data + q->p.l4, q->raw.len - q->p.l4, total - (uint32_t)(q->p.l4 - q->p.l3),
+                            packet_time(a, q), s);
+}
+
+/* False: it begins another connection. */
+static bool see_tcp(struct analysis *a, const struct feed_packet *q, struct flow *f, unsigned way) {
+    struct tcp_segment s;
+    if (!segment_of(a, q, &s))
+        return true;
+    if (f->way[0].packets + f->way[1].packets && tcp_begins_anew(&f->tcp, way, &s))
+        return false;
+    const unsigned what = tcp_note(&f->tcp, way, &s);
+    a->segments++;
+    a->gaps += (what & TCP_LOST_SEGMENT) != 0;
+    f->gaps += (what & TCP_LOST_SEGMENT) != 0;
+    f->way[way].tcp_flags |= s.flags;
+    a->retransmissions += (what & TCP_RETRANSMISSION) != 0;
+    a->out_of_order += (what & TCP_OUT_OF_ORDER) != 0;
+    if (what & TCP_HANDSHAKE) {
+        a->handshakes++;
+        keep_rtt(a, f->tcp.rtt_ns);
+    }
+    return true;
+}
+
+/* By whose address it is; without a scenario by its TTL, which is still what senders begin with. */
+bool flow_forwarded(const struct analysis *a, const struct feed_packet *q) {
+    const struct flow_key *k = &q->p.key;
+    if (a->node) {
+        for (uint16_t i = 0; i < a->node->node.n_ports; i++) {
+            const struct port *p = &a->node->node.ports[i];
+            if (k->family == FAMILY_IPV4 ? !memcmp(&p->addr, k->src, 4) : !memcmp(p->addr6, k->src, 16))
+                return false;
+        }
+        return k->src[0] != 0 && !(k->family == FAMILY_IPV6 && k->src[0] == 0xfe);
+    }
+    const uint8_t ttl = q->raw.data[q->p.l3 + (k->family == FAMILY_IPV6 ? 7 : 8)];
+    return ttl != 1 && ttl != 32 && ttl != 64 && ttl != 128 && ttl != 255;
+}
+
+bool flow_see(struct analysis *a, const struct feed_packet *q, uint32_t flow, unsigned way) {
+    struct flow *f = &a->flows.v[flow];
+    struct direction *d = &f->way[way];
+    if (f->key.proto == PROTO_TCP && !see_tcp(a, q, f, way))
+        return false;
+    f->last = packet_time(a, q);
+    d->packets++;
+    d->bytes += q->raw.wire_len > q->p.l3 ? q->raw.wire_len - q->p.l3 : 0;
+    f->fragments += (q->p.flags & (PACKET_FRAG_FIRST | PACKET_FRAG_LATER)) != 0;
+    if (f->n_frames < FLOW_FRAMES)
+        f->frames[f->n_frames++] = frame_of(&q->raw);
+    if (q->p.kind == INJECT_OWN) {
+        d->in |= flow_forwarded(a, q) ? 0 : LOCAL_BIT;
+        d->out |= port_bit(q->p.port);
+        d->has_to = d->has_to || mac_at(q, 0, &d->to);
+    } else {
+        d->in |= port_bit(q->p.port);
+        d->has_from = d->has_from || mac_at(q, 6, &d->from);
+        d->has_macs = mac_at(q, 0, &d->macs[0]) && mac_at(q, 6, &d->macs[1]);
+    }
+    return true;
+}
+
+void flow_left(struct analysis *a, const struct feed_packet *q, uint32_t flow, unsigned way) {
+    struct flow *f = &a->flows.v[flow];
+    struct direction *d = &f->way[way];
+    d->out |= port_bit(q->p.port);
+    d->copies += q->first_copy;
+    d->has_to = d->has_to || mac_at(q, 0, &d->to);
+    if (way || q->p.flags & (PACKET_FRAG_LATER | PACKET_ICMP_ERROR) || q->p.key.family != FAMILY_IPV4)
+        return;
+    if (memcmp(q->p.key.src, f->key.src, 4) || memcmp(q->p.key.dst, f->key.dst, 4) || q->p.key.sport != f->key.sport)
+        f->outside = q->p.key;
+}
+
+/* ---- as a record ---- */
+
+static uint8_t lowest(uint64_t ports) {
+    return (uint8_t)__builtin_ctzll(ports);
+}
+
+static const char *interface_of(const struct analysis *a, uint64_t ports) {
+    return ports ? port_text(a, lowest(ports)) : NULL;
+}
+
+static void make_record(const struct analysis *a, const struct flow *f, struct flow_record *r) {
+    const uint64_t epoch = a->feed ? feed_count(a->feed)->epoch_ns : a->counts.epoch_ns;
+    *r = (struct flow_record){.id = f->id, .key = f->key, .outside = f->outside, .first_ns = epoch + f->first,
+                              .last_ns = epoch + f->last, .vlan = f->vlan, .observed = observed_name(f->observed),
+                              .model = a->fabric ? model_verdict_name(f->model) : NULL, .icmp_errors = f->errors, .fragments = f->fragments};
+    for (unsigned w = 0; w < 2; w++) {
+        const struct direction *d = &f->way[w];
+        r->way[w].packets = d->packets;
+        r->way[w].bytes = d->bytes;
+        r->way[w].tcp_flags = d->tcp_flags;
+        r->way[w].in = interface_of(a, d->in);
+        r->way[w].out = interface_of(a, d->out);
+        r->way[w].mac = d->from;
+    }
+    if (f->translated && !f->outside.family) {
+        const struct nat_tuple *back = &f->session.reply;
+        r->outside = f->key;
+        memcpy(r->outside.src, &back->dst, 4);
+        memcpy(r->outside.dst, &back->src, 4);
+        r->outside.sport = back->dport;
+        if (f->key.proto != PROTO_ICMP)
+            r->outside.dport = back->sport;
+    }
+    if (f->tunnel != FLOW_NONE)
+        snprintf(r->tunnel, sizeof r->tunnel, "%s", a->tunnels.v[f->tunnel]);
+    if (f->key.proto != PROTO_TCP)
+        return;
+    r->tcp_state = tcp_state_name(f->tcp.state);
+    r->rtt_ns = f->tcp.rtt_ns;
+    r->retransmissions = f->tcp.retransmissions;
+    r->out_of_order = f->tcp.out_of_order;
+    r->resets = f->tcp.resets;
+    const bool open = f->tcp.state != TCP_CLOSED && f->tcp.state != TCP_ABORTED;
+    r->partial = open || !((f->way[0].tcp_flags | f->way[1].tcp_flags) & TCP_SYN);
+}
+
+void flow_done(struct analysis *a, uint32_t flow) {
+    struct flow *f = &a->flows.v[flow];
+    struct flow_record r;
+    const uint32_t seen = file_observed(a, f), finding = f->finding != FLOW_NONE ? f->finding : seen;
+    if (!a->o.record)
+        return;
+    make_record(a, f, &r);
+    r.finding = finding == FLOW_NONE ? 0 : finding + 1;
+    a->o.record(a->o.record_arg, &r);
 }

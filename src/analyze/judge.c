@@ -27,9 +27,8 @@ static bool same_route(const struct route *a, const struct route *b) {
            a->kind == b->kind && a->metric == b->metric;
 }
 
-static bool same_cause(const struct analysis *a, const struct finding *g, const struct judgement *j,
-                       const struct ip_prefix *far) {
-    const struct judgement *e = &a->judgements[g->example];
+static bool same_cause(const struct finding *g, const struct judgement *j, const struct ip_prefix *far) {
+    const struct judgement *e = &g->judgement;
     return g->verdict == j->verdict && e->cause_node == j->cause_node && e->cause_nic == j->cause_nic &&
            e->reason == j->reason &&
            same_route(&e->cause_route, &j->cause_route) && e->mend_port == j->mend_port &&
@@ -44,21 +43,30 @@ static bool flow_is_benign(const struct analysis *a, const struct flow_key *key,
     return j->verdict == MODEL_ASYM_BENIGN || j->verdict == MODEL_UNMODELLED || (j->verdict == MODEL_DROPPED && nobody);
 }
 
-static void file_model(struct analysis *a, uint32_t flow) {
-    const struct judgement *j = &a->judgements[flow];
+void finding_count(struct finding *g, const struct flow *f) {
+    g->count++;
+    g->first = f->first < g->first ? f->first : g->first;
+    g->last = f->last > g->last ? f->last : g->last;
+    g->packets += f->way[0].packets + f->way[1].packets;
+    g->bytes += f->way[0].bytes + f->way[1].bytes;
+    for (unsigned k = 0; k < f->n_frames && g->n_frames < FINDING_FRAMES; k++)
+        g->frames[g->n_frames++] = f->frames[k];
+}
+
+static void file_model(struct analysis *a, struct flow *f, const struct judgement *j) {
     if (j->verdict == MODEL_SYMMETRIC)
         return;
-    bool benign = flow_is_benign(a, &a->flows.v[flow].key, j);
+    bool benign = flow_is_benign(a, &f->key, j);
     struct ip_prefix far = ip_is_none(&j->far) ? (struct ip_prefix){0} : fabric_declared(a->fabric, &j->far);
     uint32_t i = 0;
     while (i < a->findings.n && (a->findings.v[i].observed || a->findings.v[i].benign != benign ||
-                                !same_cause(a, &a->findings.v[i], j, &far)))
+                                !same_cause(&a->findings.v[i], j, &far)))
         i++;
     if (i == a->findings.n)
-        vec_push(&a->findings, (struct finding){.verdict = (uint8_t)j->verdict, .example = flow, .far = far,
-                                                .reason = j->reason, .benign = benign});
-    a->findings.v[i].count++;
-    a->flows.v[flow].finding = i;
+        vec_push(&a->findings, (struct finding){.verdict = (uint8_t)j->verdict, .example = f->key, .judgement = *j,
+                                                .far = far, .reason = j->reason, .benign = benign, .first = f->first});
+    finding_count(&a->findings.v[i], f);
+    f->finding = i;
 }
 
 /* Packets that this node forwarded and another one then dropped. */
@@ -89,14 +97,29 @@ static void note_nat(struct analysis *a, const struct flow *f, const struct judg
     note_add(a, &note, f->n_frames ? f->frames[0] : 0);
 }
 
-void judge_flows(struct analysis *a) {
-    a->judgements = xzalloc(a->flows.n, sizeof *a->judgements);
-    for (uint32_t i = 0; i < a->flows.n; i++) {
-        struct flow *f = &a->flows.v[i];
-        a->judgements[i] = *fabric_judge_cached(a->fabric, &f->key);
-        f->drift = contradict(f, &a->judgements[i]);
-        count_elsewhere(a, f, &a->judgements[i]);
-        file_model(a, i);
-        note_nat(a, f, &a->judgements[i]);
-    }
+static void count_drift(struct analysis *a, const struct flow *f, const struct judgement *j) {
+    struct drift *d = &a->drifts[j->verdict][f->observed];
+    if (!contradict(f, j))
+        return;
+    if (!d->count++)
+        d->example = f->key;
+}
+
+/* What tunnels carry passes no node of the model by itself. */
+static const struct judgement unmodelled = {.verdict = MODEL_UNMODELLED, .cause_node = INDEX_NONE,
+                                            .cause_nic = INDEX_NONE, .nat_node = INDEX_NONE, .mend_port = PORT_NONE};
+
+void judge_flow(struct analysis *a, uint32_t flow) {
+    struct flow *f = &a->flows.v[flow];
+    const struct judgement j = !a->fabric || f->depth ? unmodelled : *fabric_judge_cached(a->fabric, &f->key);
+    f->model = (uint8_t)j.verdict;
+    a->model[j.verdict]++;
+    if (a->judgements)
+        a->judgements[flow] = j;
+    if (!a->fabric)
+        return;
+    count_drift(a, f, &j);
+    count_elsewhere(a, f, &j);
+    file_model(a, f, &j);
+    note_nat(a, f, &j);
 }

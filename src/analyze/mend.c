@@ -21,7 +21,7 @@ static void flow_text(const struct flow_key *k, char *buf, size_t size) {
 /* Symmetric with the change, all of the finding's flows? */
 static bool mends_all(struct analysis *a, uint32_t finding) {
     for (uint32_t i = 0; i < a->flows.n; i++)
-        if (a->flows.v[i].finding == finding &&
+        if (a->flows.v[i].used && a->flows.v[i].finding == finding &&
             fabric_judge_cached(a->fabric, &a->flows.v[i].key)->verdict != MODEL_SYMMETRIC)
             return false;
     return true;
@@ -76,8 +76,9 @@ static void weigh(struct analysis *a, const struct change *c, const struct judge
         fabric_judge(a->fabric, &probe[i], &before[i], NULL, NULL);
     fabric_apply(a->fabric, c);
     for (uint32_t i = 0; i < a->flows.n; i++)
-        compare(a, c->node, h, &a->flows.v[i].key, &a->judgements[i],
-                fabric_judge_cached(a->fabric, &a->flows.v[i].key));
+        if (a->flows.v[i].used && !a->flows.v[i].depth)
+            compare(a, c->node, h, &a->flows.v[i].key, &a->judgements[i],
+                    fabric_judge_cached(a->fabric, &a->flows.v[i].key));
     for (unsigned i = 0; i < n; i++) {
         struct judgement after;
         fabric_judge(a->fabric, &probe[i], &after, NULL, NULL);
@@ -93,13 +94,13 @@ static bool try_change(struct analysis *a, uint32_t finding, const struct change
     struct harm h = {0};
     bool mends = fabric_apply(a->fabric, c) == 0 && mends_all(a, finding);
     if (mends)
-        weigh(a, c, &a->judgements[g->example], &h);
+        weigh(a, c, &g->judgement, &h);
     fabric_revert(a->fabric);
     if (!mends || (g->has_mend && (h.into_nat || h.lost)))
         return false;
     g->has_mend = true;
     g->mend = *c;
-    g->proven = !h.into_nat && !h.lost && !a->in->trace->damage;
+    g->proven = !h.into_nat && !h.lost && !a->damage && !a->evicted && !a->interrupted;
     char example[2 * IP_TEXT + 8];
     if (h.into_nat) {
         flow_text(&h.nat_example, example, sizeof example);
@@ -134,7 +135,7 @@ static void mend_one(struct analysis *a, uint32_t finding) {
     struct change candidates[CANDIDATES_MAX];
     if (proven_elsewhere(a, finding)) /* one change that mends two findings is better than two */
         return;
-    unsigned n = fabric_mends(a->fabric, &a->judgements[a->findings.v[finding].example], candidates, CANDIDATES_MAX);
+    unsigned n = fabric_mends(a->fabric, &a->findings.v[finding].judgement, candidates, CANDIDATES_MAX);
     for (unsigned i = 0; i < n; i++)
         if (try_change(a, finding, &candidates[i]))
             return;
@@ -144,7 +145,7 @@ void mend_findings(struct analysis *a) {
     const struct control *c = fabric_control(a->fabric);
     for (int elsewhere = 0; elsewhere < 2; elsewhere++) /* the node under test first: its routes are at hand */
         for (uint32_t i = 0; i < a->findings.n; i++) {
-            const struct judgement *j = &a->judgements[a->findings.v[i].example];
+            const struct judgement *j = &a->findings.v[i].judgement;
             bool here = j->cause_node != INDEX_NONE && !strcmp(c->nodes[j->cause_node].name, a->node->name);
             if (mendable(&a->findings.v[i]) && here == !elsewhere)
                 mend_one(a, i);

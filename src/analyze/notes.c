@@ -31,7 +31,7 @@ void analysis_faults(struct analysis *a, const struct complaints *complaints) {
         snprintf(n.hint, sizeof n.hint, "%s", c->hint);
         for (uint32_t f = 0; f < a->flows.n; f++) {
             const struct flow *flow = &a->flows.v[f];
-            if (!concerns(c, &flow->key))
+            if (!flow->used || !concerns(c, &flow->key))
                 continue;
             if (!n.count++) {
                 n.has_flow = true;

@@ -10,22 +10,21 @@ const char *observed_name(enum observed v) {
     return name[v];
 }
 
-/* A set of interface pairs that some flow used in both directions: 64 bits of outgoing for each incoming port. */
-struct pairs {
-    uint64_t out[64];
-};
+#define SAMPLED_SHARE 10 /* a tenth of all segments come after something that was not captured */
+#define SAMPLED_FEW 16   /* packets: a flow of more shows its own gaps */
 
 static unsigned lowest(uint64_t bits) {
     return bits ? (unsigned)__builtin_ctzll(bits) : 0;
 }
 
 static void pairs_add(struct pairs *p, const struct direction *d) {
+    p->in |= d->in;
     for (uint64_t in = d->in; in; in &= in - 1)
         p->out[lowest(in)] |= d->out;
 }
 
 static bool pairs_have(const struct pairs *p, const struct direction *d) {
-    return p->out[lowest(d->in)] & d->out || (!d->out && p->out[lowest(d->in)]);
+    return d->out ? (p->out[lowest(d->in)] & d->out) != 0 : (p->in & d->in) != 0;
 }
 
 static bool answerable(const struct flow *f) {
@@ -45,6 +44,19 @@ static bool same_mac(bool has_a, const struct mac *a, bool has_b, const struct m
     return !has_a || !has_b || is_virtual(a) || is_virtual(b) || !memcmp(a, b, sizeof *a);
 }
 
+/*
+ * At a host, or beside it, a frame shows both ends of its link: the answer should come from where the question went. Of
+ * one end alone that differs this is told; when both do, the two were not seen on the same link.
+ */
+static bool other_neighbour(const struct direction *there, const struct direction *back) {
+    if (!there->has_macs || !back->has_macs || there->has_to || back->has_to || there->macs[0].byte[0] & 1 ||
+        back->macs[0].byte[0] & 1)
+        return false;
+    bool near = same_mac(true, &there->macs[1], true, &back->macs[0]);
+    bool far = same_mac(true, &there->macs[0], true, &back->macs[1]);
+    return near != far;
+}
+
 static enum observed two_way(const struct flow *f) {
     const struct direction *there = &f->way[0], *back = &f->way[1];
     bool blind = (!there->in && !there->out) || (!there->out && !back->in) || (!there->in && !back->out);
@@ -58,76 +70,78 @@ static enum observed two_way(const struct flow *f) {
     if (!same_mac(there->has_from, &there->from, back->has_to, &back->to) ||
         !same_mac(back->has_from, &back->from, there->has_to, &there->to))
         return OBSERVED_NEXTHOP_ASYM;
-    return OBSERVED_SYMMETRIC;
+    return other_neighbour(there, back) ? OBSERVED_NEXTHOP_ASYM : OBSERVED_SYMMETRIC;
 }
 
-static enum observed one_way(const struct flow *f, const struct pairs *p) {
+/* Was only a part of the packets captured? Nothing follows then from what was not seen. */
+static bool is_sampled(const struct analysis *a, const struct flow *f) {
+    const uint64_t packets = f->way[0].packets + f->way[1].packets;
+    return f->gaps * SAMPLED_SHARE > packets || (a->gaps * SAMPLED_SHARE > a->segments && packets < SAMPLED_FEW);
+}
+
+static enum observed one_way(const struct analysis *a, const struct flow *f) {
+    const struct pairs *p = &a->pairs;
     const struct direction *seen = &f->way[f->way[0].packets ? 0 : 1];
     if (!answerable(f))
         return OBSERVED_UNOBSERVABLE;
     if (!pairs_have(p, seen))
         return OBSERVED_ONE_WAY_CAPTURE;
-    return f->key.proto == PROTO_TCP && seen->acked ? OBSERVED_REVERSE_ELSEWHERE : OBSERVED_UNANSWERED;
+    if (f->key.proto == PROTO_TCP && is_sampled(a, f))
+        return OBSERVED_UNOBSERVABLE;
+    return f->key.proto == PROTO_TCP && f->tcp.acked[seen - f->way] ? OBSERVED_REVERSE_ELSEWHERE : OBSERVED_UNANSWERED;
 }
 
-/* Local delivery leaves no copy: what is the node's own address ended there. */
-static void end_locally(struct analysis *a) {
-    size_t k = 0;
-    for (uint32_t i = 0; i < a->in->n; i++) {
-        const struct inject_packet *p = &a->in->packets[i];
-        if (p->kind != INJECT_ARRIVED)
-            continue;
-        const struct inject_verdict *v = &a->verdicts[k++];
-        if (a->flow_of[i] != FLOW_NONE && p->partner == INJECT_NONE && a->node && v->verdict == VERDICT_DELIVER)
-            a->flows.v[a->flow_of[i]].way[a->way_of[i]].out |= LOCAL_BIT;
+/* Local delivery leaves no copy: what the core delivers and nobody saw leave ended at the node. */
+static struct direction where(const struct direction *d) {
+    struct direction w = *d;
+    if (d->delivered > d->copies)
+        w.out |= LOCAL_BIT;
+    return w;
+}
+
+void observe_pairs(struct analysis *a, const struct flow *f) {
+    if (!f->way[0].packets || !f->way[1].packets)
+        return;
+    for (unsigned w = 0; w < 2; w++) {
+        const struct direction d = where(&f->way[w]);
+        pairs_add(&a->pairs, &d);
     }
 }
 
-void observe(struct analysis *a) {
-    struct pairs pairs = {0};
-    end_locally(a);
-    for (uint32_t i = 0; i < a->flows.n; i++) {
-        struct flow *f = &a->flows.v[i];
-        if (!f->way[0].packets || !f->way[1].packets)
-            continue;
-        f->observed = two_way(f);
-        pairs_add(&pairs, &f->way[0]);
-        pairs_add(&pairs, &f->way[1]);
-    }
-    for (uint32_t i = 0; i < a->flows.n; i++) {
-        struct flow *f = &a->flows.v[i];
-        if (!f->way[0].packets || !f->way[1].packets)
-            f->observed = one_way(f, &pairs);
-    }
+enum observed observe(const struct analysis *a, const struct flow *f) {
+    struct flow seen = *f;
+    seen.way[0] = where(&f->way[0]);
+    seen.way[1] = where(&f->way[1]);
+    return f->way[0].packets && f->way[1].packets ? two_way(&seen) : one_way(a, &seen);
 }
 
 static bool unanswered_but_errors(const struct flow *f) {
     return f->observed == OBSERVED_UNANSWERED && f->errors;
 }
 
-bool observed_like(const struct flow *f, const struct finding *g) {
-    return g->observed && f->observed == g->verdict && f->way[0].in == g->in && f->way[0].out == g->out &&
-           f->way[1].out == g->back && unanswered_but_errors(f) == g->errors;
+static bool observed_like(const struct finding *f, const struct finding *g) {
+    return g->observed && f->verdict == g->verdict && f->in == g->in && f->out == g->out && f->back == g->back &&
+           f->errors == g->errors;
 }
 
-void file_observed(struct analysis *a) {
-    for (uint32_t i = 0; i < a->flows.n; i++) {
-        const struct flow *f = &a->flows.v[i];
-        if (f->observed == OBSERVED_SYMMETRIC)
-            continue;
-        struct finding g = {.observed = true,
-                            .verdict = f->observed,
-                            .example = i,
-                            .in = f->way[0].in,
-                            .out = f->way[0].out,
-                            .back = f->way[1].out,
-                            .errors = unanswered_but_errors(f),
-                            .benign = f->observed != OBSERVED_REVERSE_ELSEWHERE};
-        size_t k = 0;
-        while (k < a->findings.n && !observed_like(f, &a->findings.v[k]))
-            k++;
-        if (k == a->findings.n)
-            vec_push(&a->findings, g);
-        a->findings.v[k].count++;
-    }
+uint32_t file_observed(struct analysis *a, const struct flow *f) {
+    a->observed[f->observed]++;
+    if (f->observed == OBSERVED_SYMMETRIC)
+        return FLOW_NONE;
+    const struct finding mine = {.observed = true,
+                                 .verdict = f->observed,
+                                 .example = f->key,
+                                 .first = f->first,
+                                 .in = f->way[0].in,
+                                 .out = where(&f->way[0]).out,
+                                 .back = where(&f->way[1]).out,
+                                 .errors = unanswered_but_errors(f),
+                                 .benign = f->observed != OBSERVED_REVERSE_ELSEWHERE};
+    uint32_t k = 0;
+    while (k < a->findings.n && !observed_like(&mine, &a->findings.v[k]))
+        k++;
+    if (k == a->findings.n)
+        vec_push(&a->findings, mine);
+    finding_count(&a->findings.v[k], f);
+    return k;
 }

@@ -4,13 +4,20 @@
 #include <string.h>
 #include "analyze.h"
 
+const char *port_text(const struct analysis *a, unsigned port) {
+    if (port == 63)
+        return "the node itself";
+    if (a->node)
+        return port < a->node->node.n_ports ? a->node->ports[port].name : "";
+    return port < a->interfaces.n ? a->interfaces.v[port].name : "";
+}
+
 const char *ports_text(const struct analysis *a, uint64_t ports, char *buf, size_t size) {
     size_t n = 0;
     buf[0] = '\0';
     for (uint64_t rest = ports; rest && n < size; rest &= rest - 1) {
         unsigned p = (unsigned)__builtin_ctzll(rest);
-        const char *name = p == 63 ? "the node itself" : a->node && p < a->node->node.n_ports ? a->node->ports[p].name
-                           : !a->node && p < a->in->trace->n_interfaces ? a->in->trace->interfaces[p].name : "";
+        const char *name = port_text(a, p);
         char number[24];
         if (!*name)
             snprintf(number, sizeof number, "interface %u", p);
@@ -37,10 +44,10 @@ static const char *far_text(const struct finding *g, const struct judgement *j, 
 /* The security rule that denied it at a NIC, as far as the flow's own ends tell (NAT may have changed them). */
 static void rule_text(const struct analysis *a, const struct finding *g, const struct scenario_nic *nic, char *buf,
                       size_t size) {
-    const struct judgement *j = &a->judgements[g->example];
+    const struct judgement *j = &g->judgement;
     const struct control *c = fabric_control(a->fabric);
     const struct scenario_machine *m = &c->scenario->machines.v[nic->machine];
-    const struct flow_key *key = &a->flows.v[g->example].key, back = flow_reverse(key);
+    const struct flow_key *key = &g->example, back = flow_key_reverse(key);
     struct filter_answer answer =
         filter_judge(c->nodes[nic->machine].node.filter, (uint16_t)(nic - c->scenario->nics.v - m->first_nic),
                      j->reason == DROP_DENIED_IN ? FILTER_IN : FILTER_OUT, j->lost_on_return ? &back : key);
@@ -54,7 +61,7 @@ static void rule_text(const struct analysis *a, const struct finding *g, const s
 
 /* Which NIC refused it, and why. */
 static const char *nic_text(const struct analysis *a, const struct finding *g, char *buf, size_t size) {
-    const struct judgement *j = &a->judgements[g->example];
+    const struct judgement *j = &g->judgement;
     const struct scenario *s = fabric_control(a->fabric)->scenario;
     buf[0] = '\0';
     if (j->cause_nic == INDEX_NONE)
@@ -69,7 +76,7 @@ static const char *nic_text(const struct analysis *a, const struct finding *g, c
 
 static void model_text(const struct analysis *a, const struct finding *g, char *buf, size_t size) {
     const struct control *c = fabric_control(a->fabric);
-    const struct judgement *j = &a->judgements[g->example];
+    const struct judgement *j = &g->judgement;
     if (g->verdict == MODEL_UNMODELLED) {
         snprintf(buf, size,
                  "The scenario does not say who sends or receives this (broadcasts, multicast, unknown addresses)");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include <fwdlab/base/file.h>
 #include <fwdlab/base/vec.h>
 
+#define BUFFER (1u << 20)
+
 static int fail(struct err *e, const char *path, const char *doing) {
     int code = -errno;
     err_set(e, code, "cannot %s: %s", doing, strerror(-code));
@@ -16,59 +19,84 @@ static int fail(struct err *e, const char *path, const char *doing) {
     return code;
 }
 
-static int write_all(int fd, const char *data, size_t len) {
-    while (len) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-/* Devices and pipes are written to directly: they cannot be replaced. */
-static int save_special(const char *path, const void *data, size_t len, struct err *e) {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fail(e, path, "open");
-    int code = write_all(fd, data, len) ? fail(e, path, "write") : 0;
-    close(fd);
-    return code;
-}
-
-int file_save(const char *path, const void *data, size_t len, struct err *e) {
+static bool is_special(const char *path) {
     struct stat st;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-        return save_special(path, data, len, e);
-    char *real = realpath(path, NULL); /* what a symbolic link leads to is replaced, not the link */
-    const char *target = real ? real : path;
-    size_t room = strlen(target) + 8;
-    char *tmp = xalloc(room);
-    snprintf(tmp, room, "%s.XXXXXX", target);
-    int fd = mkstemp(tmp), code;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static int open_temporary(struct file_draft *d) {
+    char *real = realpath(d->path, NULL); /* what a symbolic link leads to is replaced, not the link */
+    d->target = xstrdup(real ? real : d->path);
+    free(real);
+    size_t room = strlen(d->target) + sizeof ".XXXXXX";
+    char *name = xalloc(room);
+    snprintf(name, room, "%s.XXXXXX", d->target);
+    int fd = mkostemp(name, O_CLOEXEC);
     if (fd < 0) {
-        code = fail(e, path, "create");
-        goto out;
+        free(name);
+        return fd;
     }
+    d->temporary = name;
     mode_t mask = umask(0);
     umask(mask);
     fchmod(fd, 0666 & ~mask);
-    if (write_all(fd, data, len) || fsync(fd))
-        code = fail(e, path, "write");
-    else if (rename(tmp, target))
-        code = fail(e, path, "replace");
-    else
-        code = 0;
-    close(fd);
-    if (code)
-        unlink(tmp);
-out:
-    free(tmp);
-    free(real);
+    return fd;
+}
+
+int file_draft_open(struct file_draft *d, const char *path, struct err *e) {
+    *d = (struct file_draft){.path = xstrdup(path)};
+    bool special = is_special(path);
+    int fd = special ? open(path, O_WRONLY | O_CLOEXEC) : open_temporary(d);
+    if (fd < 0) {
+        int code = fail(e, path, special ? "open" : "create");
+        file_draft_abandon(d);
+        return code;
+    }
+    d->file = fdopen(fd, "wb");
+    setvbuf(d->file, NULL, _IOFBF, BUFFER);
+    return 0;
+}
+
+int file_draft_write(struct file_draft *d, const void *data, size_t len) {
+    errno = EIO; /* unless the system says more */
+    if (!d->error && len && fwrite(data, 1, len, d->file) != len)
+        d->error = -errno;
+    return d->error;
+}
+
+int file_draft_close(struct file_draft *d, struct err *e) {
+    errno = -d->error;
+    if (d->error || fflush(d->file) || (d->temporary && fsync(fileno(d->file))))
+        d->error = fail(e, d->path, "write");
+    else if (d->temporary && rename(d->temporary, d->target))
+        d->error = fail(e, d->path, "replace");
+    int code = d->error;
+    if (!code) {
+        free(d->temporary); /* it has its name now: nothing to remove */
+        d->temporary = NULL;
+    }
+    file_draft_abandon(d);
     return code;
+}
+
+void file_draft_abandon(struct file_draft *d) {
+    if (d->file)
+        fclose(d->file);
+    if (d->temporary)
+        unlink(d->temporary);
+    free(d->temporary);
+    free(d->target);
+    free(d->path);
+    *d = (struct file_draft){0};
+}
+
+int file_save(const char *path, const void *data, size_t len, struct err *e) {
+    struct file_draft d;
+    int code = file_draft_open(&d, path, e);
+    if (code)
+        return code;
+    file_draft_write(&d, data, len);
+    return file_draft_close(&d, e);
 }
 
 int file_load(const char *path, char **data, size_t *len, struct err *e) {

@@ -5,13 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fwdlab/analyze/analyze.h>
+#include <fwdlab/base/progress.h>
+#include <fwdlab/base/vec.h>
 #include <fwdlab/report/report.h>
 #include <fwdlab/result/document.h>
 #include "cli.h"
 
+#define MEMORY_DEFAULT ((size_t)1 << 30)
+
 struct request {
-    const char *scenario, *trace, *node, *out, *packets, *fail_on;
+    const char *scenario, *node, *out, *packets, *flows, *fail_on, *filter, *keys;
+    const char **traces;
+    size_t n_traces, memory;
     bool json, no_scenario, hash, force;
+    struct link_keys *esp;
+    struct record_writer *records;
+    const volatile bool *interrupted;
 };
 
 /* Does one of the words of --fail-on apply to the document? */
@@ -61,13 +70,35 @@ static bool unknown_word(const json_t *doc, const char *word) {
     return true;
 }
 
+/* "500M", "2G", "800000000" bytes; 0: not a size. */
+static size_t parse_size(const char *text) {
+    char *end;
+    double v = strtod(text, &end);
+    const char *unit = strchr("kMG", *end);
+    if (end == text || v <= 0 || (*end && (!unit || end[1])))
+        return 0;
+    return (size_t)(v * (*end == 'k' ? 1e3 : *end == 'M' ? 1e6 : *end == 'G' ? 1e9 : 1));
+}
+
+static int check_options(struct request *r) {
+    if (r->no_scenario && (r->node || r->packets || r->force))
+        return cli_usage("--node, --packets and --force need a scenario");
+    if (r->fail_on && any_word(r->fail_on, NULL, unknown_word))
+        return EXIT_BAD_INPUT;
+    if (!r->memory)
+        return cli_usage("--memory takes a size such as 500M or 2G");
+    return EXIT_DONE;
+}
+
 static int parse_options(int argc, char **argv, struct request *r) {
     static const struct option options[] = {
         {"json", no_argument, NULL, 'j'},          {"output", required_argument, NULL, 'o'},
         {"node", required_argument, NULL, 'n'},    {"no-scenario", no_argument, NULL, 'x'},
         {"hash", no_argument, NULL, 'h'},          {"packets", required_argument, NULL, 'p'},
-        {"fail-on", required_argument, NULL, 'f'}, {"force", no_argument, NULL, 'F'}, {0}};
-    *r = (struct request){0};
+        {"fail-on", required_argument, NULL, 'f'}, {"force", no_argument, NULL, 'F'},
+        {"flows", required_argument, NULL, 'l'},   {"filter", required_argument, NULL, 'e'},
+        {"memory", required_argument, NULL, 'm'},  {"keys", required_argument, NULL, 'k'}, {0}};
+    *r = (struct request){.memory = MEMORY_DEFAULT};
     for (int c; (c = cli_option(argc, argv, options)) != -1;) {
         switch (c) {
         case 'j': r->json = true; break;
@@ -78,29 +109,102 @@ static int parse_options(int argc, char **argv, struct request *r) {
         case 'p': r->packets = optarg; break;
         case 'f': r->fail_on = optarg; break;
         case 'F': r->force = true; break;
+        case 'l': r->flows = optarg; break;
+        case 'e': r->filter = optarg; break;
+        case 'm': r->memory = parse_size(optarg); break;
+        case 'k': r->keys = optarg; break;
         default: return EXIT_BAD_INPUT;
         }
     }
-    int left = argc - optind, want = r->no_scenario ? 1 : 2;
-    if (r->no_scenario && (r->node || r->packets || r->force))
-        return cli_usage("--node, --packets and --force need a scenario");
-    if (left < 1 || left > want)
-        return cli_usage(left < 1 ? "analyze takes a scenario and a capture"
-                                  : "analyze takes one capture at a time; join several with mergecap first");
+    if (argc - optind < 1)
+        return cli_usage("analyze takes a scenario and captures");
     if (!r->no_scenario)
         r->scenario = argv[optind++];
-    r->trace = optind < argc ? argv[optind] : NULL;
-    if (r->fail_on && any_word(r->fail_on, NULL, unknown_word))
-        return EXIT_BAD_INPUT;
-    return EXIT_DONE;
+    r->traces = (const char **)argv + optind;
+    r->n_traces = (size_t)(argc - optind);
+    return check_options(r);
 }
 
-static json_t *document(const struct request *r, const char *trace, const struct setup *s, const struct analysis *a,
-                        bool partial, struct err *e) {
-    struct document_input inputs[] = {{r->scenario, "scenario"}, {trace, "trace"}};
-    struct document_options o = {.command = "analyze", .inputs = inputs + !r->scenario, .n_inputs = r->scenario ? 2 : 1,
-                                 .full_hash = r->hash, .partial = partial};
+/* ---- reading ---- */
+
+struct reading {
+    const struct request *r;
+    struct trace_many *many;
+};
+
+static bool go_on(void *arg, const struct feed_counts *so_far) {
+    const struct reading *x = arg;
+    struct trace_many_stats s;
+    (void)so_far;
+    trace_many_stats(x->many, &s);
+    if (s.total)
+        progress("analyze", s.done, s.total);
+    return !*x->r->interrupted;
+}
+
+static void keep_record(void *arg, const struct flow_record *record) {
+    record_write(arg, record);
+}
+
+static bool ends_in(const char *path, const char *ending) {
+    size_t n = strlen(path), m = strlen(ending);
+    return n >= m && !strcmp(path + n - m, ending);
+}
+
+/* Opens what a run needs besides the captures. */
+static int open_outputs(struct request *r, struct err *e) {
+    r->interrupted = cli_interruptible();
+    if (r->keys && !(r->esp = link_keys_load(r->keys, e)))
+        return -EINVAL;
+    if (!r->flows)
+        return 0;
+    r->records = record_writer_open(r->flows, ends_in(r->flows, ".ipfix") ? RECORD_IPFIX : RECORD_CSV, e);
+    return r->records ? 0 : -EIO;
+}
+
+static int close_outputs(struct request *r, bool whole, struct err *e) {
+    int code = 0;
+    if (r->records && whole)
+        code = record_writer_close(r->records, e);
+    else if (r->records)
+        record_writer_abandon(r->records);
+    r->records = NULL;
+    link_keys_free(r->esp);
+    r->esp = NULL;
+    return code;
+}
+
+static struct analysis *read_captures(struct request *r, const struct setup *s, struct fabric *f, struct err *e) {
+    const struct trace_many_options from = {.paths = r->traces, .n = r->n_traces, .filter = r->filter, .in_order = true};
+    struct reading reading = {r, trace_many_open(&from, e)};
+    if (!reading.many)
+        return NULL;
+    const struct analysis_options o = {.control = s->control, .node = s->node, .fabric = f, .keys = r->esp,
+                                       .max_flows = r->memory / analysis_flow_size(), .several = r->n_traces > 1,
+                                       .keep_verdicts = r->packets != NULL, .record = r->records ? keep_record : NULL,
+                                       .record_arg = r->records, .go_on = go_on, .go_on_arg = &reading};
+    const struct feed_source source = feed_many(reading.many);
+    struct analysis *a = analyze(&source, &o, e);
+    progress_done();
+    if (!a && r->n_traces == 1)
+        err_where(e, "%s", r->traces[0]);
+    trace_many_close(reading.many);
+    return a;
+}
+
+/* ---- the document ---- */
+
+static json_t *document(const struct request *r, const struct setup *s, const struct analysis *a, struct err *e) {
+    struct document_input *inputs = xzalloc(r->n_traces + 1, sizeof *inputs);
+    unsigned n = 0;
+    if (r->scenario)
+        inputs[n++] = (struct document_input){r->scenario, "scenario"};
+    for (size_t i = 0; i < r->n_traces; i++)
+        inputs[n++] = (struct document_input){r->traces[i], "trace"};
+    struct document_options o = {.command = "analyze", .inputs = inputs, .n_inputs = n, .full_hash = r->hash,
+                                 .partial = analysis_partial(a)};
     json_t *doc = document_new(&o, e);
+    free(inputs);
     if (!doc)
         return NULL;
     if (s->control)
@@ -119,53 +223,55 @@ static int finish(const struct request *r, json_t *doc) {
     return code ? code : found ? EXIT_FINDING : EXIT_DONE;
 }
 
-static int with_scenario(const struct request *r) {
+/* Everything that was asked for is written, or nothing is. */
+static int tell(struct request *r, const struct setup *s, struct analysis *a, struct err *e) {
+    size_t n;
+    const struct inject_verdict *v = analysis_verdicts(a, &n);
+    json_t *doc = document(r, s, a, e);
+    if (!doc || close_outputs(r, true, e) ||
+        (r->packets && cli_packets_save(r->packets, v, n, &s->control->nodes[s->node], e))) {
+        json_decref(doc);
+        return cli_fail(e);
+    }
+    int code = finish(r, doc);
+    return analysis_interrupted(a) ? EXIT_INTERRUPTED : code;
+}
+
+static int over(struct request *r, const struct setup *s, struct fabric *f) {
+    struct err e = {0};
+    struct analysis *a = open_outputs(r, &e) ? NULL : read_captures(r, s, f, &e);
+    if (a && s->control)
+        analysis_faults(a, &s->complaints);
+    int code = a ? tell(r, s, a, &e) : cli_fail(&e);
+    close_outputs(r, false, &e);
+    analysis_destroy(a);
+    return code;
+}
+
+static int with_scenario(struct request *r) {
     struct setup s;
     struct err e = {0};
     if (cli_setup(&s, r->scenario, r->node, r->force, &e))
         return cli_fail(&e);
-    const char *trace;
     struct control_options small = {.fast_node = INDEX_NONE, .nat_sessions = 64};
     struct control *model = control_build(s.scenario, &small, &e);
-    struct inject *in = model ? cli_inject(&s, r->trace, &trace, &e) : NULL;
     int code = EXIT_BAD_INPUT;
-    if (in) {
-        struct fabric *f = fabric_create(model);
-        struct analysis *a = analyze(in, &s.control->nodes[s.node], f);
-        analysis_faults(a, &s.complaints);
-        size_t n;
-        const struct inject_verdict *v = analysis_verdicts(a, &n);
-        json_t *doc = document(r, trace, &s, a, in->trace->damage != NULL, &e);
-        if (!doc || (r->packets && cli_packets_save(r->packets, v, n, &s.control->nodes[s.node], &e)))
-            code = cli_fail(&e);
-        else
-            code = finish(r, json_incref(doc));
-        json_decref(doc);
-        analysis_destroy(a);
-        fabric_destroy(f);
-        inject_destroy(in);
-    } else {
+    if (!r->n_traces && s.scenario->trace) {
+        r->traces = (const char **)&s.scenario->trace;
+        r->n_traces = 1;
+    }
+    if (!model) {
         cli_fail(&e);
+    } else if (!r->n_traces) {
+        cli_no_trace(&s, &e);
+        cli_fail(&e);
+    } else {
+        struct fabric *f = fabric_create(model);
+        code = over(r, &s, f);
+        fabric_destroy(f);
     }
     control_destroy(model);
     cli_setup_fini(&s);
-    return code;
-}
-
-static int without_scenario(const struct request *r) {
-    struct setup none = {0};
-    struct err e = {0};
-    struct trace_memory *t = trace_preload(r->trace, 0, &e);
-    struct inject *in = t ? inject_create(t, NULL, 0, &e) : NULL;
-    if (!in) {
-        err_where(&e, "%s", r->trace);
-        return cli_fail(&e);
-    }
-    struct analysis *a = analyze(in, NULL, NULL);
-    json_t *doc = document(r, r->trace, &none, a, in->trace->damage != NULL, &e);
-    int code = doc ? finish(r, doc) : cli_fail(&e);
-    analysis_destroy(a);
-    inject_destroy(in);
     return code;
 }
 
@@ -174,20 +280,26 @@ static int run(int argc, char **argv) {
     int code = parse_options(argc, argv, &r);
     if (code)
         return code;
-    return r.no_scenario ? without_scenario(&r) : with_scenario(&r);
+    const struct setup none = {0};
+    return r.no_scenario ? over(&r, &none, NULL) : with_scenario(&r);
 }
 
 const struct command command_analyze = {
-    "analyze", "SCENARIO TRACE", "Every flow's way there and back, drops by reason, NAT, asymmetry with cause and mend",
+    "analyze", "SCENARIO TRACE...", "Every flow's way there and back, drops by reason, NAT, asymmetry with cause and mend",
     "TRACE is pcap or pcapng, plain or compressed (gz, zst, lz4, xz), `-` for stdin; left out, it is the scenario's "
-    "own.\n\n"
+    "own. Several are read as one, in the order of time.\n\n"
     "  --node NAME        the machine under test (default: as the scenario says)\n"
     "  --force            go on in spite of faults of the scenario's design (overlaps, duplicates): they are findings\n"
     "  --no-scenario      TRACE alone: what the capture can show by itself\n"
     "  --fail-on LIST     exit 1 if one occurs: asymmetry, drops, drift, or verdicts (asym_breaks, unanswered, ...)\n"
+    "  --filter EXPR      only packets that match (pcap-filter(7))\n"
+    "  --keys FILE        keys of ESP tunnels, each line as in Wireshark's esp_sa table\n"
+    "  --memory SIZE      at most so much for flows (default 1G): those that were idle longest go first, and are counted\n"
+    "  --flows FILE       every flow with its verdicts, as CSV, or as IPFIX when FILE ends in .ipfix\n"
     "  --packets FILE     what became of every packet that arrived, as CSV\n"
     "  --hash             the full SHA-256 of every input\n"
     "  --json             one JSON document on stdout\n"
     "  -o FILE            the same into a file, whole or not at all\n\n"
-    "Exit status: 0 done, 1 a finding of --fail-on, 2 bad usage or input.\n",
+    "Exit status: 0 done, 1 a finding of --fail-on, 2 bad usage or input. Ctrl-C ends the reading: what was found so "
+    "far is told, marked as partial (exit status 130).\n",
     run};

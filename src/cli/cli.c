@@ -116,12 +116,16 @@ void cli_setup_fini(struct setup *s) {
     *s = (struct setup){0};
 }
 
+void cli_no_trace(const struct setup *s, struct err *e) {
+    err_set(e, -EINVAL, "the scenario has no capture of its own");
+    err_where(e, "%s", s->scenario->file);
+    err_hint(e, "give the capture as an argument, or `trace:` in the scenario");
+}
+
 struct inject *cli_inject(const struct setup *s, const char *path, const char **used, struct err *e) {
     *used = path ? path : s->scenario->trace;
     if (!*used) {
-        err_set(e, -EINVAL, "the scenario has no capture of its own");
-        err_where(e, "%s", s->scenario->file);
-        err_hint(e, "give the capture as an argument, or `trace:` in the scenario");
+        cli_no_trace(s, e);
         return NULL;
     }
     struct trace_memory *t = trace_preload(*used, 0, e);

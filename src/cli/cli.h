@@ -18,8 +18,8 @@ struct command {
     int (*run)(int argc, char **argv);
 };
 
-extern const struct command command_check, command_explain, command_analyze, command_replay, command_bench,
-    command_size, command_report, command_compare;
+extern const struct command command_check, command_explain, command_analyze, command_anonymize, command_replay,
+    command_bench, command_size, command_report, command_compare;
 
 /* "fwdlab: where: what" and "  hint" on stderr; returns EXIT_BAD_INPUT. */
 int cli_fail(const struct err *e);
@@ -47,6 +47,8 @@ int cli_setup_build(struct setup *s, const struct control_options *sizes, struct
 int cli_setup_sized(struct setup *s, const char *path, const char *node, bool force,
                     const struct control_options *sizes, struct err *e);
 void cli_setup_fini(struct setup *s);
+/* That a scenario has no capture of its own, and none was given. */
+void cli_no_trace(const struct setup *s, struct err *e);
 /* The capture as it meets the node; `path` NULL: the scenario's own. `used` gets the path. */
 struct inject *cli_inject(const struct setup *s, const char *path, const char **used, struct err *e);
 

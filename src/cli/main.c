@@ -9,14 +9,14 @@ static const struct command *const commands[] = {
 #if FWDLAB_DPDK
     &command_replay, &command_bench,
 #endif
-    &command_compare, &command_size, &command_report,
+    &command_compare, &command_size, &command_report, &command_anonymize,
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
 static void usage(FILE *out) {
     fputs("usage: fwdlab COMMAND [OPTION...] [ARGUMENT...]\n\n", out);
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-8s %-34s %s\n", commands[i]->name, commands[i]->arguments, commands[i]->about);
+        fprintf(out, "  %-9s %-34s %s\n", commands[i]->name, commands[i]->arguments, commands[i]->about);
     fputs("\n`fwdlab COMMAND --help` tells a command's options; `fwdlab --version` the version.\n", out);
 }
 

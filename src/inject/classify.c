@@ -6,53 +6,39 @@
 #include <string.h>
 #include "inject.h"
 
-/* The port whose NIC is this interface of the capture: by its name, else (a nameless one)
- * by the MAC seen most on it. */
-static uint16_t port_by_name(const struct control *c, const struct control_node *n, const struct trace_interface *i) {
+uint16_t classify_name(const struct control *c, const struct control_node *n, const char *name) {
     for (uint16_t p = 0; p < n->node.n_ports; p++) {
-        const char *name = c->scenario->nics.v[n->ports[p].nic].capture;
-        if (name && i->name[0] && !strcmp(name, i->name))
+        const char *capture = c->scenario->nics.v[n->ports[p].nic].capture;
+        if (capture && name[0] && !strcmp(capture, name))
             return p;
     }
     return PORT_NONE;
 }
 
-static uint16_t port_by_mac(const struct control_node *n, const struct trace_memory *t, uint32_t interface) {
-    uint16_t best = PORT_NONE;
-    size_t most = 0;
+uint16_t classify_mac(const struct control_node *n, const struct trace_packet *raw, uint16_t linktype) {
+    if (linktype != LINKTYPE_ETHERNET || raw->len < 14)
+        return PORT_NONE;
     for (uint16_t p = 0; p < n->node.n_ports; p++) {
-        size_t seen = 0;
-        for (size_t i = 0; i < t->n && n->node.ports[p].has_mac; i++) {
-            const struct trace_packet *raw = &t->packets[i];
-            if (raw->interface == interface && raw->len >= 14)
-                seen += !memcmp(raw->data, &n->node.ports[p].mac, 6) ||
-                        !memcmp(raw->data + 6, &n->node.ports[p].mac, 6);
-        }
-        if (seen > most) {
-            most = seen;
-            best = p;
-        }
+        const struct port *port = &n->node.ports[p];
+        if (port->has_mac && (!memcmp(raw->data, &port->mac, 6) || !memcmp(raw->data + 6, &port->mac, 6)))
+            return p;
     }
-    return best;
+    return PORT_NONE;
 }
 
-static int map_interfaces(const struct inject *in, const struct control *c, uint32_t node, uint16_t *port,
-                          struct err *e) {
-    const struct trace_memory *t = in->trace;
-    const struct control_node *n = c ? &c->nodes[node] : NULL;
-    bool any = false;
-    for (uint32_t i = 0; i < t->n_interfaces; i++) {
-        port[i] = n ? port_by_name(c, n, &t->interfaces[i]) : (uint16_t)i;
-        if (n && !t->interfaces[i].name[0])
-            port[i] = port_by_mac(n, t, i);
-        any |= port[i] != PORT_NONE;
-    }
-    if (any || !t->n)
-        return 0;
+int classify_unknown(uint16_t linktype, struct err *e) {
+    err_set(e, -EPROTONOSUPPORT, "packets of link type %u only", linktype);
+    err_hint(e, "Ethernet (1), PPP (9, 50), null and loop (0, 108), Linux cooked (113, 276) and raw IP (101, 228, 229) "
+                "are read");
+    return -EPROTONOSUPPORT;
+}
+
+int classify_none(const struct control *c, const struct control_node *n, const struct trace_interface *interfaces,
+                  uint32_t count, struct err *e) {
     char have[200] = "", want[200] = "";
-    for (uint32_t i = 0; i < t->n_interfaces && strlen(have) < 150; i++)
+    for (uint32_t i = 0; i < count && strlen(have) < 150; i++)
         snprintf(have + strlen(have), sizeof have - strlen(have), "%s%.30s", i ? ", " : "",
-                 t->interfaces[i].name[0] ? t->interfaces[i].name : "(nameless)");
+                 interfaces[i].name[0] ? interfaces[i].name : "(nameless)");
     for (uint16_t p = 0; p < n->node.n_ports && strlen(want) < 150; p++) {
         const char *name = c->scenario->nics.v[n->ports[p].nic].capture;
         snprintf(want + strlen(want), sizeof want - strlen(want), "%s%.30s: %.30s", p ? ", " : "", n->ports[p].name,
@@ -64,16 +50,46 @@ static int map_interfaces(const struct inject *in, const struct control *c, uint
     return -EINVAL;
 }
 
+/* A nameless interface is the NIC whose MAC address is seen most on it. */
+static uint16_t port_by_mac(const struct control_node *n, const struct trace_memory *t, uint32_t interface) {
+    size_t *seen = xzalloc(n->node.n_ports, sizeof *seen);
+    uint16_t best = PORT_NONE;
+    for (size_t i = 0; i < t->n; i++) {
+        uint16_t p = t->packets[i].interface != interface ? PORT_NONE
+                         : classify_mac(n, &t->packets[i], t->interfaces[interface].linktype);
+        if (p != PORT_NONE)
+            seen[p]++;
+    }
+    for (uint16_t p = 0; p < n->node.n_ports; p++)
+        if (seen[p] && (best == PORT_NONE || seen[p] > seen[best]))
+            best = p;
+    free(seen);
+    return best;
+}
+
+static int map_interfaces(const struct inject *in, const struct control *c, uint32_t node, const struct sources *sources,
+                          uint16_t *port, struct err *e) {
+    const struct trace_memory *t = in->trace;
+    const struct control_node *n = c ? &c->nodes[node] : NULL;
+    bool any = false;
+    for (uint32_t i = 0; i < t->n_interfaces; i++) {
+        port[i] = !n ? (uint16_t)i : t->interfaces[i].name[0] ? classify_name(c, n, t->interfaces[i].name)
+                                                              : port_by_mac(n, t, i);
+        any |= port[i] != PORT_NONE;
+    }
+    return any || sources || !t->n ? 0 : classify_none(c, n, t->interfaces, t->n_interfaces, e);
+}
+
 enum side { SIDE_UNKNOWN, SIDE_IN, SIDE_OUT, SIDE_OTHERS };
 
 /* Did it arrive or leave? The capture's own flag first, else MAC addresses. */
-static enum side side_of(const struct trace_packet *raw, const struct port *port, bool ethernet) {
-    bool known = port && port->has_mac && ethernet && raw->len >= 14;
-    if (raw->direction == TRACE_OUTBOUND || (known && !raw->direction && !memcmp(raw->data + 6, &port->mac, 6)))
+static enum side side_of(uint8_t direction, const uint8_t *mac, const struct port *port) {
+    bool known = port && port->has_mac && mac;
+    if (direction == TRACE_OUTBOUND || (known && !direction && !memcmp(mac + 6, &port->mac, 6)))
         return SIDE_OUT;
-    if (known && !(raw->data[0] & 1) && memcmp(raw->data, &port->mac, 6))
+    if (known && !(mac[0] & 1) && memcmp(mac, &port->mac, 6))
         return SIDE_OTHERS;
-    return raw->direction == TRACE_INBOUND || known ? SIDE_IN : SIDE_UNKNOWN;
+    return direction == TRACE_INBOUND || known ? SIDE_IN : SIDE_UNKNOWN;
 }
 
 /* What IPv6 has in place of ARP (RFC 4861), and multicast listener reports (RFC 3810): a link's own business. */
@@ -84,33 +100,84 @@ static bool is_neighbour_discovery(const struct packet *p) {
     return (type >= 133 && type <= 137 && hops == 255) || (((type >= 130 && type <= 132) || type == 143) && hops == 1);
 }
 
-/* `ipv6`: the node handles IPv6 at all. */
-static void classify_one(struct inject_packet *p, const struct port *port, uint16_t linktype, bool ipv6) {
-    bool ethernet = linktype == LINKTYPE_ETHERNET;
-    enum side side = side_of(p->raw, port, ethernet);
+static void refuse(struct inject_packet *p, enum drop reason) {
+    p->kind = drop_class(reason) == DROP_CLASS_MALFORMED ? INJECT_MALFORMED : INJECT_IGNORED;
+    p->reason = (uint8_t)reason;
+}
+
+#define MENDED 160
+
+/* What the NIC cuts into segments after its capture has no total length, or a wrong one: then the frame's counts. */
+static void parse_offloaded(struct packet *k, uint8_t mended[MENDED]) {
+    const uint32_t l3 = k->l3, wire = k->wire_len > l3 ? k->wire_len - l3 : 0;
+    const be16 total = htons((uint16_t)(wire < UINT16_MAX ? wire : UINT16_MAX));
+    const uint16_t flags = k->flags & (PACKET_RAW_IP | PACKET_NO_CHECKSUM);
+    if (k->len < l3 + sizeof(struct ipv4_header) || k->data[l3] >> 4 != 4)
+        return;
+    *k = (struct packet){.data = mended, .len = k->len < MENDED ? k->len : MENDED, .wire_len = k->wire_len,
+                         .flags = flags, .tag = (uint64_t)(uintptr_t)memcpy(mended, k->data, k->len < MENDED ? k->len : MENDED)};
+    memcpy(mended + l3 + 2, &total, sizeof total);
+    parse(k);
+}
+
+/* What stands behind the link layer, by its own bytes. */
+static void classify_bytes(struct inject_packet *p, bool ethernet, bool checksum, bool ipv6) {
     struct packet k = {.data = (uint8_t *)p->raw->data, .len = p->raw->len, .wire_len = p->raw->wire_len};
-    k.flags = (uint16_t)((ethernet ? 0 : PACKET_RAW_IP) | (side == SIDE_OUT ? PACKET_NO_CHECKSUM : 0));
+    k.flags = (uint16_t)((ethernet ? 0 : PACKET_RAW_IP) | (checksum ? 0 : PACKET_NO_CHECKSUM));
     parse(&k);
+    uint8_t mended[MENDED];
+    if (k.reason == DROP_BAD_TOTAL_LENGTH && !checksum)
+        parse_offloaded(&k, mended);
     if (k.verdict == VERDICT_DROP) {
-        p->kind = drop_class((enum drop)k.reason) == DROP_CLASS_MALFORMED ? INJECT_MALFORMED : INJECT_IGNORED;
-        p->reason = k.reason;
+        refuse(p, (enum drop)k.reason);
         return;
     }
     if (k.family == FAMILY_IPV6 && (!ipv6 || is_neighbour_discovery(&k))) {
-        p->kind = INJECT_IGNORED;
-        p->reason = ipv6 ? DROP_NEIGHBOUR_DISCOVERY : DROP_IPV6;
+        refuse(p, ipv6 ? DROP_NEIGHBOUR_DISCOVERY : DROP_IPV6);
         return;
     }
     p->l3 = k.l3;
     p->l4 = k.l4;
     p->flags = k.flags;
     packet_key(&k, &p->key);
-    if (side == SIDE_OTHERS) {
-        p->kind = INJECT_IGNORED;
-        p->reason = DROP_NOT_FOR_US;
-    } else {
-        p->kind = side == SIDE_IN ? INJECT_ARRIVED : side == SIDE_OUT ? INJECT_OWN : KIND_UNDECIDED;
+    p->kind = KIND_UNDECIDED;
+}
+
+/* The core reads Ethernet with VLAN tags, and IP by itself; of everything else it gets to see the IP packet. */
+static bool core_reads(uint16_t linktype, const struct link_view *v) {
+    bool tags = true;
+    for (unsigned i = 0; i < v->n_layers; i++)
+        tags &= v->layers[i].kind == LINK_VLAN;
+    return linktype == LINKTYPE_ETHERNET && (tags || v->fault != LINK_IP);
+}
+
+bool classify_packet(struct inject_packet *p, struct trace_packet *raw, const struct node *n, uint16_t linktype,
+                     struct link_view *v) {
+    static const uint8_t reason[] = {[LINK_ARP] = DROP_ARP, [LINK_LLC] = DROP_LLC, [LINK_SHORT] = DROP_SHORT_FRAME,
+                                     [LINK_OTHER_ETHERTYPE] = DROP_OTHER_ETHERTYPE, [LINK_UNKNOWN] = DROP_OTHER_ETHERTYPE};
+    if (!link_decode(linktype, raw->data, raw->len, raw->wire_len, v))
+        return false;
+    const struct port *port = n && p->port != PORT_NONE ? &n->ports[p->port] : NULL;
+    bool ethernet = core_reads(linktype, v);
+    p->raw = raw;
+    p->mac = linktype == LINKTYPE_ETHERNET && raw->len >= 14 ? raw->data : NULL;
+    enum side side = side_of(raw->direction ? raw->direction : v->direction, p->mac, port);
+    if (!ethernet && v->fault != LINK_IP) {
+        refuse(p, (enum drop)reason[v->fault]);
+        return true;
     }
+    if (!ethernet) {
+        raw->data = v->ip;
+        raw->len = v->len;
+        raw->wire_len = v->wire_len;
+    }
+    /* what leaves may be checksummed by the NIC after its capture; without a scenario nobody knows what leaves */
+    classify_bytes(p, ethernet, n && side != SIDE_OUT, !n || n->routes6);
+    if (p->kind == KIND_UNDECIDED && side == SIDE_OTHERS)
+        refuse(p, DROP_NOT_FOR_US);
+    else if (p->kind == KIND_UNDECIDED && side != SIDE_UNKNOWN)
+        p->kind = side == SIDE_IN ? INJECT_ARRIVED : INJECT_OWN;
+    return true;
 }
 
 static int by_time(const void *a, const void *b) {
@@ -120,11 +187,20 @@ static int by_time(const void *a, const void *b) {
     return x->raw->frame < y->raw->frame ? -1 : x->raw->frame > y->raw->frame;
 }
 
+void classify_by_source(struct inject_packet *p, const struct sources *sources) {
+    if (p->kind == INJECT_MALFORMED || p->kind == INJECT_IGNORED)
+        return;
+    p->port = sources_find(sources, &p->key);
+    if (p->port == PORT_NONE)
+        p->kind = INJECT_ELSEWHERE;
+}
+
 int classify(struct inject *in, const struct control *c, uint32_t node, struct err *e) {
     const struct trace_memory *t = in->trace;
     const struct node *n = c ? &c->nodes[node].node : NULL;
     uint16_t *port = xzalloc(t->n_interfaces, sizeof *port);
-    int code = map_interfaces(in, c, node, port, e);
+    struct sources *sources = c ? sources_create(c, &c->nodes[node]) : NULL;
+    int code = map_interfaces(in, c, node, sources, port, e);
     if (code) {
         free(port);
         return code;
@@ -139,19 +215,17 @@ int classify(struct inject *in, const struct control *c, uint32_t node, struct e
     bool any = false;
     for (uint32_t i = 0; i < in->n; i++) {
         struct inject_packet *p = &in->packets[i];
-        uint16_t linktype = t->interfaces[p->raw->interface].linktype;
-        bool readable = linktype == LINKTYPE_ETHERNET || linktype == LINKTYPE_RAW || linktype == LINKTYPE_IPV4 ||
-                        linktype == LINKTYPE_IPV6;
-        any |= readable;
-        if (p->port == PORT_NONE || !readable)
+        struct trace_packet *raw = &t->packets[p->raw - t->packets];
+        uint16_t linktype = t->interfaces[raw->interface].linktype;
+        struct link_view view;
+        bool mapped = p->port != PORT_NONE;
+        any |= link_type_known(linktype);
+        if ((!mapped && !sources) || !classify_packet(p, raw, n, linktype, &view))
             p->kind = INJECT_ELSEWHERE;
-        else
-            classify_one(p, n ? &n->ports[p->port] : NULL, linktype, !n || n->routes6);
+        else if (!mapped)
+            classify_by_source(p, sources);
     }
+    free(sources);
     free(port);
-    if (in->n && !any) {
-        code = err_set(e, -EPROTONOSUPPORT, "packets of link type %u only", t->interfaces[0].linktype);
-        err_hint(e, "Ethernet (1), raw IP (101), IPv4 (228) and IPv6 (229) are read");
-    }
-    return code;
+    return in->n && !any ? classify_unknown(t->interfaces[0].linktype, e) : 0;
 }

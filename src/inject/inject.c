@@ -4,7 +4,51 @@
 #include <fwdlab/core/fragment.h>
 #include <fwdlab/core/icmp.h>
 #include <fwdlab/inject/traffic.h>
-#include "inject.h"
+#include "tracker.h"
+
+/* Copies, translations, answers, and which packet must wait for which. Labels are indexes. */
+static void learn(struct inject *in, struct book *b, const struct waiting *w, const struct flow_key *left) {
+    struct nat_tuple outside;
+    uint32_t number;
+    if (book_learn(b, w, left, &outside, &number))
+        vec_push(&in->mappings, (struct inject_mapping){w->proto, w->inside, outside, w->label >> 1});
+}
+
+static void relate(struct inject *in, struct joiner *j, struct book *b, uint32_t i) {
+    struct inject_packet *p = &in->packets[i];
+    struct relation r;
+    if (p->kind != INJECT_ARRIVED && !(p->kind == INJECT_OWN && p->flags & PACKET_ICMP_ERROR))
+        return;
+    book_see(b, p, i << 1, &r);
+    p->after = r.after == LABEL_NONE ? INJECT_NONE : r.after >> 1;
+    p->answer = r.answers ? r.mapping : INJECT_NONE;
+    if (p->kind == INJECT_ARRIVED && r.after == LABEL_NONE && !(p->flags & (PACKET_FRAG_LATER | PACKET_ICMP_ERROR)))
+        joiner_learns(j);
+}
+
+void inject_track(struct inject *in) {
+    size_t room = 16;
+    while (room <= in->n)
+        room *= 2;
+    struct joiner *j = joiner_create(room);
+    struct book *b = book_create();
+    for (uint32_t i = 0; i < in->n; i++) {
+        struct inject_packet *p = &in->packets[i];
+        uint32_t of;
+        if (p->kind != INJECT_ARRIVED && p->kind != INJECT_OWN && p->kind != KIND_UNDECIDED)
+            continue;
+        const struct waiting *w = joiner_see(j, p, i << 1, &of);
+        if (of != LABEL_NONE)
+            p->partner = of >> 1;
+        if (w) {
+            in->packets[p->partner].partner = i;
+            learn(in, b, w, &p->key);
+        }
+        relate(in, j, b, i);
+    }
+    joiner_destroy(j);
+    book_destroy(b);
+}
 
 static void count(struct inject *in) {
     for (uint32_t i = 0; i < in->n; i++) {
@@ -27,8 +71,7 @@ struct inject *inject_create(struct trace_memory *trace, const struct control *c
         inject_destroy(in);
         return NULL;
     }
-    join_copies(in);
-    relate(in);
+    inject_track(in);
     count(in);
     return in;
 }
@@ -87,13 +130,10 @@ bool inject_pass_due(struct node *node, struct packet *p, uint8_t *data, uint16_
 }
 
 /* By the same code as a benchmark's answers (traffic.h). */
-int inject_fit(const struct inject *in, uint32_t i, struct packet *p, const struct nat *nat) {
-    const struct inject_packet *from = &in->packets[i];
-    if (from->answer == INJECT_NONE || !nat)
-        return 0;
-    const struct inject_mapping *m = &in->mappings.v[from->answer];
+int inject_fit_inside(const struct inject_packet *from, uint8_t proto, const struct nat_tuple *inside, struct packet *p,
+                      const struct nat *nat) {
     struct nat_session s;
-    uint32_t session = nat_find(nat, m->proto, &m->inside);
+    uint32_t session = nat_find(nat, proto, inside);
     if (session == UINT32_MAX || !nat_session_get(nat, session, &s))
         return -1;
     const struct traffic_slot slot = {.addr = s.reply.dst, .port = s.reply.dport, .known = 1};
@@ -102,4 +142,12 @@ int inject_fit(const struct inject *in, uint32_t i, struct packet *p, const stru
     if (p->len >= from->l4) /* else the caller's room ends before the headers: the core will refuse it */
         traffic_fit(&slot, &as, p->data);
     return 1;
+}
+
+int inject_fit(const struct inject *in, uint32_t i, struct packet *p, const struct nat *nat) {
+    const struct inject_packet *from = &in->packets[i];
+    if (from->answer == INJECT_NONE || !nat)
+        return 0;
+    const struct inject_mapping *m = &in->mappings.v[from->answer];
+    return inject_fit_inside(from, m->proto, &m->inside, p, nat);
 }

@@ -5,13 +5,38 @@
 
 #include <fwdlab/core/parse.h>
 #include <fwdlab/inject/inject.h>
+#include <fwdlab/trace/link.h>
 
 /* Which interface is which port; then each packet's kind, key and offsets from its own bytes. */
 int classify(struct inject *in, const struct control *c, uint32_t node, struct err *e);
-/* Output and arrival of the same packet become partners; what has unknown direction is decided by it. */
-void join_copies(struct inject *in);
-/* Translations, answers, and which packet must wait for which. */
-void relate(struct inject *in);
+/* The same for one: `raw` (which *p keeps) begins with its IP header afterwards when its link layer is not plain
+ * Ethernet. `n`: NULL without a scenario; p->port is set, PORT_NONE: not known. False: link type unknown. */
+bool classify_packet(struct inject_packet *p, struct trace_packet *raw, const struct node *n, uint16_t linktype,
+                     struct link_view *view);
+/* The port whose NIC has this name in captures; PORT_NONE. And whose MAC address a frame has; PORT_NONE. */
+uint16_t classify_name(const struct control *c, const struct control_node *n, const char *name);
+uint16_t classify_mac(const struct control_node *n, const struct trace_packet *raw, uint16_t linktype);
+/*
+ * Captures that tell no interfaces (a port mirror): the port where a packet with this source arrived, by the longest of
+ * the scenario's prefixes (`sources:`) that holds it; PORT_NONE. NULL: the scenario has none.
+ */
+struct sources;
+struct sources *sources_create(const struct control *c, const struct control_node *n);
+uint16_t sources_find(const struct sources *s, const struct flow_key *key);
+/* Gives a packet that classify_packet took without a port its port. */
+void classify_by_source(struct inject_packet *p, const struct sources *sources);
+/* That no interface of the capture is a NIC of the node. */
+int classify_none(const struct control *c, const struct control_node *n, const struct trace_interface *i, uint32_t count,
+                  struct err *e);
+
+/* That nobody knows the link type. */
+int classify_unknown(uint16_t linktype, struct err *e);
+
+/* Copies, translations, answers: partner, answer, after and the mappings. */
+void inject_track(struct inject *in);
+/* inject_fit for what answers the translation of `inside`; `nat` is there. */
+int inject_fit_inside(const struct inject_packet *from, uint8_t proto, const struct nat_tuple *inside, struct packet *p,
+                      const struct nat *nat);
 
 /* Header fields of a packet that was parsed. */
 static inline const struct ipv4_header *inject_ipv4(const struct inject_packet *p) {

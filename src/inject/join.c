@@ -7,16 +7,24 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "inject.h"
+#include "tracker.h"
 
 #define JOIN_WINDOW_NS 5000000000ull /* longest stay in the node: reassembly, neighbour discovery */
 #define DIGEST_BYTES 64
-#define PIECES_WINDOW 4096           /* packets back where a fragment's whole is looked for */
+#define PIECES_WINDOW 4096           /* arrived packets back where a fragment's whole is looked for */
 
 static uint64_t digest(uint64_t h, const uint8_t *from, const uint8_t *end) {
-    for (size_t n = 0; from < end && n < DIGEST_BYTES; from++, n++)
-        h = mix(h, *from);
-    return h;
+    const uint8_t *stop = end - from > DIGEST_BYTES ? from + DIGEST_BYTES : end;
+    uint64_t word = 0;
+    for (; stop - from >= 8; from += 8) {
+        memcpy(&word, from, 8);
+        h = mix(h, word);
+    }
+    if (from >= stop)
+        return h;
+    word = 0;
+    memcpy(&word, from, (size_t)(stop - from));
+    return mix(h, word);
 }
 
 static uint64_t fingerprint_l4(uint64_t h, const struct inject_packet *p, const uint8_t *l4, const uint8_t *end) {
@@ -59,18 +67,59 @@ static uint64_t fingerprint(const struct inject_packet *p) {
     return fingerprint_l4(h, p, p->raw->data + p->l4, p->raw->data + end);
 }
 
-static bool same_packet(const struct inject_packet *in, const struct inject_packet *out) {
-    if (in->key.family != out->key.family || in->raw->time_ns > out->raw->time_ns ||
-        out->raw->time_ns - in->raw->time_ns > JOIN_WINDOW_NS)
-        return false;
-    if (in->key.family == FAMILY_IPV6) /* the fingerprint holds the addresses */
-        return inject_ipv6(in)->hop_limit == inject_ipv6(out)->hop_limit + 1;
-    const struct ipv4_header *a = inject_ipv4(in), *b = inject_ipv4(out);
-    bool hairpinned = a->dst == b->src && a->src != b->dst; /* both ends change: from the NAT's address back inside */
-    return a->ttl == b->ttl + 1 && (a->src == b->src || a->dst == b->dst || hairpinned);
+/* ---- those that wait: a ring in the order of time, chained by fingerprint, oldest first ---- */
+
+struct joiner {
+    struct waiting *ring;
+    uint32_t *head, *tail; /* by fingerprint; tail: valid where head is not INJECT_NONE */
+    size_t mask;           /* of ring, head and tail */
+    uint64_t first, end;   /* entries in use: [first, end) modulo the ring's size */
+    uint64_t settled;      /* labels of entries before it are final */
+};
+
+struct joiner *joiner_create(size_t room) {
+    struct joiner *j = xzalloc(1, sizeof *j);
+    j->mask = room - 1;
+    j->ring = xalloc(room * sizeof *j->ring);
+    j->head = xalloc(room * sizeof *j->head);
+    j->tail = xalloc(room * sizeof *j->tail);
+    memset(j->head, 0xff, room * sizeof *j->head);
+    return j;
 }
 
-/* ---- what the node cut ---- */
+void joiner_destroy(struct joiner *j) {
+    if (!j)
+        return;
+    free(j->ring);
+    free(j->head);
+    free(j->tail);
+    free(j);
+}
+
+static struct waiting *entry(const struct joiner *j, uint64_t i) {
+    return &j->ring[i & j->mask];
+}
+
+/* Takes packet *at out of the chain; `before` is the one that leads to it. */
+static void unchain(struct joiner *j, size_t b, uint32_t *at, uint32_t before) {
+    struct waiting *w = &j->ring[*at];
+    if (j->tail[b] == *at)
+        j->tail[b] = before;
+    w->waits = false;
+    *at = w->next;
+}
+
+/* The oldest one of all is the first of its chain, if it still waits. */
+static void forget_oldest(struct joiner *j) {
+    struct waiting *w = entry(j, j->first++);
+    if (w->waits)
+        unchain(j, w->print & j->mask, &j->head[w->print & j->mask], INJECT_NONE);
+}
+
+static void forget_old(struct joiner *j, uint64_t now) {
+    while (j->first < j->end && (j->end - j->first > j->mask || now > entry(j, j->first)->time_ns + JOIN_WINDOW_NS))
+        forget_oldest(j);
+}
 
 /* Bytes of the datagram that an IPv4 packet carries: [first, end). */
 static void datagram_part(const struct ipv4_header *ip, uint32_t *first, uint32_t *end) {
@@ -78,108 +127,125 @@ static void datagram_part(const struct ipv4_header *ip, uint32_t *first, uint32_
     *end = *first + ntohs(ip->total_length) - (ip->version_ihl & 15) * 4u;
 }
 
-/* Did the node cut `piece`, which left, out of what arrived? Reassembled before (as Linux does) or not. */
-static bool cut_from(const struct inject_packet *in, const struct inject_packet *piece) {
-    const struct ipv4_header *a = inject_ipv4(in), *b = inject_ipv4(piece);
-    uint32_t from, end, first, last;
-    if (in->key.family != FAMILY_IPV4 || a->id != b->id || a->proto != b->proto || in->port == piece->port ||
-        a->ttl != b->ttl + 1 || (a->src != b->src && a->dst != b->dst))
+static uint64_t sender(const struct inject_packet *p) {
+    uint64_t mac = 0;
+    if (p->mac)
+        memcpy(&mac, p->mac + 6, 6);
+    return mac;
+}
+
+static struct waiting describe(const struct inject_packet *p, uint32_t label, uint64_t print) {
+    struct waiting w = {.print = print, .time_ns = p->raw->time_ns, .label = label, .next = INJECT_NONE,
+                        .port = p->port, .proto = p->key.proto, .family = p->key.family, .mac = sender(p)};
+    if (p->key.family == FAMILY_IPV6) {
+        w.ttl = inject_ipv6(p)->hop_limit;
+        return w;
+    }
+    const struct ipv4_header *ip = inject_ipv4(p);
+    w.src = ip->src;
+    w.dst = ip->dst;
+    w.id = ip->id;
+    w.ttl = ip->ttl;
+    w.inside = inject_tuple(&p->key);
+    datagram_part(ip, &w.from, &w.end);
+    return w;
+}
+
+static void wait_for_copy(struct joiner *j, const struct inject_packet *p, uint32_t label, uint64_t print) {
+    const uint32_t at = (uint32_t)(j->end++ & j->mask);
+    const size_t b = print & j->mask;
+    j->ring[at] = describe(p, label, print);
+    j->ring[at].waits = true;
+    *(j->head[b] == INJECT_NONE ? &j->head[b] : &j->ring[j->tail[b]].next) = at;
+    j->tail[b] = at;
+}
+
+static bool same_packet(const struct waiting *in, const struct inject_packet *out) {
+    if (in->family != out->key.family || in->time_ns > out->raw->time_ns ||
+        out->raw->time_ns - in->time_ns > JOIN_WINDOW_NS)
         return false;
-    datagram_part(a, &from, &end);
-    datagram_part(b, &first, &last);
-    return from <= first && first < end && piece->raw->time_ns - in->raw->time_ns <= JOIN_WINDOW_NS;
+    if (in->family == FAMILY_IPV6) /* the fingerprint holds the addresses */
+        return in->ttl == inject_ipv6(out)->hop_limit + 1;
+    const struct ipv4_header *b = inject_ipv4(out);
+    bool hairpinned = in->dst == b->src && in->src != b->dst; /* both ends change: from the NAT's address back inside */
+    return in->ttl == b->ttl + 1 && (in->src == b->src || in->dst == b->dst || hairpinned);
 }
 
-/* Fragments that left and are nobody's copy: of which arrived packet they are a piece. The first piece is its copy. */
-static void join_pieces(struct inject *in) {
-    for (uint32_t i = 0; i < in->n; i++) {
-        struct inject_packet *p = &in->packets[i];
-        if (p->kind != INJECT_OWN || p->key.family != FAMILY_IPV4 ||
-            !(p->flags & (PACKET_FRAG_FIRST | PACKET_FRAG_LATER)))
-            continue;
-        for (uint32_t k = i, looked = 0; k-- > 0 && looked < PIECES_WINDOW; looked++) {
-            struct inject_packet *a = &in->packets[k];
-            if (a->kind != INJECT_ARRIVED || !cut_from(a, p))
-                continue;
-            p->kind = INJECT_COPY;
-            p->partner = k;
-            if (a->partner == INJECT_NONE)
-                a->partner = i;
-            break;
-        }
-    }
-}
-
-/* Arrived packets that wait for their copy, by fingerprint: chains in a hash table, oldest first. */
-struct waiting {
-    uint32_t *head, *tail, *next; /* tail: valid where head is not INJECT_NONE */
-    uint64_t *print;
-    size_t mask;
-};
-
-static void wait_for_copy(struct waiting *w, uint32_t i) {
-    size_t b = w->print[i] & w->mask;
-    *(w->head[b] == INJECT_NONE ? &w->head[b] : &w->next[w->tail[b]]) = i;
-    w->tail[b] = i;
-}
-
-/* Takes packet *at out of the chain; `before` is the one that leads to it. */
-static void unchain(struct waiting *w, size_t b, uint32_t *at, uint32_t before) {
-    if (w->tail[b] == *at)
-        w->tail[b] = before;
-    *at = w->next[*at];
-}
-
-/* Takes the packet out of its chain whose copy packet i is; packets too old to be
- * anybody's are taken out on the way. */
-static uint32_t take(struct inject *in, struct waiting *w, uint32_t i) {
-    const struct inject_packet *out = &in->packets[i];
-    size_t b = w->print[i] & w->mask;
+/* Takes the packet out of its chain whose copy p is. */
+static struct waiting *take(struct joiner *j, const struct inject_packet *p, uint64_t print) {
+    const size_t b = print & j->mask;
     uint32_t before = INJECT_NONE;
-    for (uint32_t *at = &w->head[b]; *at != INJECT_NONE;) {
-        uint32_t k = *at;
-        const struct inject_packet *arrived = &in->packets[k];
-        if (out->raw->time_ns - arrived->raw->time_ns > JOIN_WINDOW_NS) {
-            unchain(w, b, at, before);
-            continue;
+    for (uint32_t *at = &j->head[b]; *at != INJECT_NONE;) {
+        struct waiting *w = &j->ring[*at];
+        bool moved = p->kind != KIND_UNDECIDED || w->port != p->port || w->mac != sender(p);
+        if (w->print == print && moved && same_packet(w, p)) {
+            unchain(j, b, at, before);
+            return w;
         }
-        bool other_port = out->kind != KIND_UNDECIDED || arrived->port != out->port;
-        if (w->print[k] == w->print[i] && other_port && same_packet(arrived, out)) {
-            unchain(w, b, at, before);
-            return k;
-        }
-        at = &w->next[before = k];
+        before = *at;
+        at = &w->next;
     }
-    return INJECT_NONE;
+    return NULL;
 }
 
-void join_copies(struct inject *in) {
-    size_t size = 16;
-    while (size < in->n)
-        size *= 2;
-    struct waiting w = {.head = xalloc(size * sizeof *w.head), .tail = xalloc(size * sizeof *w.tail), .mask = size - 1};
-    w.next = xalloc((in->n + 1) * sizeof *w.next);
-    w.print = xalloc((in->n + 1) * sizeof *w.print);
-    memset(w.head, 0xff, size * sizeof *w.head);
-    memset(w.next, 0xff, (in->n + 1) * sizeof *w.next);
-    for (uint32_t i = 0; i < in->n; i++) {
-        struct inject_packet *p = &in->packets[i];
-        if (p->kind != INJECT_ARRIVED && p->kind != INJECT_OWN && p->kind != KIND_UNDECIDED)
-            continue;
-        w.print[i] = fingerprint(p);
-        uint32_t k = p->kind == INJECT_ARRIVED ? INJECT_NONE : take(in, &w, i);
-        if (k != INJECT_NONE) {
-            p->kind = INJECT_COPY;
-            p->partner = k;
-            in->packets[k].partner = i;
-        } else if (p->kind != INJECT_OWN) {
-            p->kind = INJECT_ARRIVED;
-            wait_for_copy(&w, i);
+/* ---- what the node cut ---- */
+
+/* Did the node cut `piece`, which left, out of what arrived? Reassembled before (as Linux does) or not. */
+static bool cut_from(const struct waiting *in, const struct inject_packet *piece) {
+    const struct ipv4_header *b = inject_ipv4(piece);
+    uint32_t first, last;
+    if (in->family != FAMILY_IPV4 || in->id != b->id || in->proto != b->proto || in->port == piece->port ||
+        in->ttl != b->ttl + 1 || (in->src != b->src && in->dst != b->dst))
+        return false;
+    datagram_part(b, &first, &last);
+    return in->from <= first && first < in->end && piece->raw->time_ns - in->time_ns <= JOIN_WINDOW_NS;
+}
+
+/* A fragment that left and is nobody's copy: of which arrived packet it is a piece. */
+static struct waiting *take_whole(struct joiner *j, const struct inject_packet *p) {
+    if (p->kind != INJECT_OWN || p->key.family != FAMILY_IPV4 || !(p->flags & (PACKET_FRAG_FIRST | PACKET_FRAG_LATER)))
+        return NULL;
+    for (uint64_t i = j->end; i-- > j->first && j->end - i <= PIECES_WINDOW;)
+        if (cut_from(entry(j, i), p))
+            return entry(j, i);
+    return NULL;
+}
+
+const struct waiting *joiner_see(struct joiner *j, struct inject_packet *p, uint32_t label, uint32_t *of) {
+    const uint64_t print = fingerprint(p);
+    struct waiting *w = NULL;
+    bool first = true;
+    *of = LABEL_NONE;
+    forget_old(j, p->raw->time_ns);
+    if (p->kind != INJECT_ARRIVED && !(w = take(j, p, print)) && (w = take_whole(j, p))) {
+        first = w->waits; /* the first piece is its copy */
+        if (first) {
+            uint32_t before = INJECT_NONE, at = (uint32_t)(w - j->ring), *link = &j->head[w->print & j->mask];
+            while (*link != at)
+                link = &j->ring[before = *link].next;
+            unchain(j, w->print & j->mask, link, before);
         }
     }
-    free(w.head);
-    free(w.tail);
-    free(w.next);
-    free(w.print);
-    join_pieces(in);
+    if (w) {
+        p->kind = INJECT_COPY;
+        *of = w->label;
+        return first ? w : NULL;
+    }
+    if (p->kind != INJECT_OWN) {
+        p->kind = INJECT_ARRIVED;
+        wait_for_copy(j, p, label, print);
+    }
+    return NULL;
+}
+
+void joiner_learns(struct joiner *j) {
+    entry(j, j->end - 1)->learns = true;
+}
+
+void joiner_settle(struct joiner *j, const uint32_t *names) {
+    for (uint64_t i = j->settled > j->first ? j->settled : j->first; i < j->end; i++) {
+        struct waiting *w = entry(j, i);
+        w->label = label_settle(w->label, names);
+    }
+    j->settled = j->end;
 }

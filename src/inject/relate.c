@@ -1,55 +1,166 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which arrived packets belong together: translations of the captured NAT, answers to
- * them, first packets and the rest. */
+/* Conversations: who answers whom, how the captured NAT translated them, errors about them, fragments of them. */
 #include <stdlib.h>
 #include <string.h>
-#include "inject.h"
+#include "tracker.h"
 
-/* Conversations by the key of one direction; the newest entry of a key is found first. */
+#define AT_FIRST 1024
+#define FIRSTS 1024           /* first fragments that later ones are looked for in, the latest ones */
+#define FRAGMENT_WINDOW 4096  /* packets between the two, at most */
+
+enum { ENTRY_USED = 1, ENTRY_OWN = 2, ENTRY_MAPPING = 4 };
+
+/* One cache line. Both directions are found in the same chain, the newest first. */
 struct entry {
-    struct flow_key key;
-    uint32_t first;   /* packet that began it */
-    uint32_t mapping; /* INJECT_NONE: not translated */
-    uint32_t next;    /* chain */
+    struct flow_key key;     /* as the packet that began it came in; beyond NAT: as it left */
+    uint8_t flags;
+    struct nat_tuple inside; /* ENTRY_MAPPING */
+    uint32_t label;
+    uint32_t next;           /* chain, or list of free ones */
+} __attribute__((aligned(64)));
+
+/* The first fragment of a datagram that arrived. */
+struct first {
+    struct flow_key key;     /* ports are 0 */
+    be32 id;
+    uint64_t seen;           /* number of the packet */
+    uint32_t label;
+    struct relation relation;
 };
+
 struct book {
-    VEC(struct entry) entries;
+    struct entry *entries;
+    uint32_t *numbers;       /* of each entry's mapping */
     uint32_t *head;
+    uint32_t n, cap, free, used; /* entries ever used; allocated; list; in use */
     size_t mask;
+    uint32_t mappings;
+    uint64_t seen;
+    struct first firsts[FIRSTS];
+    uint64_t n_firsts;
+    VEC(uint32_t) unsettled; /* entries with labels that are pending */
 };
 
+struct book *book_create(void) {
+    struct book *b = xzalloc(1, sizeof *b);
+    b->mask = AT_FIRST - 1;
+    b->free = INJECT_NONE;
+    b->head = xalloc(AT_FIRST * sizeof *b->head);
+    memset(b->head, 0xff, AT_FIRST * sizeof *b->head);
+    return b;
+}
+
+void book_destroy(struct book *b) {
+    if (!b)
+        return;
+    free(b->entries);
+    free(b->numbers);
+    free(b->head);
+    vec_free(&b->unsettled);
+    free(b);
+}
+
+/* ---- the table ---- */
+
+/* The same for both directions. */
 static size_t bucket(const struct book *b, const struct flow_key *k) {
-    uint64_t word[(sizeof *k + 7) / 8] = {0}, h = 0;
-    static_assert(sizeof *k == 38, "no padding is hashed");
-    memcpy(word, k, sizeof *k);
-    for (unsigned i = 0; i < sizeof word / sizeof *word; i++)
-        h = mix(h, word[i]);
-    return h & b->mask;
+    uint64_t src[2], dst[2];
+    memcpy(src, k->src, sizeof src);
+    memcpy(dst, k->dst, sizeof dst);
+    if (proto_is_icmp(k->proto)) /* there: identifier and 0, both ways */
+        return mix(mix(src[0], src[1]) + mix(dst[0], dst[1]), k->sport) & b->mask;
+    uint64_t one = mix(mix(src[0], src[1]), k->sport), other = mix(mix(dst[0], dst[1]), k->dport);
+    return mix(one + other, k->proto) & b->mask;
 }
 
-static struct entry *find(struct book *b, const struct flow_key *k) {
-    for (uint32_t i = b->head[bucket(b, k)]; i != INJECT_NONE; i = b->entries.v[i].next)
-        if (!memcmp(&b->entries.v[i].key, k, sizeof *k))
-            return &b->entries.v[i];
-    return NULL;
-}
-
-static void enter(struct book *b, const struct flow_key *k, uint32_t first, uint32_t mapping) {
-    uint32_t *head = &b->head[bucket(b, k)];
-    vec_push(&b->entries, (struct entry){*k, first, mapping, *head});
-    *head = (uint32_t)b->entries.n - 1;
-}
-
-static struct flow_key reversed(const struct flow_key *k) {
+struct flow_key flow_key_reverse(const struct flow_key *k) {
     struct flow_key r = *k;
     memcpy(r.src, k->dst, sizeof r.src);
     memcpy(r.dst, k->src, sizeof r.dst);
-    if (!proto_is_icmp(k->proto)) { /* there: identifier and 0, both ways */
+    if (!proto_is_icmp(k->proto)) {
         r.sport = k->dport;
         r.dport = k->sport;
     }
     return r;
 }
+
+static bool same_key(const struct flow_key *a, const struct flow_key *b) {
+    return !memcmp(a, b, sizeof *a);
+}
+
+/* The newest entries with the key: as it stands, and the other way round. */
+static void find(const struct book *b, const struct flow_key *k, struct entry **there, struct entry **back) {
+    const struct flow_key reverse = flow_key_reverse(k);
+    *there = *back = NULL;
+    for (uint32_t i = b->head[bucket(b, k)]; i != INJECT_NONE; i = b->entries[i].next) {
+        struct entry *e = &b->entries[i];
+        if (!*there && same_key(&e->key, k))
+            *there = e;
+        if (!*back && same_key(&e->key, &reverse)) {
+            *back = e;
+            break;
+        }
+    }
+}
+
+static void table_grow(struct book *b) {
+    b->mask = b->mask * 2 + 1;
+    free(b->head);
+    b->head = xalloc((b->mask + 1) * sizeof *b->head);
+    memset(b->head, 0xff, (b->mask + 1) * sizeof *b->head);
+    for (uint32_t i = 0; i < b->n; i++) {
+        struct entry *e = &b->entries[i];
+        if (!(e->flags & ENTRY_USED))
+            continue;
+        uint32_t *head = &b->head[bucket(b, &e->key)];
+        e->next = *head;
+        *head = i;
+    }
+}
+
+static uint32_t entry_take(struct book *b) {
+    uint32_t i = b->free;
+    if (i != INJECT_NONE) {
+        b->free = b->entries[i].next;
+        return i;
+    }
+    if (b->n == b->cap) {
+        b->cap = b->cap ? 2 * b->cap : AT_FIRST;
+        b->entries = xrealloc(b->entries, b->cap, sizeof *b->entries);
+        b->numbers = xrealloc(b->numbers, b->cap, sizeof *b->numbers);
+    }
+    return b->n++;
+}
+
+static void label(struct book *b, struct entry *e, uint32_t label) {
+    e->label = label;
+    if (label_is_pending(label))
+        vec_push(&b->unsettled, (uint32_t)(e - b->entries));
+}
+
+static struct entry *enter(struct book *b, const struct flow_key *k, uint32_t named) {
+    if (b->used++ > b->mask)
+        table_grow(b);
+    const uint32_t i = entry_take(b);
+    uint32_t *head = &b->head[bucket(b, k)];
+    b->entries[i] = (struct entry){.key = *k, .flags = ENTRY_USED, .next = *head};
+    *head = i;
+    label(b, &b->entries[i], named);
+    return &b->entries[i];
+}
+
+static void drop(struct book *b, struct entry *e) {
+    const uint32_t i = (uint32_t)(e - b->entries);
+    uint32_t *at = &b->head[bucket(b, &e->key)];
+    while (*at != i)
+        at = &b->entries[*at].next;
+    *at = e->next;
+    *e = (struct entry){.next = b->free};
+    b->free = i;
+    b->used--;
+}
+
+/* ---- packets ---- */
 
 bool inject_inner(const struct inject_packet *p, struct flow_key *key, uint32_t *l3, uint32_t *l4) {
     struct packet inner = {.flags = PACKET_RAW_IP | PACKET_NO_CHECKSUM};
@@ -75,100 +186,164 @@ bool inject_inner(const struct inject_packet *p, struct flow_key *key, uint32_t 
     return true;
 }
 
-/* What the fragments of one IPv6 datagram share: the fragment header's identification stands before the L4 header. */
-static be32 fragment_id6(const struct inject_packet *p) {
-    be32 id;
-    memcpy(&id, p->raw->data + p->l4 - sizeof id, sizeof id);
-    return id;
-}
-
-static bool same_datagram(const struct inject_packet *a, const struct inject_packet *b) {
-    if (a->key.family != b->key.family || memcmp(a->key.src, b->key.src, sizeof a->key.src + sizeof a->key.dst))
-        return false;
-    if (a->key.family == FAMILY_IPV6)
-        return fragment_id6(a) == fragment_id6(b);
-    return inject_ipv4(a)->id == inject_ipv4(b)->id && a->key.proto == b->key.proto;
+/* What the fragments of a datagram share: addresses, and the identification (with IPv4 the protocol, too). IPv6's
+ * fragment header stands before the L4 header. */
+static struct first datagram(const struct inject_packet *p) {
+    struct first f = {.key = p->key};
+    f.key.sport = f.key.dport = 0;
+    if (p->key.family == FAMILY_IPV6) {
+        f.key.proto = 0;
+        memcpy(&f.id, p->raw->data + p->l4 - sizeof f.id, sizeof f.id);
+    } else {
+        f.id = inject_ipv4(p)->id;
+    }
+    return f;
 }
 
 /* A later fragment waits for its first one. */
-static uint32_t first_fragment(const struct inject *in, uint32_t i) {
-    for (uint32_t k = i, looked = 0; k-- > 0 && looked < 4096; looked++) {
-        const struct inject_packet *p = &in->packets[k];
-        if (p->kind != INJECT_ARRIVED || !(p->flags & PACKET_FRAG_FIRST))
+static void see_later(const struct book *b, const struct inject_packet *p, struct relation *out) {
+    const struct first mine = datagram(p);
+    for (uint64_t i = b->n_firsts; i-- > 0 && b->n_firsts - i <= FIRSTS;) {
+        const struct first *f = &b->firsts[i % FIRSTS];
+        if (b->seen - f->seen > FRAGMENT_WINDOW)
+            return;
+        if (f->id != mine.id || !same_key(&f->key, &mine.key))
             continue;
-        if (same_datagram(p, &in->packets[i]))
-            return k;
+        *out = f->relation;
+        out->after = f->label;
+        return;
     }
-    return INJECT_NONE;
 }
 
-static void relate_error(struct book *b, struct inject_packet *p) {
+static void see_first(struct book *b, const struct inject_packet *p, uint32_t label, const struct relation *r) {
+    struct first f = datagram(p);
+    f.label = label;
+    f.seen = b->seen;
+    f.relation = *r;
+    b->firsts[b->n_firsts++ % FIRSTS] = f;
+}
+
+static void is_after(const struct book *b, const struct entry *e, struct relation *out) {
+    out->after = e->label;
+    out->answers = e->flags & ENTRY_MAPPING;
+    out->proto = e->key.proto;
+    out->inside = e->inside;
+    out->mapping = b->numbers[e - b->entries];
+}
+
+static void see_error(const struct book *b, const struct inject_packet *p, struct relation *out) {
     struct flow_key key;
+    struct entry *there, *back;
     uint32_t l3, l4;
-    struct entry *e = inject_inner(p, &key, &l3, &l4) ? find(b, &key) : NULL;
-    if (!e)
+    if (!inject_inner(p, &key, &l3, &l4))
         return;
-    p->after = e->first;
-    p->answer = e->mapping;
+    find(b, &key, &there, &back);
+    if (there)
+        is_after(b, there, out);
 }
 
-/* Learns how the captured NAT changed the packet's source, and enters the conversation as it goes on beyond it. */
-static void learn(struct inject *in, struct book *b, uint32_t i) {
-    const struct inject_packet *p = &in->packets[i];
-    if (p->key.family != FAMILY_IPV4 || p->partner == INJECT_NONE || in->packets[p->partner].key.proto != p->key.proto)
-        return;
-    const struct flow_key *left = &in->packets[p->partner].key;
-    struct nat_tuple inside = inject_tuple(&p->key), outside = inject_tuple(left);
-    if (!memcmp(&outside, &inside, sizeof outside))
-        return;
-    const struct entry *e = find(b, left); /* a port that serves another flow now gets a new entry */
-    if (e && (e->mapping == INJECT_NONE || !memcmp(&in->mappings.v[e->mapping].inside, &inside, sizeof inside)))
-        return;
-    uint32_t mapping = INJECT_NONE;
-    if (outside.src != inside.src || outside.sport != inside.sport) {
-        mapping = (uint32_t)in->mappings.n;
-        vec_push(&in->mappings, (struct inject_mapping){p->key.proto, inside, outside, i});
-    }
-    enter(b, left, i, mapping);
+/* What the node itself began goes on as if the arrived packet had begun it: nothing can be after what never arrived. */
+static void take_over(struct book *b, struct entry *e, const struct inject_packet *p, uint32_t named) {
+    e->key = p->key;
+    e->flags &= (uint8_t)~ENTRY_OWN;
+    label(b, e, named);
 }
 
-static void relate_one(struct inject *in, struct book *b, uint32_t i) {
-    struct inject_packet *p = &in->packets[i];
-    if (p->flags & PACKET_FRAG_LATER) {
-        p->after = first_fragment(in, i);
-        if (p->after != INJECT_NONE)
-            p->answer = in->packets[p->after].answer;
-        return;
+static void see_conversation(struct book *b, const struct inject_packet *p, uint32_t named, struct relation *out) {
+    struct entry *there, *back;
+    find(b, &p->key, &there, &back);
+    if (back && !(back->flags & ENTRY_OWN)) {
+        is_after(b, back, out);
+    } else if (there && !(there->flags & ENTRY_OWN)) {
+        out->same = there->label;
+    } else if (back || there) {
+        out->same = back ? label_flip(back->label) : there->label;
+        take_over(b, back ? back : there, p, named);
+    } else {
+        enter(b, &p->key, named);
     }
-    if (p->flags & PACKET_ICMP_ERROR) {
-        relate_error(b, p);
-        return;
-    }
-    struct flow_key back = reversed(&p->key);
-    struct entry *e = find(b, &back);
-    if (e) { /* against the direction in which it began */
-        p->after = e->first;
-        p->answer = e->mapping;
-        return;
-    }
-    if (!find(b, &p->key))
-        enter(b, &p->key, i, INJECT_NONE);
-    learn(in, b, i);
 }
 
-void relate(struct inject *in) {
-    size_t size = 1024;
-    while (size < in->n)
-        size *= 2;
-    struct book b = {.head = xalloc(size * sizeof *b.head), .mask = size - 1};
-    memset(b.head, 0xff, size * sizeof *b.head);
-    for (uint32_t i = 0; i < in->n; i++) {
-        struct inject_packet *p = &in->packets[i];
-        if (p->kind == INJECT_ARRIVED)
-            relate_one(in, &b, i);
-        else if (p->kind == INJECT_OWN && p->flags & PACKET_ICMP_ERROR)
-            relate_error(&b, p);
+static const struct relation unrelated = {.same = LABEL_NONE, .after = LABEL_NONE, .mapping = INJECT_NONE};
+
+void book_see(struct book *b, const struct inject_packet *p, uint32_t label, struct relation *out) {
+    *out = unrelated;
+    b->seen++;
+    if (p->flags & PACKET_FRAG_LATER)
+        see_later(b, p, out);
+    else if (p->flags & PACKET_ICMP_ERROR)
+        see_error(b, p, out);
+    else
+        see_conversation(b, p, label, out);
+    if (p->flags & PACKET_FRAG_FIRST && p->kind == INJECT_ARRIVED)
+        see_first(b, p, label, out);
+}
+
+void book_see_own(struct book *b, const struct inject_packet *p, uint32_t label, struct relation *out) {
+    struct entry *there, *back;
+    *out = unrelated;
+    b->seen++;
+    find(b, &p->key, &there, &back);
+    if (back || there)
+        out->same = back ? label_flip(back->label) : there->label;
+    else
+        enter(b, &p->key, label)->flags |= ENTRY_OWN;
+}
+
+bool book_learn(struct book *b, const struct waiting *w, const struct flow_key *left, struct nat_tuple *outside,
+                uint32_t *mapping) {
+    struct entry *there, *back;
+    *outside = inject_tuple(left);
+    if (!w->learns || w->family != FAMILY_IPV4 || w->proto != left->proto ||
+        !memcmp(outside, &w->inside, sizeof *outside))
+        return false;
+    find(b, left, &there, &back);
+    if (there && (!(there->flags & ENTRY_MAPPING) || !memcmp(&there->inside, &w->inside, sizeof w->inside)))
+        return false;
+    if (there) /* a port that serves another flow now */
+        drop(b, there);
+    struct entry *e = enter(b, left, w->label);
+    b->numbers[e - b->entries] = INJECT_NONE;
+    if (outside->src == w->inside.src && outside->sport == w->inside.sport)
+        return false;
+    e->flags |= ENTRY_MAPPING;
+    e->inside = w->inside;
+    *mapping = b->numbers[e - b->entries] = b->mappings++;
+    return true;
+}
+
+uint32_t book_find(const struct book *b, const struct flow_key *key) {
+    struct entry *there, *back;
+    find(b, key, &there, &back);
+    return there ? there->label : back ? label_flip(back->label) : LABEL_NONE;
+}
+
+void book_put(struct book *b, const struct flow_key *key, uint32_t named) {
+    struct entry *there, *back;
+    find(b, key, &there, &back);
+    if (there || back)
+        label(b, there ? there : back, there ? named : label_flip(named));
+    else
+        enter(b, key, named);
+}
+
+void book_forget(struct book *b, const struct flow_key *key) {
+    struct entry *there, *back;
+    find(b, key, &there, &back);
+    if (there || back)
+        drop(b, there ? there : back);
+}
+
+void book_settle(struct book *b, const uint32_t *names) {
+    for (size_t i = 0; i < b->unsettled.n; i++) {
+        struct entry *e = &b->entries[b->unsettled.v[i]];
+        e->label = label_settle(e->label, names);
     }
-    vec_free(&b.entries);
-    free(b.head);
+    b->unsettled.n = 0;
+    for (uint64_t i = b->n_firsts; i-- > 0 && b->n_firsts - i <= FIRSTS && label_is_pending(b->firsts[i % FIRSTS].label);) {
+        struct first *f = &b->firsts[i % FIRSTS];
+        f->label = label_settle(f->label, names);
+        f->relation.same = label_settle(f->relation.same, names);
+        f->relation.after = label_settle(f->relation.after, names);
+    }
 }

@@ -72,8 +72,7 @@ static bool look(struct window *w, struct trace *t, struct trace_memory *m, stru
     *in = (struct inject){.trace = m};
     if (classify(in, w->control, w->node, &w->err))
         return false;
-    join_copies(in);
-    relate(in);
+    inject_track(in);
     for (uint32_t i = 0; i < in->n; i++)
         in->arrived += in->packets[i].kind == INJECT_ARRIVED;
     return true;

@@ -5,6 +5,8 @@
 #include "conclude.h"
 #include "reach.h"
 
+#define INTERFACES_TOLD 6
+
 struct reason {
     const char *name;
     long long count;
@@ -32,7 +34,7 @@ const char *reasons_text(struct arena *a, const json_t *counts) {
 
 void say(struct conclusion *out, const char *label, enum tone tone, const char *text) {
     if (*text)
-        vec_push(&out->lines, (struct line){label, text, tone, false});
+        vec_push(&out->lines, (struct line){label, text, tone, false, false});
 }
 
 void apart(struct conclusion *out, size_t first) {
@@ -49,6 +51,29 @@ static const struct { const char *label; enum tone tone; } kinds[] = {
     [FINDING_FAULT] = {"Fault", TONE_BAD}, [FINDING_SEEN] = {"Seen", TONE_WARN},
     [FINDING_ASYMMETRY] = {"Asymmetric", TONE_INFO}};
 
+/* Its text names the node and the route already. */
+static bool tells_cause(struct arena *a, const json_t *finding) {
+    const char *text = text_at(finding, "text"), *route = route_text(a, value_at(finding, "cause.route"));
+    return *route && strstr(text, route) && strstr(text, text_at(finding, "cause.node"));
+}
+
+static void say_fault(struct arena *a, const json_t *analyze, const struct fault *f, bool again,
+                      struct conclusion *out) {
+    const char *cause = tells_cause(a, f->finding) ? "" : finding_cause(a, f->finding);
+    const char *mend = finding_mend(a, f->finding), *flows = finding_flows(a, analyze, f->finding, f->count);
+    size_t first = out->lines.n;
+    enum tone tone;
+    mend_state(f->finding, &tone);
+    say(out, kinds[f->kind].label, kinds[f->kind].tone,
+        arena_printf(a, "%s%s%s", flows, *flows ? ": " : "", fault_what(a, f)));
+    say(out, "Since", TONE_NONE, fault_since(a, analyze, f));
+    say(out, "Cause", TONE_NONE, again && *cause ? "As above." : cause);
+    say(out, "Mend", tone, again && *mend ? "As above." : mend);
+    say(out, "Command", TONE_NONE, again ? "" : finding_command(a, analyze, f->finding));
+    apart(out, first);
+    out->lines.v[first].finding = true;
+}
+
 static void say_findings(struct arena *a, const struct configuration *c, unsigned limit, struct conclusion *out) {
     struct faults list;
     size_t told = 0, left = 0;
@@ -56,7 +81,6 @@ static void say_findings(struct arena *a, const struct configuration *c, unsigne
     for (size_t i = 0; i < list.n; i++) {
         const struct fault *f = &list.v[i];
         bool again = false;
-        enum tone tone;
         if (f->kind == FINDING_SEEN && is_judged(c))
             continue;
         if (limit && told == limit) {
@@ -65,15 +89,7 @@ static void say_findings(struct arena *a, const struct configuration *c, unsigne
         }
         for (size_t k = 0; k < i; k++)
             again |= list.v[k].kind != FINDING_SEEN && same_cause(list.v[k].finding, f->finding);
-        const char *cause = finding_cause(a, f->finding), *mend = finding_mend(a, f->finding);
-        size_t first = out->lines.n;
-        mend_state(f->finding, &tone);
-        const char *flows = finding_flows(a, c->analyze, f->finding, f->count);
-        say(out, kinds[f->kind].label, kinds[f->kind].tone,
-            arena_printf(a, "%s%s%s", flows, *flows ? ": " : "", finding_what(a, f->finding)));
-        say(out, "Cause", TONE_NONE, again && *cause ? "As above." : cause);
-        say(out, "Mend", tone, again && *mend ? "As above." : mend);
-        apart(out, first);
+        say_fault(a, c->analyze, f, again, out);
         told++;
     }
     if (left)
@@ -147,20 +163,37 @@ static void say_cost(struct arena *a, const struct configuration *c, struct conc
                                              ratio));
 }
 
+/* " 16,631 packets over 22 s from 2026-11-22 06:22:27.105 UTC on nic1, nic2, switch were looked at."; "" */
+static const char *looked_at(struct arena *a, const json_t *analyze) {
+    const json_t *list = value_at(analyze, "packets.interfaces"), *span = value_at(analyze, "span_ns");
+    size_t n = json_array_size(list), i;
+    const char *names = "", *epoch = text_at(analyze, "epoch_ns");
+    json_t *one;
+    json_array_foreach(list, i, one)
+        if (*text_at(one, "name"))
+            names = arena_printf(a, "%s%s%s", names, *names ? ", " : "", text_at(one, "name"));
+    if (!*epoch || !json_is_number(span))
+        return "";
+    if (n > INTERFACES_TOLD || !*names)
+        names = arena_printf(a, "%zu interface%s", n, n == 1 ? "" : "s");
+    return arena_printf(a, " Looked at: %s packets over %s from %s on %s.", count_text(a, count_at(analyze, "packets.read")),
+                        offset_text(a, json_number_value(span)) + 1, moment_text(a, epoch, 0), names);
+}
+
 static void say_flows(struct arena *a, const struct configuration *c, long long fault, long long bent,
                       struct conclusion *out) {
     const json_t *flows = value_at(c->analyze, "flows");
-    const char *total = count_text(a, count_at(flows, "total"));
+    const char *total = count_text(a, count_at(flows, "total")), *looked = looked_at(a, c->analyze);
     const char *asymmetric = bent ? arena_printf(a, "; %s work, asymmetrically", count_text(a, bent)) : "";
     if (!is_judged(c))
-        say(out, "Flows", TONE_NONE, arena_printf(a, "Of %s flows the capture alone shows: %s.", total,
-                                                  reasons_text(a, value_at(flows, "observed"))));
+        say(out, "Flows", TONE_NONE, arena_printf(a, "Of %s flows the capture alone shows: %s.%s", total,
+                                                  reasons_text(a, value_at(flows, "observed")), looked));
     else if (fault)
-        say(out, "Flows", TONE_NONE, arena_printf(a, "%s of %s flows do not work as they should, by the model%s.",
-                                                  count_text(a, fault), total, asymmetric));
+        say(out, "Flows", TONE_NONE, arena_printf(a, "%s of %s flows do not work as they should, by the model%s.%s",
+                                                  count_text(a, fault), total, asymmetric, looked));
     else
-        say(out, "Flows", TONE_NONE, arena_printf(a, "None of %s flows is at fault, by the model%s.", total,
-                                                  asymmetric));
+        say(out, "Flows", TONE_NONE, arena_printf(a, "None of %s flows is at fault, by the model%s.%s", total,
+                                                  asymmetric, looked));
 }
 
 /* The state is the worst thing that is known. */
@@ -169,12 +202,12 @@ static void judge(const struct view *v, const struct configuration *c, struct co
     long long bent = findings_count(c->analyze, FINDING_ASYMMETRY, NULL, NULL);
     out->state = "Sound";
     out->tone = TONE_GOOD;
-    if (!c->analyze || !is_judged(c)) {
-        out->state = c->analyze ? "Capture only" : "Not analysed";
-        out->tone = TONE_NONE;
-    } else if (findings_count(c->analyze, FINDING_FAULT, NULL, NULL)) {
+    if (findings_count(c->analyze, FINDING_FAULT, NULL, NULL)) {
         out->state = "Faults";
         out->tone = TONE_BAD;
+    } else if (!is_judged(c)) {
+        out->state = c->analyze ? "Capture only" : "Not analysed";
+        out->tone = TONE_NONE;
     } else if (count_at(c->analyze, "flows.drift")) {
         out->state = "Drift";
         out->tone = TONE_WARN;
@@ -189,18 +222,35 @@ static void judge(const struct view *v, const struct configuration *c, struct co
         say_flows(v->arena, c, fault, bent, out);
 }
 
+/* What was not looked at, and so is in no figure. */
+static void say_partial(struct arena *a, const struct configuration *c, struct conclusion *out) {
+    const char *damage = text_at(c->analyze, "damage");
+    long long evicted = count_at(c->analyze, "flows.evicted");
+    if (*damage)
+        say(out, "Damaged", TONE_WARN, arena_printf(a, "The figures cover what could be read: %s", sentence(a, damage)));
+    else if (true_at(c->analyze, "partial"))
+        say(out, "Partial", TONE_WARN, "The reading was interrupted: the figures cover what came before.");
+    if (true_at(c->replay, "partial"))
+        say(out, "Partial", TONE_WARN, "The input was cut, damaged or interrupted: the figures cover a part of it.");
+    if (evicted)
+        say(out, "Evicted", TONE_WARN,
+            arena_printf(a, "%s of %s flows made room for others before the end (--memory): what went on later counts as "
+                         "another flow, and no mend is called proved.", count_text(a, evicted),
+                         count_text(a, count_at(c->analyze, "flows.total"))));
+}
+
 void conclude(const struct view *v, const struct configuration *c, unsigned limit, struct conclusion *out) {
     struct arena *a = v->arena;
     *out = (struct conclusion){0};
     judge(v, c, out);
+    say_partial(a, c, out);
+    say_asked(a, c->analyze, out);
     say_findings(a, c, limit, out);
     size_t first = out->lines.n;
     say_drift(a, c->analyze, out);
     say_reach(v, c, out);
     say_complaints(a, c->analyze, out);
     say_hidden(a, c->analyze, out);
-    if (true_at(c->analyze, "partial") || true_at(c->replay, "partial"))
-        say(out, "Partial", TONE_WARN, "The input was cut, damaged or interrupted: the figures cover a part of it.");
     apart(out, first);
     first = out->lines.n;
     say_drops(a, value_at(c->analyze ? c->analyze : c->replay, "packets"), out);

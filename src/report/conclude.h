@@ -10,6 +10,7 @@ struct line {
     const char *text;
     enum tone tone;
     bool apart; /* begins another matter than the line before */
+    bool finding; /* begins a finding */
 };
 struct conclusion {
     const char *state; /* one or two words */
@@ -22,6 +23,8 @@ void conclude(const struct view *v, const struct configuration *c, unsigned limi
 /* A line, unless its text is empty; what was said from line `first` on is a matter of its own. */
 void say(struct conclusion *out, const char *label, enum tone tone, const char *text);
 void apart(struct conclusion *out, size_t first);
+/* conclude_asked.c: what was asked for beside the verdicts: another scenario, NAT's ports, a second capture point. */
+void say_asked(struct arena *a, const json_t *analyze, struct conclusion *out);
 void conclusion_fini(struct conclusion *c);
 
 /* "12 forwarding-off, 5 no-route": the members of an object of counts, the largest first, without "total". */

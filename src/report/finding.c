@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sorting findings, and sentences for them. */
+#include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "finding.h"
@@ -15,14 +17,19 @@ enum finding_kind finding_kind(const json_t *finding) {
     return !strcmp(source, "model") && !strcmp(verdict, "asym_benign") ? FINDING_ASYMMETRY : FINDING_HARMLESS;
 }
 
+/* Those of the node; those of a pair of capture points. */
+static const char *const lists[] = {"findings", "points.findings"};
+#define LISTS (sizeof lists / sizeof *lists)
+
 long long findings_count(const json_t *analyze, enum finding_kind kind, const char *source, const char *verdict) {
     long long n = 0;
     size_t i;
     json_t *f;
-    json_array_foreach(value_at(analyze, "findings"), i, f)
-        if (finding_kind(f) == kind && (!source || !strcmp(text_at(f, "source"), source)) &&
-            (!verdict || !strcmp(text_at(f, "verdict"), verdict)))
-            n += count_at(f, "count");
+    for (size_t k = 0; k < LISTS; k++)
+        json_array_foreach(value_at(analyze, lists[k]), i, f)
+            if (finding_kind(f) == kind && (!source || !strcmp(text_at(f, "source"), source)) &&
+                (!verdict || !strcmp(text_at(f, "verdict"), verdict)))
+                n += count_at(f, "count");
     return n;
 }
 
@@ -40,26 +47,55 @@ bool same_cause(const json_t *a, const json_t *b) {
     return equal_at(a, b, "mend.node") && equal_at(a, b, "mend.change") && equal_at(a, b, "mend.route");
 }
 
-static int compare_faults(const void *a, const void *b) {
-    const struct fault *x = a, *y = b;
-    return x->kind != y->kind ? (int)x->kind - (int)y->kind : (x->count < y->count) - (x->count > y->count);
+static bool is_note(const json_t *finding) {
+    const char *source = text_at(finding, "source");
+    return !strcmp(source, "dhcp") || !strcmp(source, "scenario");
 }
 
-void faults_collect(const json_t *analyze, struct faults *out) {
+static bool alike(const json_t *a, const json_t *b) {
+    return is_note(a) ? equal_at(a, b, "source") && equal_at(a, b, "verdict") && equal_at(a, b, "hint")
+                      : same_cause(a, b);
+}
+
+static int compare_faults(const void *a, const void *b) {
+    const struct fault *x = a, *y = b;
+    if (x->kind != y->kind)
+        return (int)x->kind - (int)y->kind;
+    return x->count != y->count ? (x->count < y->count) - (x->count > y->count)
+                                : (x->packets < y->packets) - (x->packets > y->packets);
+}
+
+static void fault_add(struct fault *f, const json_t *finding) {
+    const json_t *since = value_at(finding, "since");
+    f->count += count_at(finding, "count");
+    f->packets += count_at(finding, "packets");
+    f->bytes += count_at(finding, "bytes");
+    f->first = fmin(f->first, number_or_nan(since ? since : value_at(finding, "first")));
+    f->last = fmax(f->last, number_or_nan(value_at(finding, "last")));
+    if (is_note(finding) && f->n_alike++ < FAULT_EXAMPLES)
+        f->alike[f->n_alike - 1] = finding;
+}
+
+static void collect(const json_t *list, struct faults *out) {
     size_t i;
     json_t *f;
-    *out = (struct faults){0};
-    json_array_foreach(value_at(analyze, "findings"), i, f) {
+    json_array_foreach(list, i, f) {
         enum finding_kind kind = finding_kind(f);
         size_t k = 0;
         if (kind == FINDING_HARMLESS)
             continue;
-        while (k < out->n && (out->v[k].kind != kind || !same_cause(out->v[k].finding, f)))
+        while (k < out->n && (out->v[k].kind != kind || !alike(out->v[k].finding, f)))
             k++;
         if (k == out->n)
-            vec_push(out, (struct fault){.finding = f, .kind = kind});
-        out->v[k].count += count_at(f, "count");
+            vec_push(out, (struct fault){.finding = f, .kind = kind, .first = NAN, .last = NAN});
+        fault_add(&out->v[k], f);
     }
+}
+
+void faults_collect(const json_t *analyze, struct faults *out) {
+    *out = (struct faults){0};
+    for (size_t k = 0; k < LISTS; k++)
+        collect(value_at(analyze, lists[k]), out);
     if (out->n)
         qsort(out->v, out->n, sizeof *out->v, compare_faults);
 }
@@ -72,6 +108,34 @@ const char *sentence(struct arena *a, const char *text) {
 const char *finding_what(struct arena *a, const json_t *finding) {
     const char *text = text_at(finding, "text");
     return sentence(a, *text ? text : verdict_label(text_at(finding, "verdict")));
+}
+
+const char *fault_what(struct arena *a, const struct fault *f) {
+    const char *out = finding_what(a, f->finding);
+    if (f->n_alike > 1)
+        out = text_at(f->finding, "text");
+    for (unsigned i = 1; i < f->n_alike && i < FAULT_EXAMPLES; i++)
+        out = arena_printf(a, "%s; %s", out, text_at(f->alike[i], "text"));
+    if (f->n_alike > FAULT_EXAMPLES)
+        out = arena_printf(a, "%s; and %s more (%s)", out, count_text(a, f->n_alike - FAULT_EXAMPLES),
+                           verdict_label(text_at(f->finding, "verdict")));
+    return sentence(a, out);
+}
+
+const char *fault_since(struct arena *a, const json_t *analyze, const struct fault *f) {
+    const char *epoch = text_at(analyze, value_at(f->finding, "since") ? "points.epoch_ns" : "epoch_ns");
+    const char *frame = finding_frames(a, f->finding, 1), *comma = strstr(frame, " and ");
+    if (comma)
+        frame = arena_printf(a, "%.*s", (int)(comma - frame), frame);
+    if (isnan(f->first))
+        return *frame ? arena_printf(a, "Frame %s.", frame) : "";
+    const char *out = arena_printf(a, "%s (%s%s%s)", moment_text(a, epoch, f->first), offset_text(a, f->first),
+                                   *frame ? ", frame " : "", frame);
+    if (f->last > f->first)
+        out = arena_printf(a, "%s until %s", out, offset_text(a, f->last));
+    return f->packets ? arena_printf(a, "%s: %s %s, %s bytes.", out, count_text(a, f->packets),
+                                     f->packets == 1 ? "packet" : "packets", count_text(a, f->bytes))
+                      : sentence(a, out);
 }
 
 const char *finding_cause(struct arena *a, const json_t *finding) {
@@ -105,6 +169,51 @@ const char *finding_mend(struct arena *a, const json_t *finding) {
         return sentence(a, arena_printf(a, "Refused: %s; %s", text, refused));
     return sentence(a, arena_printf(a, true_at(mend, "proven") ? "Proved on the whole trace: %s"
                                        : "Not proved, for flows were evicted or the input was cut: %s", text));
+}
+
+/* May stand in a command line as it is: documents tell names that others chose. */
+static bool is_plain(const char *word) {
+    for (const char *c = word; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr(".:/_-@", *c))
+            return false;
+    return *word && *word != '-';
+}
+
+/* "10.0.0.0/24 via 10.0.0.1 dev NIC1 metric 256"; NULL: not in the words of ip-route(8). */
+static const char *route_words(struct arena *a, const json_t *route) {
+    const char *prefix = text_at(route, "prefix"), *via = text_at(route, "via"), *dev = text_at(route, "dev");
+    if (!is_plain(prefix) || !is_plain(dev) || (*via && !is_plain(via)) || value_at(route, "kind"))
+        return NULL;
+    const char *out = arena_printf(a, "%s%s%s dev %s", prefix, *via ? " via " : "", via, dev);
+    long long metric = count_at(route, "metric");
+    return metric ? arena_printf(a, "%s metric %lld", out, metric) : out;
+}
+
+static bool is_machine(const json_t *analyze, const char *name) {
+    size_t i;
+    json_t *node;
+    json_array_foreach(value_at(analyze, "topology.nodes"), i, node)
+        if (!strcmp(text_at(node, "name"), name))
+            return !strcmp(text_at(node, "kind"), "machine");
+    return false;
+}
+
+const char *finding_command(struct arena *a, const json_t *analyze, const json_t *finding) {
+    const json_t *mend = value_at(finding, "mend");
+    const char *node = text_at(mend, "node"), *change = text_at(mend, "change");
+    const char *route = route_words(a, value_at(mend, "route")), *old = route_words(a, value_at(mend, "old"));
+    bool v6 = strchr(text_at(mend, "route.prefix"), ':'), replace = !strcmp(change, "replace");
+    const char *ip = v6 ? "ip -6 route" : "ip route";
+    if (*text_at(mend, "refused") || !route || !is_machine(analyze, node) || (replace && !old))
+        return "";
+    const json_t *to = value_at(mend, "route"), *from = value_at(mend, "old");
+    if (replace && equal_at(to, from, "prefix") && equal_at(to, from, "metric"))
+        return arena_printf(a, "on %s: %s replace %s", node, ip, route);
+    if (replace)
+        return arena_printf(a, "on %s: %s add %s && %s del %s", node, ip, route, ip, old);
+    if (!strcmp(change, "add") || !strcmp(change, "remove"))
+        return arena_printf(a, "on %s: %s %s %s", node, ip, *change == 'a' ? "add" : "del", route);
+    return "";
 }
 
 /* The node with this address; the address itself when nobody has it. */

@@ -17,17 +17,24 @@ enum finding_kind finding_kind(const json_t *finding);
 /* Flows of the findings of this kind, source and verdict; NULL: any. */
 long long findings_count(const json_t *analyze, enum finding_kind kind, const char *source, const char *verdict);
 
-/* Findings of one kind with one cause and one mend, told once. */
+/* Findings of one kind with one cause and one mend, or of one kind of note (DHCP, scenario), told once. */
+#define FAULT_EXAMPLES 3
 struct fault {
     const json_t *finding; /* the first of them */
+    const json_t *alike[FAULT_EXAMPLES]; /* notes: the first ones, in their order */
+    unsigned n_alike;      /* notes: how many there are */
     enum finding_kind kind;
-    long long count;
+    long long count, packets, bytes; /* flows; what they sent */
+    double first, last;    /* ns after the epoch; NAN: not told */
 };
 struct faults {
     struct fault *v;
     size_t n, cap;
 };
-/* All but the harmless, by kind, then the largest first. vec_free() */
+/*
+ * All but the harmless, of the node and of the capture points on both sides of a NAT: by kind, then by flows and packets,
+ * the most first. vec_free()
+ */
 void faults_collect(const json_t *analyze, struct faults *out);
 bool same_cause(const json_t *a, const json_t *b);
 
@@ -38,6 +45,12 @@ const char *finding_mend(struct arena *a, const json_t *finding);
 /* "" for a finding that is about no flows; else "26 flows such as guest1 -> nat-machine (tcp 10.0.2.2:53206 ->
  * 10.0.0.10:80)", named by the topology. */
 const char *finding_flows(struct arena *a, const json_t *analyze, const json_t *finding, long long count);
+/* What a fault says, and the notes that it stands for: "X is there twice; Y is there twice; and 38 more (...)." */
+const char *fault_what(struct arena *a, const struct fault *f);
+/* "2026-11-22 06:22:33.148 UTC (+6.043 s, frame 11742) until +21.989 s: 37 packets, 3,038 bytes."; "frame 7" alone. */
+const char *fault_since(struct arena *a, const json_t *analyze, const struct fault *f);
+/* "on hyperv: ip route add 10.0.0.0/24 via 10.0.0.1 dev NIC1": the mend of a machine as a command, unless refused. */
+const char *finding_command(struct arena *a, const json_t *analyze, const json_t *finding);
 /* The first `limit` frames. */
 const char *finding_frames(struct arena *a, const json_t *finding, size_t limit);
 /* "proved", "refused", "not proved" or "" without a mend; and how good that is. */

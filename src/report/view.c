@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "view.h"
 
 const json_t *value_at(const json_t *object, const char *path) {
@@ -59,6 +61,26 @@ const char *duration_text(struct arena *a, double ns) {
         if (fabs(ns) >= units[i].ns)
             return arena_printf(a, "%.3g %s", ns / units[i].ns, units[i].unit);
     return arena_printf(a, "%.0f ns", ns);
+}
+
+const char *moment_text(struct arena *a, const char *epoch_ns, double ns) {
+    long long at = strtoll(epoch_ns, NULL, 10) + (long long)fmax(-4e18, fmin(ns, 4e18));
+    time_t second = (time_t)(at / 1000000000 - (at % 1000000000 < 0));
+    struct tm tm;
+    char text[40] = "";
+    if (gmtime_r(&second, &tm))
+        strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
+    return arena_printf(a, "%s.%03lld UTC", text, (at / 1000000 % 1000 + 1000) % 1000);
+}
+
+const char *offset_text(struct arena *a, double ns) {
+    const char *sign = ns < 0 ? "-" : "+";
+    double s = fmin(fabs(ns), 9e18) / 1e9;
+    if (s < 1000)
+        return arena_printf(a, "%s%.3f s", sign, s);
+    long long whole = (long long)s, days = whole / 86400;
+    const char *clock = arena_printf(a, "%lld:%02lld:%02lld", whole / 3600 % 24, whole / 60 % 60, whole % 60);
+    return days ? arena_printf(a, "%s%lld d %s", sign, days, clock) : arena_printf(a, "%s%s", sign, clock);
 }
 
 const char *rate_text(struct arena *a, double pps) {

@@ -73,8 +73,7 @@ static void load_subnet(const struct reader *r, const struct tree_member *m, uin
 }
 
 /* The prefixes of a list, one after the other. */
-static bool next_prefix(const struct reader *r, const struct tree *list, size_t *i, const char *key,
-                        struct ip_prefix *out) {
+bool next_prefix(const struct reader *r, const struct tree *list, size_t *i, const char *key, struct ip_prefix *out) {
     while (list && *i < list->n) {
         const struct tree *t = list->member[(*i)++].value;
         if (read_is(r, t, TREE_TEXT, key, "a list of prefixes, such as [10.0.0.0/22]") &&
@@ -163,7 +162,7 @@ static uint32_t find_node(const struct reader *r, const struct tree *t) {
         const struct scenario_machine *m = &r->s->machines.v[i];
         bool capture = false;
         for (uint32_t k = 0; k < m->n_nics; k++)
-            capture = capture || r->s->nics.v[m->first_nic + k].capture;
+            capture = capture || r->s->nics.v[m->first_nic + k].capture || r->s->nics.v[m->first_nic + k].n_sources;
         if (m->router)
             router = i, routers++;
         if (capture)

@@ -103,12 +103,21 @@ static uint16_t load_mtu(const struct reader *r, const struct tree *t, const str
     return (uint16_t)mtu;
 }
 
+static void load_sources(const struct reader *r, const struct tree *t, struct scenario_nic *nic) {
+    const struct tree *list = read_list(r, t, "sources", OPTIONAL, "a list of prefixes, such as [10.0.0.0/8]");
+    struct ip_prefix prefix;
+    nic->first_source = (uint32_t)r->s->sources.n;
+    for (size_t i = 0; list && next_prefix(r, list, &i, "sources", &prefix);)
+        vec_push(&r->s->sources, prefix);
+    nic->n_sources = (uint32_t)r->s->sources.n - nic->first_source;
+}
+
 void load_nic(const struct reader *r, const struct tree_member *m, uint32_t machine) {
     const struct tree *t = m->value;
     struct scenario_nic nic = {.at = m->at, .name = m->key, .machine = machine, .connected = true};
     read_keys(r, t,
               KEYS("subnet", "switch", "site", "address", "address6", "connected", "gateway", "gateway6", "mac", "mtu",
-                   "ip_forwarding", "rp_filter", "urpf", "security_group", "capture"));
+                   "ip_forwarding", "rp_filter", "urpf", "security_group", "capture", "sources"));
     load_on(r, t, &nic);
     enum need need = tree_get(t, "address6") ? OPTIONAL : REQUIRED;
     load_address(r, t, "address", need, FAMILY_IPV4, &nic.addr, &nic.len);
@@ -126,5 +135,6 @@ void load_nic(const struct reader *r, const struct tree_member *m, uint32_t mach
         nic.capture = capture->text;
     else if (capture)
         read_wrong(r, capture, "capture", "the name of an interface in the capture");
+    load_sources(r, t, &nic);
     vec_push(&r->s->nics, nic);
 }

@@ -53,6 +53,8 @@ bool read_choice(const struct reader *r, const struct tree *map, const char *key
 
 /* The same for a value that was already found. */
 bool text_ip(const struct reader *r, const struct tree *text, const char *key, enum family family, struct ip *out);
+/* The next prefix of a list of them; false at the end. */
+bool next_prefix(const struct reader *r, const struct tree *list, size_t *i, const char *key, struct ip_prefix *out);
 bool text_prefix(const struct reader *r, const struct tree *text, const char *key, enum family family,
                  struct ip_prefix *out);
 /* "first-last": the two texts; false when there is no dash. */

@@ -31,6 +31,7 @@ void scenario_destroy(struct scenario *s) {
     vec_free(&s->sites);
     vec_free(&s->machines);
     vec_free(&s->nics);
+    vec_free(&s->sources);
     vec_free(&s->static_routes);
     vec_free(&s->rules);
     vec_free(&s->security_groups);

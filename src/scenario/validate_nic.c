@@ -187,6 +187,27 @@ static void check_address_twin(const struct scenario *s, const struct scenario_n
     }
 }
 
+static bool has_source(const struct scenario *s, const struct scenario_nic *nic, const struct ip_prefix *p) {
+    for (uint32_t i = 0; i < nic->n_sources; i++)
+        if (prefix_equal(&s->sources.v[nic->first_source + i], p))
+            return true;
+    return false;
+}
+
+/* A packet of a port mirror arrived at one NIC. */
+static void check_sources(const struct scenario *s, const struct scenario_nic *nic, struct complaints *c) {
+    for (const struct scenario_nic *x = s->nics.v; x < nic; x++)
+        for (uint32_t i = 0; i < nic->n_sources && x->machine == nic->machine; i++) {
+            const struct ip_prefix *p = &s->sources.v[nic->first_source + i];
+            char text[PREFIX_TEXT];
+            if (!has_source(s, x, p))
+                continue;
+            complain(c, nic->at, SEVERITY_ERROR, "packets from %s arrive at NIC \"%s\" and at NIC \"%s\" of \"%s\"",
+                     prefix_format(p, text), x->name, nic->name, s->machines.v[nic->machine].name);
+            complain_hint(c, "name each prefix once; the longest one that holds a packet's source is its NIC's");
+        }
+}
+
 /* What else no two NICs may share. */
 static void check_twins(const struct scenario *s, const struct scenario_nic *nic, struct complaints *c) {
     const struct scenario_machine *machine = &s->machines.v[nic->machine];
@@ -243,6 +264,7 @@ void validate_nics(const struct scenario *s, struct complaints *c) {
     for (size_t i = 0; i < s->nics.n; i++) {
         const struct scenario_nic *nic = &s->nics.v[i];
         check_twins(s, nic, c);
+        check_sources(s, nic, c);
         if (nic->on == NIC_ON_SUBNET && nic->on_index != INDEX_NONE)
             check_floating(s, nic, c);
         check_side(s, nic, FAMILY_IPV4, c);

@@ -23,6 +23,7 @@ struct pcap_format {
 struct pcapng_format {
     uint32_t sections;        /* seen so far; the current one is sections - 1 */
     uint32_t first_interface; /* of the current section, in trace.interfaces */
+    bool gap;                 /* blocks of this section were lost: which number a further interface has is unknown */
 };
 
 struct trace {
@@ -44,8 +45,9 @@ struct trace {
     uint64_t packets; /* read */
     bool ended;
     uint64_t faults;
+    uint64_t lost;    /* bytes */
     char fault[384];  /* the first one */
-    char damage[448]; /* and how many more */
+    char damage[480]; /* and how many more, and what was lost */
 };
 
 bool pcap_start(struct trace *t); /* false: the header is damaged */
@@ -56,6 +58,8 @@ bool pcapng_next(struct trace *t, struct trace_packet *out);
 int64_t trace_add_interface(struct trace *t, uint32_t linktype, uint32_t snaplen, uint32_t section);
 /* Notes damage at a byte offset. The first is kept, more are counted. Returns false. */
 bool trace_fault(struct trace *t, uint64_t offset, const char *what, ...) __attribute__((format(printf, 3, 4)));
+/* Adds bytes that were skipped because of a fault. */
+void trace_lost(struct trace *t, uint64_t bytes);
 /* Fewer than `need` bytes of `what` are left: damage, unless none is left and the stream ended well. Returns false. */
 bool trace_cut(struct trace *t, size_t need, const char *what);
 

@@ -12,7 +12,16 @@ static const uint8_t pcap_magics[][4] = {
     {0x4d, 0x3c, 0xb2, 0xa1}, {0xa1, 0xb2, 0xcd, 0x34}, {0x34, 0xcd, 0xb2, 0xa1},
 };
 
-/* Renders the account of damage: made when it changes, so that trace_damage can hand it out as it is. */
+/* The account of damage is made when it changes, so that trace_damage can hand it out as it is. */
+static void render_damage(struct trace *t) {
+    unsigned long long more = t->faults - 1, lost = t->lost;
+    int n = snprintf(t->damage, sizeof t->damage, "%s", t->fault);
+    if (more)
+        n += snprintf(t->damage + n, sizeof t->damage - (size_t)n, "; and %llu more after it", more);
+    if (lost)
+        snprintf(t->damage + n, sizeof t->damage - (size_t)n, "; %llu bytes lost", lost);
+}
+
 bool trace_fault(struct trace *t, uint64_t offset, const char *what, ...) {
     if (!t->faults++) {
         int n = snprintf(t->fault, sizeof t->fault, "byte %llu: ", (unsigned long long)offset);
@@ -20,12 +29,14 @@ bool trace_fault(struct trace *t, uint64_t offset, const char *what, ...) {
         va_start(args, what);
         vsnprintf(t->fault + n, sizeof t->fault - (size_t)n, what, args);
         va_end(args);
-        snprintf(t->damage, sizeof t->damage, "%s", t->fault);
-    } else {
-        unsigned long long more = t->faults - 1;
-        snprintf(t->damage, sizeof t->damage, "%s; and %llu more after it", t->fault, more);
     }
+    render_damage(t);
     return false;
+}
+
+void trace_lost(struct trace *t, uint64_t bytes) {
+    t->lost += bytes;
+    render_damage(t);
 }
 
 bool trace_cut(struct trace *t, size_t need, const char *what) {
@@ -96,6 +107,7 @@ static struct trace *trace_over(const char *name, struct stream *s, struct err *
     if (!trace_start(t, e))
         return t;
     trace_close(t);
+    errno = EBADMSG;
     return NULL;
 }
 

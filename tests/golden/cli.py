@@ -13,7 +13,7 @@ import golden
 from capture import decompressed
 
 S, T = golden.scenario('routed'), golden.trace('routed')
-COMMANDS = ('check', 'explain', 'analyze', 'replay', 'size', 'report')
+COMMANDS = ('check', 'explain', 'analyze', 'replay', 'size', 'report', 'anonymize')
 
 BAD_SCENARIO = '''fwdlab: 1
 name: bad
@@ -64,7 +64,7 @@ def usage(c):
     c.refused('no command', ['usage: fwdlab'])
     c.refused('an unknown command', ['`analyse`'], 'analyse', S)
     c.refused('an unknown word of --fail-on', ['`asymetry`', 'asymmetry'], 'analyze', S, '--fail-on', 'asymetry')
-    c.refused('two captures', ['one capture'], 'analyze', S, T, T)
+    c.refused('a filter that is none', ['no such protocol'], 'analyze', S, T, '--filter', 'no such protocol')
     c.refused('an unknown node', ['`nobody`', '--node'], 'analyze', S, '--node', 'nobody')
     c.refused('an unknown end', ['`nobody`', 'routed.yaml'], 'explain', S, '--from', 'guest1', '--to', 'nobody')
     c.refused('a port that is none', ['`70000`', '65535'], 'explain', S, '--from', 'guest1', '--to', 'guest2',

@@ -42,26 +42,28 @@ def lookups(lab, v):
 
 def ask(lab, family, asked):
     """The kernel's answers to all (to, from, iif)."""
-    batch = "".join(f"route get {to}" + (f" from {source}" if source else "") + (f" iif {iif}" if iif else "") + "\n"
-                    for to, source, iif in asked)
-    done = subprocess.run(["ip", "netns", "exec", lab.namespace("hyperv"), "ip", family, "-j", "-force", "-b", "-"],
-                          input=batch, text=True, capture_output=True)
+    lines = (to + (f" from {source}" if source else "") + (f" iif {iif}" if iif else "") for to, source, iif in asked)
+    for (to, source, iif), answer in zip(asked, route_get(lab, "hyperv", family, lines)):
+        found = {key: answer[key] for key in ("error", "type", "dev", "gateway", "prefsrc") if key in answer}
+        yield {"to": to, "from": source, "iif": iif, **found}
+
+
+def route_get(lab, machine, family, lines):
+    """What `ip route get` of each line says in a machine: the answer, or {"error": why}."""
+    lines = list(lines)
+    done = subprocess.run(["ip", "netns", "exec", lab.namespace(machine), "ip", family, "-j", "-force", "-b", "-"],
+                          input="".join(f"route get {line}\n" for line in lines), text=True, capture_output=True)
     errors, reason = {}, ""
     for line in done.stderr.splitlines():
         if line.startswith("Command failed"):
             errors[int(line.rsplit(":", 1)[1]) - 1] = reason
         else:
             reason = line.removeprefix("RTNETLINK answers: ")
-    answers = (json.loads(line)[0] for line in done.stdout.splitlines() if line.startswith("["))
-    for number, (to, source, iif) in enumerate(asked):
-        if number in errors:
-            found = {"error": errors[number]}
-        else:
-            answer = next(answers)
-            found = {key: answer[key] for key in ("type", "dev", "gateway", "prefsrc") if key in answer}
-        yield {"to": to, "from": source, "iif": iif, **found}
-    if next(answers, None):
-        raise RuntimeError("kernel: more answers than questions of ip route get")
+    answers = [json.loads(line)[0] for line in done.stdout.splitlines() if line.startswith("[")]
+    if len(answers) + len(errors) != len(lines):
+        raise RuntimeError("kernel: other than one answer to each question of ip route get")
+    answers.reverse()
+    return [{"error": errors[number]} if number in errors else answers.pop() for number in range(len(lines))]
 
 
 def conntrack(lab, events):

@@ -61,11 +61,11 @@ class Sockets:
         if self.libc.setns(fd, 0x40000000):  # CLONE_NEWNET
             raise OSError(ctypes.get_errno(), "setns")
 
-    def open(self, machine, address, port, kind=socket.SOCK_DGRAM):
+    def open(self, machine, address, port, kind=socket.SOCK_DGRAM, proto=0):
         fd = os.open(f"/run/netns/{self.lab.namespace(machine)}", 0)
         try:
             self.enter(fd)
-            s = socket.socket(socket.AF_INET, kind)
+            s = socket.socket(socket.AF_INET, kind, proto)
         finally:
             self.enter(self.here)
             os.close(fd)

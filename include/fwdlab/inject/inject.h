@@ -18,12 +18,14 @@ enum inject_kind {
     INJECT_MALFORMED, /* refused by parse: `reason` */
     INJECT_IGNORED,   /* `reason` (arp, ipv6, ...) */
     INJECT_ELSEWHERE, /* on an interface that is no NIC of this node, or a link type that is not handled */
+    INJECT_INNER,     /* feed.h: inside of a tunnel */
 };
 
 #define INJECT_NONE UINT32_MAX
 
 struct inject_packet {
     const struct trace_packet *raw;
+    const uint8_t *mac;  /* Ethernet addresses, destination and source; NULL: none */
     uint8_t kind;        /* enum inject_kind */
     uint8_t reason;      /* enum drop */
     uint16_t port;       /* of the node; without a scenario: the capture's interface */
@@ -95,6 +97,9 @@ void inject_settle(struct node *node, const struct packet *p, uint64_t frame, ui
  * until then, after each burst.
  */
 bool inject_pass_due(struct node *node, struct packet *p, uint8_t *data, uint16_t room, uint64_t now);
+
+/* Source and destination swapped; ICMP: identifier and type stay. */
+struct flow_key flow_key_reverse(const struct flow_key *k);
 
 /* Nanoseconds since the first packet. */
 static inline uint64_t inject_time(const struct inject *in, uint32_t i) {

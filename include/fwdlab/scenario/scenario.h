@@ -121,6 +121,7 @@ struct scenario_nic {
     uint16_t mtu;        /* 0: any length passes */
     uint32_t security_group; /* index, INDEX_NONE */
     const char *capture; /* name of the capture's interface that is this NIC; NULL */
+    uint32_t first_source, n_sources; /* in scenario.sources: what arrives here, where a capture tells no interfaces */
 };
 
 struct scenario_static_route {
@@ -205,6 +206,7 @@ struct scenario {
     VEC(struct scenario_site) sites;
     VEC(struct scenario_machine) machines;
     VEC(struct scenario_nic) nics;
+    VEC(struct ip_prefix) sources;
     VEC(struct scenario_static_route) static_routes;
     VEC(struct scenario_rule) rules;
     VEC(struct scenario_security_group) security_groups;

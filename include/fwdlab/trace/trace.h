@@ -16,8 +16,9 @@
 #include <fwdlab/base/err.h>
 
 enum trace_direction { TRACE_DIRECTION_UNKNOWN, TRACE_INBOUND, TRACE_OUTBOUND };
-enum { LINKTYPE_NULL = 0, LINKTYPE_ETHERNET = 1, LINKTYPE_RAW = 101, LINKTYPE_LINUX_SLL = 113, LINKTYPE_IPV4 = 228,
-       LINKTYPE_IPV6 = 229, LINKTYPE_LINUX_SLL2 = 276 };
+enum { LINKTYPE_NULL = 0, LINKTYPE_ETHERNET = 1, LINKTYPE_PPP = 9, LINKTYPE_PPP_HDLC = 50, LINKTYPE_RAW = 101,
+       LINKTYPE_LOOP = 108, LINKTYPE_LINUX_SLL = 113, LINKTYPE_IPV4 = 228, LINKTYPE_IPV6 = 229,
+       LINKTYPE_LINUX_SLL2 = 276 };
 
 struct trace_interface {
     const char *name;        /* if_name, or "" */
@@ -34,6 +35,7 @@ struct trace_packet {
     uint64_t frame;          /* from 1, as Wireshark counts (it numbers custom blocks and journal entries, too) */
     uint64_t offset;         /* of the record in the uncompressed file */
     uint32_t interface;      /* index into trace_interfaces */
+    uint32_t file;           /* of several (many.h); else 0 */
     uint32_t len;            /* bytes present */
     uint32_t wire_len;
     uint8_t direction;       /* enum trace_direction */
@@ -43,7 +45,7 @@ struct trace_packet {
 
 struct trace;
 
-/* Opens for reading in order. Errors name the file and the offset. */
+/* Opens for reading in order. Errors name the file and the offset; errno is EBADMSG when its content is at fault. */
 struct trace *trace_open(const char *path, struct err *e);
 /* 1: *out filled; 0: the end (see trace_damage); -errno: nothing can be read from it. */
 int trace_read(struct trace *t, struct trace_packet *out, struct err *e);
@@ -75,7 +77,13 @@ struct trace_writer;
 struct trace_writer *trace_writer_open(const char *path, struct err *e);
 /* Returns the interface's index or -errno. */
 int trace_writer_interface(struct trace_writer *w, const char *name, uint16_t linktype, uint32_t snaplen);
+/* With the name, description, link type and snap length of another capture's. */
+int trace_writer_interface_like(struct trace_writer *w, const struct trace_interface *like);
 int trace_writer_packet(struct trace_writer *w, const struct trace_packet *p);
+/* With a comment (NULL: none) after the packet's own. */
+int trace_writer_commented(struct trace_writer *w, const struct trace_packet *p, const char *comment);
+/* What the capturing system dropped, at the capture's end. */
+int trace_writer_dropped(struct trace_writer *w, uint32_t interface, uint64_t dropped);
 int trace_writer_close(struct trace_writer *w, struct err *e);
 void trace_writer_abandon(struct trace_writer *w);
 

@@ -8,6 +8,7 @@
 
 struct cas {
     struct bench bench;
+    struct feed_memory memory;
     struct control *model;
     struct fabric *fabric;
     struct analysis *analysis;
@@ -17,9 +18,14 @@ struct cas {
 static inline struct cas case_over(const char *base, struct trace_memory *t, struct err *e) {
     struct cas k = {.bench = bench_over(base, t, e), .doc = json_object()};
     cr_assert_not_null(k.bench.in, "%s", e->what);
+    k.memory.trace = k.bench.in->trace;
     k.model = control_build(k.bench.scenario, NULL, e);
     k.fabric = fabric_create(k.model);
-    k.analysis = analyze(k.bench.in, &k.bench.control->nodes[k.bench.node], k.fabric);
+    const struct feed_source source = feed_memory(&k.memory);
+    const struct analysis_options o = {.control = k.bench.control, .node = k.bench.node, .fabric = k.fabric,
+                                       .keep_verdicts = true};
+    k.analysis = analyze(&source, &o, e);
+    cr_assert_not_null(k.analysis, "%s", e->what);
     analysis_document(k.analysis, k.doc);
     return k;
 }

@@ -128,8 +128,10 @@ Test(document, model_is_left_unchanged) {
 
 Test(document, without_a_scenario) {
     struct capture c = noise(3, 300);
-    struct inject *in = inject_create(capture_trace(&c), NULL, 0, NULL);
-    struct analysis *a = analyze(in, NULL, NULL);
+    struct feed_memory m = {.trace = capture_trace(&c)};
+    const struct feed_source source = feed_memory(&m);
+    const struct analysis_options o = {0};
+    struct analysis *a = analyze(&source, &o, NULL);
     struct cas k = {.doc = json_object()};
     analysis_document(a, k.doc);
     json_t *p = json_object_get(k.doc, "packets");
@@ -139,7 +141,7 @@ Test(document, without_a_scenario) {
     cr_expect_gt(at(&k, "flows", "total", NULL), 0);
     json_decref(k.doc);
     analysis_destroy(a);
-    inject_destroy(in);
+    trace_memory_destroy(m.trace);
 }
 
 /* What is benign is said to be, and comes after what is not. */

@@ -9,11 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <fwdlab/trace/trace.h>
+#include <fwdlab/base/vec.h>
+#include <fwdlab/trace/many.h>
 
 TestSuite(corpus, .timeout = 200);
 
-static unsigned files;
+static VEC(const char *) malformed;
 
 /* The folder, or a skipped test. */
 static const char *folder(const char *name) {
@@ -28,7 +29,6 @@ static const char *folder(const char *name) {
 static int read_malformed(const char *path, const struct stat *st, int type, struct FTW *ftw) {
     if (type != FTW_F)
         return 0;
-    files++;
     struct err e = {0};
     struct trace *t = trace_open(path, &e);
     struct trace_packet p;
@@ -41,12 +41,35 @@ static int read_malformed(const char *path, const struct stat *st, int type, str
     const char *message = r < 0 ? e.what : trace_damage(t);
     cr_expect(!message || strstr(message, "byte "), "%s: '%s' names no offset", path, message);
     trace_close(t);
+    vec_push(&malformed, xstrdup(path));
     return 0;
+}
+
+/* All of them as one stream, in order, filtered, and as they stand: each is read as far as it goes. */
+static void read_together(struct trace_many_options o) {
+    struct err e = {0};
+    struct trace_many *m;
+    struct trace_packet p;
+    uint64_t n = 0, sum = 0;
+    o.paths = malformed.v;
+    o.n = malformed.n;
+    cr_assert(m = trace_many_open(&o, &e), "%s: %s", e.where, e.what);
+    for (; trace_many_read(m, &p, &e) > 0; n++)
+        for (uint32_t i = 0; i < p.len; i++)
+            sum += p.data[i];
+    struct trace_many_stats s;
+    trace_many_stats(m, &s);
+    cr_expect(n == s.read - s.filtered && n > 100 && sum, "%lu packets", (unsigned long)n);
+    cr_expect(strstr(trace_many_damage(m), "byte "));
+    trace_many_close(m);
 }
 
 Test(corpus, malformed) {
     cr_assert_eq(nftw(folder("malformed"), read_malformed, 16, FTW_PHYS), 0);
-    cr_expect_gt(files, 200, "%u files", files);
+    cr_expect_gt(malformed.n, 200, "%zu files", malformed.n);
+    read_together((struct trace_many_options){.in_order = true});
+    read_together((struct trace_many_options){.in_order = true, .filter = "len > 0"});
+    read_together((struct trace_many_options){0});
 }
 
 /* One line of capinfos: path,packets,bytes on the wire. Returns whether it was compared. */

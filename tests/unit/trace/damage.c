@@ -46,9 +46,10 @@ Test(damage, lengths_of_a_block) {
         struct capture c = {0};
         put_packets(&c, 3);
         patch_u32(&c, START + PACKET + 4, bad[i]);
-        char text[80];
-        snprintf(text, sizeof text, "byte 88: the block's length %u is not a multiple of 4 from 12 to", bad[i]);
-        expect_damage(&c, 1, text);
+        char text[120];
+        snprintf(text, sizeof text,
+            "byte 88: the block's length %u is not a multiple of 4 from 12 to 268435456; 40 bytes lost", bad[i]);
+        expect_damage(&c, 2, text);
     }
 }
 
@@ -56,14 +57,85 @@ Test(damage, length_beyond_the_file) {
     struct capture c = {0};
     put_packets(&c, 3);
     patch_u32(&c, START + PACKET + 4, 256u << 20);
-    expect_damage(&c, 1, "byte 88: pcapng block of 268435456 bytes is cut after 80: the file ends");
+    expect_damage(&c, 2, "byte 88: pcapng block of 268435456 bytes is cut after 80: the file ends; 40 bytes lost");
 }
 
 Test(damage, missing_trailing_length) {
     struct capture c = {0};
     put_packets(&c, 3);
     patch_u32(&c, START + 2 * PACKET - 4, 44);
-    expect_damage(&c, 1, "byte 88: the block's length is 40 at its start and 44 at its end");
+    expect_damage(&c, 2, "byte 88: the block's length is 40 at its start and 44 at its end; 40 bytes lost");
+}
+
+/* The front length is wrong and leads into, or beyond, blocks that are whole. */
+Test(damage, wrong_front_length) {
+    for (uint32_t bad = 12; bad < 4 * PACKET; bad += 4) {
+        struct capture c = {0};
+        put_packets(&c, 5);
+        patch_u32(&c, START + PACKET + 4, bad);
+        if (bad != PACKET)
+            expect_damage(&c, 4, "40 bytes lost");
+    }
+}
+
+/* A piece of the file is overwritten with zeros: the packets before and behind it are read, whatever it cuts. */
+Test(damage, zeroed_piece) {
+    for (int from = 0; from < 2 * PACKET; from += 4)
+        for (int len = 4; len < 3 * PACKET; len += 4) {
+            struct capture c = {0};
+            put_packets(&c, 7);
+            memset(c.v + START + PACKET + from, 0, (size_t)len);
+            int hit = (from + len - 1) / PACKET - from / PACKET + 1;
+            char damage[512];
+            int n = read_capture(&c, NULL, damage, sizeof damage, NULL);
+            cr_expect(n == 7 - hit || n == 8 - hit || n == 9 - hit, "%d+%d: %d packets, %d are hit: %s", from, len, n,
+                hit, damage); /* up to two are hit where no reader looks */
+        }
+}
+
+/* Blocks inside a packet's data are not taken for the file's, even behind damage. */
+Test(damage, a_capture_within_a_packet) {
+    static struct capture inner, c;
+    put_packet(&inner, 0, 0, bytes, 8);
+    put_start(&c);
+    put_packet(&c, 0, 0, bytes, 8);
+    size_t bad = c.n;
+    put_packet(&c, 0, 0, inner.v, (uint32_t)inner.n);
+    put_packet(&c, 0, 0, bytes, 8);
+    put_packet(&c, 0, 0, bytes, 8);
+    patch_u32(&c, bad + 4, 3);
+    expect_damage(&c, 3, "; 72 bytes lost");
+}
+
+/* Without an interface's description the packets of its section cannot be told apart; the next section is read. */
+Test(damage, the_next_section) {
+    static const struct { size_t at; uint32_t value; const char *text; } cases[] = {
+        {SECTION + 4, 3, "byte 28: the block's length 3 is not"},
+        {SECTION + INTERFACE - 4, 3, "byte 28: the block's length is 20 at its start and 3"},
+        {4, 3, "byte 0: the block's length 3 is not"},
+        {8, 7, "byte 0: the section header's byte-order magic is 0x00000007"},
+        {12, 9, "byte 0: the pcapng version is 9.0"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static struct capture c, second;
+        c.n = second.n = 0;
+        put_packets(&c, 3);
+        second.big = true;
+        put_start(&second);
+        put_packet(&second, 0, 0, bytes, 8);
+        patch_u32(&c, cases[i].at, cases[i].value);
+        put(&c, second.v, second.n);
+        expect_damage(&c, 1, cases[i].text);
+    }
+}
+
+Test(damage, an_interface_behind_lost_blocks) {
+    struct capture c = {0};
+    put_packets(&c, 3);
+    patch_u32(&c, START + PACKET + 4, 0);
+    put_interface(&c, "b", LINKTYPE_RAW, 0);
+    put_packet(&c, 1, 0, bytes, 8);
+    expect_damage(&c, 2, "and 1 more after it; 108 bytes lost"); /* a packet, the interface, its packet */
 }
 
 /* Bad contents between good lengths: the block is skipped, what follows is read. */
@@ -88,7 +160,7 @@ Test(damage, more_of_it_is_counted) {
     put_packets(&c, 5);
     for (int i = 1; i < 4; i++)
         patch_u32(&c, (size_t)(START + i * PACKET + 8), 7);
-    expect_damage(&c, 2, "byte 88: the block names interface 7, its section has 1; and 2 more after it");
+    expect_damage(&c, 2, "interface 7, its section has 1; and 2 more after it; 120 bytes lost");
 }
 
 Test(damage, blocks_too_short_for_their_kind) {

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Packets through the core at trace time, and each to its flow. */
+#include <string.h>
+#include <fwdlab/core/forward.h>
+#include "analyze.h"
+
+/* A label names a flow and a direction: see feed.h. */
+static uint32_t label_of(uint32_t flow, unsigned way) {
+    return flow << 1 | way;
+}
+
+static bool is_icmp_error(const struct inject_packet *p) {
+    return proto_is_icmp(p->key.proto) && p->flags & PACKET_ICMP_ERROR;
+}
+
+/* ---- the core ---- */
+
+static uint64_t core_clock(const struct analysis *a, const struct feed_packet *q) {
+    return packet_time(a, q) / INJECT_TICK_NS * INJECT_TICK_NS;
+}
+
+/* Keeps the verdict of a packet, whose tag is its place among them (or its frame, when they are not kept). */
+static void settle(struct analysis *a, const struct packet *p, uint64_t now) {
+    struct inject_verdict once = {0}, *v = a->o.keep_verdicts ? &a->verdicts.v[p->tag] : &once;
+    const uint64_t frame = a->o.keep_verdicts ? v->frame : p->tag;
+    a->held -= a->o.keep_verdicts ? v->verdict == VERDICT_HELD : (p->flags & PACKET_WAITED) != 0;
+    inject_settle(&a->node->node, p, frame, now, v);
+    a->delivered += v->verdict == VERDICT_DELIVER;
+    a->forwarded += v->verdict == VERDICT_FORWARD;
+    a->held += v->verdict == VERDICT_HELD;
+    a->fragmented += v->fragments > 1;
+    if (v->verdict == VERDICT_DROP)
+        a->drops[v->reason]++;
+    if (v->error)
+        a->errors[v->reason]++;
+}
+
+static void prepare(struct analysis *a, struct feed_packet *q, struct packet *p) {
+    feed_fill(q, p);
+    if (feed_fit(q, p, a->node->node.nat) < 0)
+        a->answers_unmatched++;
+    p->tag = q->raw.frame;
+    if (a->o.keep_verdicts) {
+        p->tag = a->verdicts.n;
+        vec_push(&a->verdicts, (struct inject_verdict){.frame = frame_of(&q->raw)});
+    }
+}
+
+static void run_burst(struct analysis *a, struct packet **pkts, unsigned n, uint64_t now) {
+    struct node *node = &a->node->node;
+    struct packet due;
+    uint8_t held[FEED_ROOM];
+    if (!n)
+        return;
+    forward(node, pkts, n, now);
+    for (unsigned i = 0; i < n; i++)
+        settle(a, pkts[i], now);
+    while (inject_pass_due(node, &due, held, sizeof held, now))
+        settle(a, &due, now);
+}
+
+/*
+ * In bursts that end where the clock goes on, or where a packet answers one of the same burst; with filters one by one,
+ * for there an answer may have to wait for any packet of its flow.
+ */
+static void run_core(struct analysis *a, struct feed_packet *q, unsigned n, struct packet *core) {
+    struct packet *burst[FEED_MOST];
+    unsigned m = 0;
+    uint64_t now = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (q[i].p.kind != INJECT_ARRIVED)
+            continue;
+        const uint64_t clock = core_clock(a, &q[i]);
+        if (m && (clock != now || q[i].settle || a->node->node.filter)) {
+            run_burst(a, burst, m, now);
+            m = 0;
+        }
+        now = clock > now ? clock : now;
+        prepare(a, &q[i], &core[i]);
+        burst[m++] = &core[i];
+    }
+    run_burst(a, burst, m, now);
+}
+
+/* ---- flows ---- */
+
+/* What became of a packet of a flow, by the core. */
+static void count_verdict(struct analysis *a, uint32_t label, const struct packet *core) {
+    struct direction *d = &a->flows.v[label >> 1].way[label & 1];
+    d->forwarded += core && core->verdict == VERDICT_FORWARD;
+    d->delivered += core && core->verdict == VERDICT_DELIVER;
+}
+
+/* The query that an ICMP message of this type answers; -1: it answers none. */
+static int icmp_query(uint8_t proto, uint8_t type) {
+    if (proto == PROTO_ICMPV6)
+        return type == ICMPV6_ECHO_REPLY ? ICMPV6_ECHO : -1;
+    switch (type) {
+    case ICMP_ECHO_REPLY: return ICMP_ECHO;
+    case ICMP_TIMESTAMP_REPLY: case ICMP_INFORMATION_REPLY: case ICMP_MASK_REPLY: return type - 1;
+    default: return -1;
+    }
+}
+
+static int query_of(const struct feed_packet *q) {
+    return proto_is_icmp(q->p.key.proto) && q->p.l4 < q->raw.len ? icmp_query(q->p.key.proto, q->raw.data[q->p.l4]) : -1;
+}
+
+/* Flows name an ICMP query's type as destination port. */
+static struct flow_key named(const struct feed_packet *q) {
+    struct flow_key key = q->p.key;
+    if (proto_is_icmp(key.proto) && q->p.l4 < q->raw.len)
+        key.dport = htons(query_of(q) < 0 ? q->raw.data[q->p.l4] : (uint16_t)query_of(q));
+    return key;
+}
+
+/* Does it by itself answer something? Then its sender is not the initiator. */
+static bool is_answer(const struct feed_packet *q) {
+    if (proto_is_icmp(q->p.key.proto))
+        return query_of(q) >= 0;
+    if (q->p.key.proto != PROTO_TCP || q->p.flags & PACKET_FRAG_LATER || q->raw.len < q->p.l4 + 14u)
+        return false;
+    return (q->raw.data[q->p.l4 + 13] & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+}
+
+/* The core's session of a packet, when it translates. */
+static bool core_session(const struct analysis *a, const struct packet *core, struct nat_session *s) {
+    return core && core->session && a->node->node.nat && nat_session_get(a->node->node.nat, core->session - 1, s) &&
+           s->translated;
+}
+
+/* An ICMP error belongs to the flow that it is about, and is no packet of it: it goes against the one that it quotes. */
+static void see_error(struct analysis *a, uint32_t after, const struct packet *core) {
+    if (after == LABEL_NONE)
+        return;
+    a->flows.v[after >> 1].errors++;
+    a->flows.v[after >> 1].way[!(after & 1)].forwarded += core && core->verdict == VERDICT_FORWARD;
+}
+
+static bool same_session(const struct nat_session *a, const struct nat_session *b) {
+    return !memcmp(&a->original, &b->original, sizeof a->original) && !memcmp(&a->reply, &b->reply, sizeof a->reply);
+}
+
+static struct flow_key outside_key(const struct nat_session *s, const struct flow_key *key) {
+    struct flow_key k = *key;
+    const struct nat_tuple *r = &s->reply; /* the other way round */
+    memcpy(k.src, &r->dst, 4);
+    memcpy(k.dst, &r->src, 4);
+    k.sport = r->dport;
+    if (k.proto != PROTO_ICMP)
+        k.dport = r->sport;
+    return k;
+}
+
+/* By the core's session the packet is an answer, although the capture shows nothing that it answers. */
+static uint32_t find_by_session(struct analysis *a, const struct feed_packet *q, const struct nat_session *s,
+                                const uint32_t *names) {
+    struct flow_key key = q->p.key, initiator;
+    memcpy(key.src, &s->original.src, 4);
+    memcpy(key.dst, &s->original.dst, 4);
+    key.sport = s->original.sport;
+    if (key.proto != PROTO_ICMP)
+        key.dport = s->original.dport;
+    uint32_t label = label_settle(feed_find(a->feed, &key, false), names);
+    if (label == LABEL_NONE) {
+        initiator = key;
+        if (key.proto == PROTO_ICMP)
+            initiator.dport = named(q).dport;
+        label = label_of(flow_new(a, q, &initiator, false), 0);
+    }
+    a->flows.v[label >> 1].outside = outside_key(s, &key);
+    return label_flip(label);
+}
+
+static uint32_t begin_flow(struct analysis *a, const struct feed_packet *q, const struct packet *core,
+                           const uint32_t *names) {
+    const struct flow_key key = named(q);
+    struct nat_session s;
+    if (core && core->flags & PACKET_REPLY && core_session(a, core, &s))
+        return find_by_session(a, q, &s, names);
+    bool answer = is_answer(q);
+    return label_of(flow_new(a, q, &key, answer), answer);
+}
+
+/* ---- connections whose ports were another one's before ---- */
+
+/* In this batch: old flows and the labels of new ones that stand for their way 0. */
+struct renewals {
+    unsigned n;
+    struct {
+        uint32_t old, now;
+    } of[FEED_MOST];
+};
+
+static uint32_t renewed(const struct renewals *r, uint32_t label) {
+    for (unsigned i = 0; i < r->n && label != LABEL_NONE; i++)
+        if (label >> 1 == r->of[i].old)
+            label = r->of[i].now ^ (label & 1);
+    return label;
+}
+
+/* All that the old one was found by is the new one's. Who sends a SYN is the new one's initiator. */
+static uint32_t begin_anew(struct analysis *a, const struct feed_packet *q, uint32_t label, struct renewals *r) {
+    const struct flow old = a->flows.v[label >> 1];
+    const bool turned = (label & 1) != is_answer(q);
+    const struct flow_key key = turned ? flow_key_reverse(&old.key) : old.key;
+    a->flows.v[label >> 1].ended = true;
+    const uint32_t flow = flow_new(a, q, &key, false), now = label_of(flow, turned);
+    feed_put(a->feed, &old.key, old.depth, now);
+    if (old.outside.family)
+        feed_put(a->feed, &old.outside, old.depth, now);
+    a->flows.v[flow].outside = old.outside;
+    r->of[r->n].old = label >> 1;
+    r->of[r->n++].now = now;
+    return now ^ (label & 1);
+}
+
+static void note_session(struct analysis *a, uint32_t label, const struct packet *core) {
+    struct flow *f = &a->flows.v[label >> 1];
+    struct nat_session s;
+    if (!core || !core->session || !(core->flags & (PACKET_SRC_CHANGED | PACKET_DST_CHANGED)))
+        return;
+    bool known = f->translated && !(label & 1) && f->session.reply.dst == core->src && f->session.reply.dport == core->sport;
+    if ((f->translated && label & 1) || known || !core_session(a, core, &s))
+        return;
+    f->translated = true;
+    f->session = s;
+}
+
+/* Has the core another session by now than the one that this label was given for? */
+static bool is_stale(const struct analysis *a, uint32_t label, const struct packet *core, struct nat_session *s) {
+    const struct flow *f = &a->flows.v[label >> 1];
+    return core && core->flags & PACKET_REPLY && f->translated && core_session(a, core, s) &&
+           !same_session(s, &f->session);
+}
+
+static uint32_t arrived(struct analysis *a, const struct feed_packet *q, const struct packet *core,
+                        const uint32_t *names, struct renewals *r) {
+    const uint32_t after = renewed(r, label_settle(q->relation.after, names));
+    const uint32_t same = renewed(r, label_settle(q->relation.same, names));
+    struct nat_session s;
+    uint32_t label;
+    if (is_icmp_error(&q->p)) {
+        see_error(a, after, core);
+        return LABEL_NONE;
+    }
+    if (q->p.flags & PACKET_FRAG_LATER) { /* goes with its first fragment */
+        if (after == LABEL_NONE)
+            return LABEL_NONE;
+        label = after;
+    } else if (after != LABEL_NONE) { /* so says the capture's own NAT, or the plain reverse */
+        label = label_flip(after);
+    } else if (same != LABEL_NONE) {
+        label = is_stale(a, same, core, &s) ? find_by_session(a, q, &s, names) : same;
+        if (label != same)
+            feed_put(a->feed, &q->p.key, q->depth, label);
+    } else {
+        label = begin_flow(a, q, core, names);
+    }
+    if (!flow_see(a, q, label >> 1, label & 1)) {
+        label = begin_anew(a, q, label, r);
+        flow_see(a, q, label >> 1, label & 1);
+    }
+    note_session(a, label, core);
+    count_verdict(a, label, core);
+    return label;
+}
+
+static uint32_t own(struct analysis *a, const struct feed_packet *q, const uint32_t *names, struct renewals *r) {
+    if (is_icmp_error(&q->p)) {
+        see_error(a, renewed(r, label_settle(q->relation.after, names)), NULL);
+        return LABEL_NONE;
+    }
+    if (q->p.flags & PACKET_FRAG_LATER)
+        return LABEL_NONE;
+    uint32_t label = renewed(r, label_settle(q->relation.same, names));
+    if (label == LABEL_NONE)
+        label = begin_flow(a, q, NULL, names);
+    if (a->flows.v[label >> 1].way[label & 1].in & ~LOCAL_BIT && flow_forwarded(a, q))
+        flow_left(a, q, label >> 1, label & 1); /* a piece of what arrived in one, or whose arrival was not captured */
+    else
+        flow_see(a, q, label >> 1, label & 1);
+    return label;
+}
+
+static uint32_t to_flow(struct analysis *a, const struct feed_packet *q, const struct packet *core,
+                        const uint32_t *names, struct renewals *r) {
+    switch (q->p.kind) {
+    case INJECT_ARRIVED:
+        return arrived(a, q, a->node ? core : NULL, names, r);
+    case INJECT_INNER:
+        return arrived(a, q, NULL, names, r);
+    case INJECT_OWN:
+        return own(a, q, names, r);
+    case INJECT_COPY: {
+        const uint32_t label = renewed(r, label_settle(q->partner, names));
+        if (label != LABEL_NONE)
+            flow_left(a, q, label >> 1, label & 1);
+        return label;
+    }
+    default:
+        return LABEL_NONE;
+    }
+}
+
+void pass_batch(struct analysis *a, struct feed_packet *q, unsigned n) {
+    struct packet core[FEED_MOST];
+    uint32_t names[FEED_MOST];
+    struct renewals r = {0};
+    memset(names, 0xff, sizeof names); /* LABEL_NONE */
+    for (unsigned i = 0; i < n; i++)
+        dhcp_see(a, &q[i]);
+    if (a->node)
+        run_core(a, q, n, core);
+    for (unsigned i = 0; i < n; i++)
+        names[i] = to_flow(a, &q[i], &core[i], names, &r);
+    feed_name(a->feed, names);
+}

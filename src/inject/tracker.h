@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which packets belong together, told packet by packet in the order of time, with what was seen before in bounded
+ * memory: copies (join.c), and conversations with their answers, ICMP errors and fragments (relate.c).
+ *
+ * The caller gives each packet an even label (feed.h), and gets labels back: of the packet that a copy is of, that an
+ * answer answers.
+ */
+#ifndef INJECT_TRACKER_H
+#define INJECT_TRACKER_H
+
+#include <fwdlab/base/vec.h>
+#include <fwdlab/inject/feed.h>
+#include "inject.h"
+
+/* ---- copies ---- */
+
+/* What is kept of an arrived packet while it waits for its copy, or for pieces of it. */
+struct waiting {
+    uint64_t print, time_ns, mac; /* mac: of the sender; 0: not known */
+    be32 src, dst;          /* IPv4 */
+    uint32_t from, end;     /* IPv4: bytes of the datagram that it carries */
+    struct nat_tuple inside; /* as inject_tuple */
+    uint32_t label, next;
+    be16 id;
+    uint16_t port;
+    uint8_t ttl, proto, family;
+    bool waits;             /* no copy yet */
+    bool learns;            /* its copy shows how its conversation is translated (relate.c) */
+};
+
+struct joiner;
+/* `room`: packets that wait at the same time (a power of two); older ones are forgotten. */
+struct joiner *joiner_create(size_t room);
+void joiner_destroy(struct joiner *j);
+/*
+ * p->kind is ARRIVED, OWN or undecided before, and ARRIVED, OWN or COPY afterwards. Of a copy: what it is a copy of
+ * (NULL: a further piece), valid until the next call; else NULL.
+ */
+const struct waiting *joiner_see(struct joiner *j, struct inject_packet *p, uint32_t label, uint32_t *of);
+/* The packet seen last arrived, and its copy is to be learnt from. */
+void joiner_learns(struct joiner *j);
+/* Labels that are pending become what they stand for. */
+void joiner_settle(struct joiner *j, const uint32_t *names);
+
+/* ---- conversations ---- */
+
+struct book;
+struct book *book_create(void);
+void book_destroy(struct book *b);
+/* An arrived packet, or the node's own ICMP error. Enters what begins a conversation. */
+void book_see(struct book *b, const struct inject_packet *p, uint32_t label, struct relation *out);
+/* The node's own packet that is no error: in a conversation like any other, but nothing is after it. */
+void book_see_own(struct book *b, const struct inject_packet *p, uint32_t label, struct relation *out);
+/*
+ * A packet with `w->learns` left with the key `left`: the conversation goes on like that beyond NAT. True: it is a
+ * translation of the source that was not known, with a number (from 0 on).
+ */
+bool book_learn(struct book *b, const struct waiting *w, const struct flow_key *left, struct nat_tuple *outside,
+                uint32_t *mapping);
+/* The label of a key's conversation, in the key's direction; LABEL_NONE. */
+uint32_t book_find(const struct book *b, const struct flow_key *key);
+/* Gives it another label (in the key's direction), entering it when it is new. */
+void book_put(struct book *b, const struct flow_key *key, uint32_t label);
+void book_forget(struct book *b, const struct flow_key *key);
+void book_settle(struct book *b, const uint32_t *names);
+
+#endif
