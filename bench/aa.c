@@ -95,7 +95,7 @@ static void plant(struct node *node, const char *stage, unsigned i) {
 /* ---- one run ---- */
 
 static int make(struct world *w, unsigned i, struct replay_configuration *c, struct err *e) {
-    struct control_options o = {.fast = &route_dir24_8, .fast_node = w->scenario->node};
+    struct control_options o = {.fast = &route_direct, .fast_node = w->scenario->node};
     struct control *control = w->subjects[i].control = control_build(w->scenario, &o, e);
     if (!control)
         return -1;

@@ -235,7 +235,7 @@ fused unsigned run(struct floor *f, struct floor_packet *pkts, const uint8_t (*t
         struct parsed *q = &parsed[i];
         const uint8_t *d = pkts[i].data;
         if (trace) {
-            __builtin_prefetch(trace[i + WORKLOAD_BURST]);
+            __builtin_prefetch(trace[i + WORKLOAD_BURST], 0, 2);
             memcpy(pkts[i].data, trace[i], FRAME_ROOM); /* what was just written would be slow to read */
             pkts[i].len = about[i].len;
             pkts[i].in_port = about[i].in_port;

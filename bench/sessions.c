@@ -296,7 +296,7 @@ int main(int argc, char **argv) {
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     const struct workload_options o = {
-        .backend = &route_dir24_8, .flows = TEMPLATES, .routes = 1000, .packets = WORKLOAD_BURST};
+        .backend = &route_direct, .flows = TEMPLATES, .routes = 1000, .packets = WORKLOAD_BURST};
     struct dpdk_options dpdk = {.memory_mb = 512};
     struct err e = {0};
     bool quick = false, json = false;

@@ -199,7 +199,7 @@ static void settle(struct sizes_traffic *t) {
 void sizes_traffic_init(struct sizes_traffic *t, const struct sizes_spec *spec) {
     const uint32_t flows = spec->sessions ? spec->sessions * (spec->churned ? 2 : 1) : FLOWS_WITHOUT_NAT;
     const struct workload_options o = {
-        .backend = &route_dir24_8, .flows = flows, .routes = spec->routes, .packets = WORKLOAD_BURST};
+        .backend = &route_direct, .flows = flows, .routes = spec->routes, .packets = WORKLOAD_BURST};
     memset(t, 0, sizeof *t);
     t->spec = *spec;
     workload_init(&t->w, &o);

@@ -66,7 +66,7 @@ static double ms_since(uint64_t from) {
 
 static struct route_table *load_one(const struct route *routes, size_t n, bool in_order, double *ms) {
     const uint64_t from = clock_ns();
-    struct route_table *t = route_table_create(&route_dir24_8, (uint32_t)n);
+    struct route_table *t = route_table_create(&route_direct, (uint32_t)n);
     int code = t ? in_order ? route_add_many(t, routes, n) : 0 : -1;
     for (size_t i = 0; i < n && !in_order && !code; i++)
         code = route_add(t, &routes[i]);

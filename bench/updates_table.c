@@ -88,7 +88,7 @@ void subject_init(struct subject *s, const char *file, uint32_t n, uint32_t neig
 
 struct route_live *subject_live(const struct subject *s, unsigned readers) {
     int code;
-    struct route_live *l = route_live_create(&route_dir24_8, s->n + 1, readers, s->routes, s->n + 1, &code);
+    struct route_live *l = route_live_create(&route_direct, s->n + 1, readers, s->routes, s->n + 1, &code);
     if (!l)
         fail(strerror(-code));
     return l;

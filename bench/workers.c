@@ -357,7 +357,7 @@ static void compare(struct crew *c, const char *size, unsigned pairs) {
 }
 
 static void run_case(uint32_t flows, uint32_t routes, const unsigned *cpu, unsigned pairs) {
-    const struct workload_options o = {.backend = &route_dir24_8, .flows = flows, .routes = routes, .nat = true,
+    const struct workload_options o = {.backend = &route_direct, .flows = flows, .routes = routes, .nat = true,
                                        .packets = WORKLOAD_BURST};
     struct crew *c = xzalloc(1, sizeof *c);
     struct err e = {0};

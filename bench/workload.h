@@ -77,7 +77,7 @@ static inline void burst_fill(struct burst *b, const struct workload *w, uint32_
     const uint8_t (*trace)[FRAME_ROOM] = (const uint8_t (*)[FRAME_ROOM])w->trace + at;
     const struct frame_about *about = w->about + at;
     for (unsigned k = 0; k < WORKLOAD_BURST; k++) {
-        __builtin_prefetch(trace[k + WORKLOAD_BURST]);
+        __builtin_prefetch(trace[k + WORKLOAD_BURST], 0, 2); /* into L2: L1 has too few fill buffers for a burst */
         packet_set(b, k, trace[k], &about[k], now);
     }
 }

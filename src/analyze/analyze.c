@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analyze.h"
+#include "marks.h"
+#include "natuse.h"
+#include "whatif.h"
 
 #define LOOK_EVERY 256 /* batches: how often the caller is asked whether to go on */
 
@@ -51,7 +54,7 @@ static void conclude(struct analysis *a) {
     for (size_t i = 0; i < a->flows.n; i++)
         if (a->flows.v[i].used)
             a->flows.v[i].observed = (uint8_t)observe(a, &a->flows.v[i]);
-    a->judgements = xzalloc(a->flows.n + 1, sizeof *a->judgements);
+    a->judgements = a->fabric ? xzalloc(a->flows.n + 1, sizeof *a->judgements) : NULL;
     for (uint32_t i = 0; i < a->flows.n; i++)
         if (a->flows.v[i].used)
             judge_flow(a, i);
@@ -72,6 +75,11 @@ struct analysis *analyze(const struct feed_source *from, const struct analysis_o
     a->o = *o;
     a->node = o->control ? &o->control->nodes[o->node] : NULL;
     a->fabric = o->fabric;
+    a->marks = o->keep_flows ? marks_create() : NULL;
+    if (a->node && o->what_if.control)
+        a->what_if = whatif_create(&o->what_if, a->node);
+    if (a->node && a->node->node.nat)
+        a->nat_use = natuse_create(a->node->node.nat);
     a->feed = feed_create(from, o->control, o->node, o->keys, e);
     if (!a->feed || read_all(a, from, e) < 0) {
         analysis_destroy(a);
@@ -83,6 +91,10 @@ struct analysis *analyze(const struct feed_source *from, const struct analysis_o
     count_interfaces(a, from);
     feed_destroy(a->feed);
     a->feed = NULL;
+    if (a->what_if)
+        whatif_finish(a->what_if);
+    if (a->nat_use)
+        natuse_finish(a->nat_use);
     conclude(a);
     return a;
 }
@@ -94,6 +106,8 @@ void analysis_destroy(struct analysis *a) {
         free((char *)a->interfaces.v[i].name);
     for (size_t i = 0; i < a->tunnels.n; i++)
         free(a->tunnels.v[i]);
+    whatif_destroy(a->what_if);
+    natuse_destroy(a->nat_use);
     vec_free(&a->interfaces);
     vec_free(&a->tunnels);
     vec_free(&a->flows);
@@ -104,6 +118,7 @@ void analysis_destroy(struct analysis *a) {
     vec_free(&a->dhcp.sights);
     vec_free(&a->rtt_ns);
     feed_destroy(a->feed);
+    marks_destroy(a->marks);
     free(a->damage);
     free(a->judgements);
     free(a);

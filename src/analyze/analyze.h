@@ -108,6 +108,7 @@ struct analysis {
     struct feed_counts counts; /* afterwards */
     struct control_node *node; /* NULL without a scenario */
     struct fabric *fabric;     /* NULL without a scenario */
+    struct whatif *what_if;    /* NULL: not asked */
     VEC(struct trace_interface) interfaces; /* their names are owned, descriptions are none */
     VEC(char *) tunnels;
     char *damage;
@@ -125,6 +126,7 @@ struct analysis {
     struct drift drifts[MODEL_COUNT][OBSERVED_COUNT];
 
     VEC(struct inject_verdict) verdicts;
+    struct marks *marks;       /* NULL: nobody wants them */
     struct dhcp dhcp;
     uint64_t delivered, forwarded, drops[DROP_COUNT], elsewhere[DROP_COUNT];
     uint64_t errors[DROP_COUNT]; /* ICMP errors that the core made, by what they are about */
@@ -135,6 +137,7 @@ struct analysis {
     uint64_t segments, gaps;     /* TCP: with payload or flags; after something that was not captured */
     VEC(double) rtt_ns;          /* all, or a sample of RTT_SAMPLES */
     struct nat_stats nat;
+    struct natuse *nat_use;      /* NULL: the node has no NAT */
 };
 #define RTT_SAMPLES (1u << 20)
 
@@ -164,6 +167,7 @@ uint32_t file_observed(struct analysis *a, const struct flow *f); /* its finding
 /* judge.c: one more flow of a finding; the model's verdict on a flow, and what follows from both */
 void finding_count(struct finding *g, const struct flow *f);
 void judge_flow(struct analysis *a, uint32_t flow);
+bool same_route(const struct route *a, const struct route *b);
 /* mend.c */
 void mend_findings(struct analysis *a);
 /* reach.c: [ { from, to, verdict, works, translated, reason, at } ], by the machines' own addresses */

@@ -86,16 +86,27 @@ static void note_duplicate(struct analysis *a, const struct inject_packet *p, be
 
 /* ---- leases ---- */
 
-/* A bit for the hashes of leased addresses: most packets' are not among them. */
-static unsigned lease_bit(be32 addr) {
-    return addr * 0x9e3779b1u >> (32 - DHCP_BITS);
+static uint32_t *leases_at(struct dhcp *d, be32 addr) {
+    return &d->first[addr * 0x9e3779b1u >> (32 - DHCP_BITS)];
 }
 
 static struct dhcp_lease *lease_of(struct dhcp *d, be32 addr, const struct mac *mac) {
-    for (size_t i = 0; i < d->leases.n; i++)
-        if (d->leases.v[i].addr == addr && !memcmp(&d->leases.v[i].mac, mac, sizeof *mac))
-            return &d->leases.v[i];
+    for (uint32_t i = *leases_at(d, addr); i; i = d->leases.v[i - 1].next) {
+        struct dhcp_lease *l = &d->leases.v[i - 1];
+        if (l->addr == addr && !memcmp(&l->mac, mac, sizeof *mac))
+            return l;
+    }
     return NULL;
+}
+
+/* In the order of granting. */
+static struct dhcp_lease *lease_add(struct dhcp *d, const struct dhcp_lease *l) {
+    uint32_t *at = leases_at(d, l->addr);
+    vec_push(&d->leases, *l);
+    while (*at)
+        at = &d->leases.v[*at - 1].next;
+    *at = (uint32_t)d->leases.n;
+    return &d->leases.v[d->leases.n - 1];
 }
 
 static const struct scenario *scenario_of(const struct analysis *a) {
@@ -150,9 +161,8 @@ static void grant(struct analysis *a, const struct inject_packet *p, uint64_t no
     }
     struct dhcp_lease *l = lease_of(d, m->yours, &m->mac);
     if (!l) {
-        vec_push(&d->leases, (struct dhcp_lease){.addr = m->yours, .mac = m->mac, .port = p->port, .first = now});
-        l = &d->leases.v[d->leases.n - 1];
-        d->leased[lease_bit(m->yours) / 64] |= UINT64_C(1) << lease_bit(m->yours) % 64;
+        const struct dhcp_lease fresh = {.addr = m->yours, .mac = m->mac, .port = p->port, .first = now};
+        l = lease_add(d, &fresh);
         check_scope(a, p, m);
         check_machines(a, p, m);
     }
@@ -188,7 +198,8 @@ static void see_message(struct analysis *a, const struct inject_packet *p, uint6
 /* The IPv4 address and MAC that a frame shows to belong together on its link; false: none. */
 static bool shown_owner(const struct inject_packet *p, be32 *addr, struct mac *mac) {
     const uint8_t *at = p->raw->data;
-    bool arp = p->kind == INJECT_IGNORED && p->reason == DROP_ARP && !(p->flags & PACKET_RAW_IP) && p->mac == at && p->raw->len >= 42 && at[12] == 8 && at[13] == 6;
+    bool arp = p->kind == INJECT_IGNORED && p->reason == DROP_ARP && p->mac && p->raw->len >= 42 && at[12] == 8 &&
+               at[13] == 6;
     if (arp) { /* sender's hardware and protocol address (RFC 826) */
         memcpy(mac, at + 22, sizeof *mac);
         memcpy(addr, at + 28, sizeof *addr);
@@ -206,11 +217,10 @@ static void check_user(struct analysis *a, const struct inject_packet *p, uint64
     struct dhcp *d = &a->dhcp;
     be32 addr;
     struct mac mac;
-    if (!shown_owner(p, &addr, &mac) || !addr || !(d->leased[lease_bit(addr) / 64] >> lease_bit(addr) % 64 & 1) ||
-        lease_of(d, addr, &mac))
+    if (!shown_owner(p, &addr, &mac) || !addr || lease_of(d, addr, &mac))
         return;
-    for (size_t k = 0; k < d->leases.n; k++) {
-        const struct dhcp_lease *l = &d->leases.v[k];
+    for (uint32_t i = *leases_at(d, addr); i; i = d->leases.v[i - 1].next) {
+        const struct dhcp_lease *l = &d->leases.v[i - 1];
         char mine[MAC_TEXT], other[MAC_TEXT];
         if (l->addr != addr || l->port != p->port || now < l->first || now >= l->until)
             continue;

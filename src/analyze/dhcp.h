@@ -15,6 +15,7 @@ struct dhcp_lease {
     uint16_t port;         /* where it was granted */
     uint64_t first, until; /* ns since the trace's first packet; until UINT64_MAX: for ever */
     uint32_t grants;       /* ACKs: the first one and renewals */
+    uint32_t next;         /* with the same hash: index in leases, plus 1; 0: none */
 };
 
 struct dhcp_sight {
@@ -26,7 +27,7 @@ struct dhcp_sight {
 
 #define DHCP_BITS 14
 struct dhcp {
-    uint64_t leased[(1u << DHCP_BITS) / 64]; /* a bit for the hash of each leased address */
+    uint32_t first[1u << DHCP_BITS]; /* for each hash of an address: index of its first lease, plus 1; 0: none */
     uint64_t messages[DHCP_INFORM + 1];
     VEC(struct dhcp_lease) leases; /* in the order of granting */
     VEC(struct dhcp_sight) sights; /* messages, each where it was first seen */

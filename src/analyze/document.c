@@ -7,11 +7,10 @@
 #include <fwdlab/result/document.h>
 #include "analyze.h"
 #include "document.h"
+#include "natuse.h"
+#include "whatif.h"
 
-#define FINDING_FRAMES 20
-
-/* { total, <reason>: n, ... }: the reasons that occurred, of one class or of all. */
-static json_t *reasons(const uint64_t *counts, enum drop_class class) {
+json_t *reasons_json(const uint64_t *counts, enum drop_class class) {
     json_t *o = json_object();
     uint64_t total = 0;
     json_object_set_new(o, "total", json_integer(0));
@@ -55,21 +54,21 @@ static json_t *packets(const struct analysis *a) {
     document_count(o, "injected", a->delivered + a->forwarded + dropped + a->held);
     document_count(o, "delivered", a->delivered);
     document_count(o, "forwarded", a->forwarded);
-    json_object_set_new(o, "dropped", reasons(a->drops, DROP_CLASS_NONE));
+    json_object_set_new(o, "dropped", reasons_json(a->drops, DROP_CLASS_NONE));
     if (a->held)
         document_count(o, "held", a->held);
     document_count(o, "copies", in->copies + in->own);
     document_count(o, "own", in->own);
     document_count(o, "malformed", in->malformed);
-    json_t *ignored = reasons(in->by_reason, DROP_CLASS_IGNORED);
+    json_t *ignored = reasons_json(in->by_reason, DROP_CLASS_IGNORED);
     if (in->elsewhere)
         document_count(ignored, "elsewhere", in->elsewhere);
     if (!a->node)
         document_count(ignored, "no-scenario", in->arrived);
     document_count(ignored, "total", in->ignored + in->elsewhere + (a->node ? 0 : in->arrived));
     json_object_set_new(o, "ignored", ignored);
-    json_object_set_new(o, "dropped_elsewhere", reasons(a->elsewhere, DROP_CLASS_NONE));
-    json_object_set_new(o, "icmp_errors", reasons(a->errors, DROP_CLASS_NONE));
+    json_object_set_new(o, "dropped_elsewhere", reasons_json(a->elsewhere, DROP_CLASS_NONE));
+    json_object_set_new(o, "icmp_errors", reasons_json(a->errors, DROP_CLASS_NONE));
     document_count(o, "fragmented", a->fragmented);
     document_count(o, "answers_unmatched", a->answers_unmatched);
     return o;
@@ -147,7 +146,7 @@ static json_t *frame_json(const struct analysis *a, uint64_t frame) {
                 : json_integer((json_int_t)number);
 }
 
-static json_t *frames_json(const struct analysis *a, const uint64_t *frames, unsigned n) {
+json_t *frames_json(const struct analysis *a, const uint64_t *frames, unsigned n) {
     uint64_t list[FINDING_FRAMES];
     memcpy(list, frames, n * sizeof *list);
     qsort(list, n, sizeof *list, by_number);
@@ -277,6 +276,7 @@ static json_t *nat(const struct analysis *a) {
         json_array_append_new(pairs, pair);
     }
     json_object_set_new(o, "pairs", pairs);
+    json_object_set_new(o, "use", a->nat_use ? natuse_json(a->nat_use) : json_null());
     return o;
 }
 
@@ -294,10 +294,20 @@ static json_t *tcp(const struct analysis *a) {
     return o;
 }
 
+/* From the first packet to the last one of a flow. Who was idle longest is evicted first: the latest is still there. */
+static uint64_t span_ns(const struct analysis *a) {
+    uint64_t span = 0;
+    for (uint32_t i = 0; i < a->flows.n; i++)
+        if (a->flows.v[i].last > span && a->flows.v[i].last <= INT64_MAX) /* beyond: before the first packet */
+            span = a->flows.v[i].last;
+    return span;
+}
+
 void analysis_document(const struct analysis *a, json_t *doc) {
     char epoch[24];
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)a->counts.epoch_ns);
     json_object_set_new(doc, "epoch_ns", json_string(epoch));
+    document_count(doc, "span_ns", span_ns(a));
     json_object_set_new(doc, "packets", packets(a));
     json_object_set_new(doc, "flows", flows(a));
     json_object_set_new(doc, "drifts", drifts(a));
@@ -311,6 +321,8 @@ void analysis_document(const struct analysis *a, json_t *doc) {
         json_object_set_new(doc, "reachability_ipv6", reachability_json(a->fabric, FAMILY_IPV6));
         json_object_set_new(doc, "topology", topology_json(fabric_control(a->fabric), a->node->name));
     }
+    if (a->what_if)
+        json_object_set_new(doc, "what_if", whatif_json(a));
     if (a->damage)
         json_object_set_new(doc, "damage", json_string(a->damage));
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <fwdlab/base/random.h>
 #include "analyze.h"
+#include "marks.h"
 
 #define LOOKED_AT 32 /* flows, to find an idle one */
 
@@ -137,7 +138,7 @@ static bool segment_of(const struct analysis *a, const struct feed_packet *q, st
     if (!total || total < (uint32_t)(q->p.l4 - q->p.l3) || total > wire) /* TSO leaves it out */
         total = wire;
     return tcp_segment_read(q->raw.data + q->p.l4, q->raw.len - q->p.l4, total - (uint32_t)(q->p.l4 - q->p.l3),
-                            packet_time(a, q), s);
+                            q->raw.time_ns, s);
 }
 
 /* False: it begins another connection. */
@@ -225,7 +226,8 @@ static void make_record(const struct analysis *a, const struct flow *f, struct f
     const uint64_t epoch = a->feed ? feed_count(a->feed)->epoch_ns : a->counts.epoch_ns;
     *r = (struct flow_record){.id = f->id, .key = f->key, .outside = f->outside, .first_ns = epoch + f->first,
                               .last_ns = epoch + f->last, .vlan = f->vlan, .observed = observed_name(f->observed),
-                              .model = a->fabric ? model_verdict_name(f->model) : NULL, .icmp_errors = f->errors, .fragments = f->fragments};
+                              .model = a->fabric ? model_verdict_name(f->model) : NULL, .icmp_errors = f->errors,
+                              .fragments = f->fragments};
     for (unsigned w = 0; w < 2; w++) {
         const struct direction *d = &f->way[w];
         r->way[w].packets = d->packets;
@@ -261,6 +263,8 @@ void flow_done(struct analysis *a, uint32_t flow) {
     struct flow *f = &a->flows.v[flow];
     struct flow_record r;
     const uint32_t seen = file_observed(a, f), finding = f->finding != FLOW_NONE ? f->finding : seen;
+    if (a->marks)
+        marks_flow(a->marks, f->id, finding == FLOW_NONE ? 0 : finding + 1);
     if (!a->o.record)
         return;
     make_record(a, f, &r);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "analyze.h"
+#include "whatif.h"
 
 /* Do the two judges contradict each other? What one of them cannot tell is no contradiction. */
 static bool contradict(const struct flow *f, const struct judgement *j) {
@@ -22,7 +23,7 @@ static bool contradict(const struct flow *f, const struct judgement *j) {
     }
 }
 
-static bool same_route(const struct route *a, const struct route *b) {
+bool same_route(const struct route *a, const struct route *b) {
     return prefix_equal(&a->prefix, &b->prefix) && ip_equal(&a->via, &b->via) && a->port == b->port &&
            a->kind == b->kind && a->metric == b->metric;
 }
@@ -111,15 +112,19 @@ static const struct judgement unmodelled = {.verdict = MODEL_UNMODELLED, .cause_
 
 void judge_flow(struct analysis *a, uint32_t flow) {
     struct flow *f = &a->flows.v[flow];
-    const struct judgement j = !a->fabric || f->depth ? unmodelled : *fabric_judge_cached(a->fabric, &f->key);
-    f->model = (uint8_t)j.verdict;
-    a->model[j.verdict]++;
-    if (a->judgements)
-        a->judgements[flow] = j;
+    struct judgement once, *j = a->judgements ? &a->judgements[flow] : &once;
+    if (!a->fabric || f->depth)
+        *j = unmodelled;
+    else
+        fabric_judge(a->fabric, &f->key, j, NULL, NULL); /* a cache would hold every flow there ever was */
+    f->model = (uint8_t)j->verdict;
+    a->model[j->verdict]++;
     if (!a->fabric)
         return;
-    count_drift(a, f, &j);
-    count_elsewhere(a, f, &j);
-    file_model(a, f, &j);
-    note_nat(a, f, &j);
+    count_drift(a, f, j);
+    count_elsewhere(a, f, j);
+    file_model(a, f, j);
+    note_nat(a, f, j);
+    if (a->what_if)
+        whatif_flow(a, f, j);
 }

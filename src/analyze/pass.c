@@ -2,7 +2,11 @@
 /* Packets through the core at trace time, and each to its flow. */
 #include <string.h>
 #include <fwdlab/core/forward.h>
+#include <fwdlab/core/fragment.h>
 #include "analyze.h"
+#include "marks.h"
+#include "natuse.h"
+#include "whatif.h"
 
 /* A label names a flow and a direction: see feed.h. */
 static uint32_t label_of(uint32_t flow, unsigned way) {
@@ -23,6 +27,12 @@ static uint64_t core_clock(const struct analysis *a, const struct feed_packet *q
 static void settle(struct analysis *a, const struct packet *p, uint64_t now) {
     struct inject_verdict once = {0}, *v = a->o.keep_verdicts ? &a->verdicts.v[p->tag] : &once;
     const uint64_t frame = a->o.keep_verdicts ? v->frame : p->tag;
+    if (p->verdict == VERDICT_FORWARD && !a->o.keep_verdicts) { /* most are */
+        a->forwarded++;
+        a->held -= (p->flags & PACKET_WAITED) != 0;
+        a->fragmented += fragment_count(&a->node->node, p) > 1;
+        return;
+    }
     a->held -= a->o.keep_verdicts ? v->verdict == VERDICT_HELD : (p->flags & PACKET_WAITED) != 0;
     inject_settle(&a->node->node, p, frame, now, v);
     a->delivered += v->verdict == VERDICT_DELIVER;
@@ -31,6 +41,8 @@ static void settle(struct analysis *a, const struct packet *p, uint64_t now) {
     a->fragmented += v->fragments > 1;
     if (v->verdict == VERDICT_DROP)
         a->drops[v->reason]++;
+    if (v->verdict == VERDICT_DROP && a->nat_use)
+        natuse_dropped(a->nat_use, p, now);
     if (v->error)
         a->errors[v->reason]++;
 }
@@ -39,7 +51,7 @@ static void prepare(struct analysis *a, struct feed_packet *q, struct packet *p)
     feed_fill(q, p);
     if (feed_fit(q, p, a->node->node.nat) < 0)
         a->answers_unmatched++;
-    p->tag = q->raw.frame;
+    p->tag = frame_of(&q->raw);
     if (a->o.keep_verdicts) {
         p->tag = a->verdicts.n;
         vec_push(&a->verdicts, (struct inject_verdict){.frame = frame_of(&q->raw)});
@@ -55,8 +67,13 @@ static void run_burst(struct analysis *a, struct packet **pkts, unsigned n, uint
     forward(node, pkts, n, now);
     for (unsigned i = 0; i < n; i++)
         settle(a, pkts[i], now);
-    while (inject_pass_due(node, &due, held, sizeof held, now))
+    while (inject_pass_due(node, &due, held, sizeof held, now)) {
         settle(a, &due, now);
+        if (a->what_if)
+            whatif_released(a->what_if, node, &due, 0);
+    }
+    if (a->nat_use)
+        natuse_see(a->nat_use, now, n);
 }
 
 /*
@@ -103,7 +120,8 @@ static int icmp_query(uint8_t proto, uint8_t type) {
 }
 
 static int query_of(const struct feed_packet *q) {
-    return proto_is_icmp(q->p.key.proto) && q->p.l4 < q->raw.len ? icmp_query(q->p.key.proto, q->raw.data[q->p.l4]) : -1;
+    bool typed = proto_is_icmp(q->p.key.proto) && q->p.l4 < q->raw.len;
+    return typed ? icmp_query(q->p.key.proto, q->raw.data[q->p.l4]) : -1;
 }
 
 /* Flows name an ICMP query's type as destination port. */
@@ -129,7 +147,7 @@ static bool core_session(const struct analysis *a, const struct packet *core, st
            s->translated;
 }
 
-/* An ICMP error belongs to the flow that it is about, and is no packet of it: it goes against the one that it quotes. */
+/* An ICMP error belongs to the flow that it is about, and is no packet of it: it goes against what it quotes. */
 static void see_error(struct analysis *a, uint32_t after, const struct packet *core) {
     if (after == LABEL_NONE)
         return;
@@ -138,7 +156,8 @@ static void see_error(struct analysis *a, uint32_t after, const struct packet *c
 }
 
 static bool same_session(const struct nat_session *a, const struct nat_session *b) {
-    return !memcmp(&a->original, &b->original, sizeof a->original) && !memcmp(&a->reply, &b->reply, sizeof a->reply);
+    return !memcmp(&a->original, &b->original, sizeof a->original) &&
+           !memcmp(&a->reply, &b->reply, sizeof a->reply);
 }
 
 static struct flow_key outside_key(const struct nat_session *s, const struct flow_key *key) {
@@ -220,7 +239,8 @@ static void note_session(struct analysis *a, uint32_t label, const struct packet
     struct nat_session s;
     if (!core || !core->session || !(core->flags & (PACKET_SRC_CHANGED | PACKET_DST_CHANGED)))
         return;
-    bool known = f->translated && !(label & 1) && f->session.reply.dst == core->src && f->session.reply.dport == core->sport;
+    const struct nat_tuple *reply = &f->session.reply;
+    bool known = f->translated && !(label & 1) && reply->dst == core->src && reply->dport == core->sport;
     if ((f->translated && label & 1) || known || !core_session(a, core, &s))
         return;
     f->translated = true;
@@ -303,16 +323,43 @@ static uint32_t to_flow(struct analysis *a, const struct feed_packet *q, const s
     }
 }
 
+/* The flows of those packets that belong to one already. */
+static void fetch_flows(const struct analysis *a, const struct feed_packet *q, unsigned n) {
+    for (unsigned i = 0; i < n; i++) {
+        const struct relation *r = &q[i].relation;
+        const uint32_t label = r->after != LABEL_NONE ? label_flip(r->after) : r->same;
+        if (label == LABEL_NONE || label_is_pending(label))
+            continue;
+        const struct flow *f = &a->flows.v[label >> 1];
+        __builtin_prefetch(f);
+        __builtin_prefetch(&f->way[label & 1], 1);
+        __builtin_prefetch(&f->way[label & 1].packets, 1);
+        __builtin_prefetch(&f->last, 1);
+        __builtin_prefetch(&f->tcp.way[0], 1);
+        __builtin_prefetch(&f->tcp.way[1].last_ns, 1);
+        __builtin_prefetch(&f->observed, 1);
+    }
+}
+
 void pass_batch(struct analysis *a, struct feed_packet *q, unsigned n) {
     struct packet core[FEED_MOST];
     uint32_t names[FEED_MOST];
     struct renewals r = {0};
     memset(names, 0xff, sizeof names); /* LABEL_NONE */
+    fetch_flows(a, q, n);
     for (unsigned i = 0; i < n; i++)
         dhcp_see(a, &q[i]);
-    if (a->node)
+    if (a->what_if)
+        whatif_run(a, q, n);
+    if (a->node) {
         run_core(a, q, n, core);
+        if (a->what_if)
+            whatif_compare(a, q, n, core);
+    }
     for (unsigned i = 0; i < n; i++)
         names[i] = to_flow(a, &q[i], &core[i], names, &r);
+    for (unsigned i = 0; a->marks && i < n; i++)
+        if (names[i] != LABEL_NONE)
+            marks_packet(a->marks, &q[i].raw, a->flows.v[names[i] >> 1].id);
     feed_name(a->feed, names);
 }

@@ -15,9 +15,9 @@ struct points *points_create(const struct points_options *o) {
         pool[i] = o->pool[i];
     p->o = (struct points_options){xstrdup(o->inside), xstrdup(o->outside), pool, o->n_pool, flows};
     p->next_try = FIRST_TRY;
-    book_init(&p->sight_book, flows * 2);
-    book_init(&p->pair_book, flows);
-    book_init(&p->binding_book, flows);
+    key_book_init(&p->sight_book, flows * 2);
+    key_book_init(&p->pair_book, flows);
+    key_book_init(&p->binding_book, flows);
     for (unsigned i = 0; i < 2; i++) {
         queue_init(&p->waiting[i], WAITING_MAX);
         p->fragments[i] = xzalloc(FRAGMENTS, sizeof *p->fragments[i]);
@@ -32,9 +32,9 @@ void points_destroy(struct points *p) {
         queue_fini(&p->waiting[i]);
         free(p->fragments[i]);
     }
-    book_fini(&p->sight_book);
-    book_fini(&p->pair_book);
-    book_fini(&p->binding_book);
+    key_book_fini(&p->sight_book);
+    key_book_fini(&p->pair_book);
+    key_book_fini(&p->binding_book);
     clock_fini(&p->clock);
     vec_free(&p->findings);
     free(p->sights);
@@ -50,7 +50,7 @@ void points_destroy(struct points *p) {
 uint32_t sight_find(const struct points *p, unsigned point, const struct flow_key *key, unsigned *back) {
     uint64_t hash = mix64(key_hash(key), point);
     struct flow_key turned = key_turned(key);
-    for (uint32_t i = NONE; (i = book_find(&p->sight_book, hash, i)) != NONE;) {
+    for (uint32_t i = NONE; (i = key_book_find(&p->sight_book, hash, i)) != NONE;) {
         const struct sight *s = &p->sights[i];
         *back = !key_equal(&s->key, key);
         if (s->point == point && (!*back || key_equal(&s->key, &turned)))

@@ -2,7 +2,7 @@
 /*
  * Inside of points. A packet becomes a print (print.c), waits until both clocks are past it (wait.c), and is joined
  * (join.c) by the clocks' offset (clock.c). What was seen of each flow, and each translation, are records of bounded
- * tables (book.c), from which the verdicts are made at the end (verdict.c, exhaust.c) and the document (document.c).
+ * tables (book.c), from which the verdicts are made at the end (ends.c, verdict.c, exhaust.c), and the document.
  */
 #ifndef ANALYZE_POINTS_PRIVATE_H
 #define ANALYZE_POINTS_PRIVATE_H
@@ -157,9 +157,9 @@ struct book {
     uint32_t n, cap, limit, hand;
     uint64_t forgotten;
 };
-void book_init(struct book *b, size_t limit);
-void book_fini(struct book *b);
-uint32_t book_find(const struct book *b, uint64_t hash, uint32_t after); /* after NONE: the first; NONE: no more */
+void key_book_init(struct book *b, size_t limit);
+void key_book_fini(struct book *b);
+uint32_t key_book_find(const struct book *b, uint64_t hash, uint32_t after); /* after NONE: the first; NONE: no more */
 uint32_t book_take(struct book *b, uint64_t hash); /* a number for a new record: below `cap`, which may have grown */
 
 /* ---- points.c, points_join.c ---- */
@@ -234,12 +234,13 @@ bool pair_translated(const struct point_pair *pair);
 struct end pair_local(const struct points *p, uint32_t pair, unsigned point);
 struct end pair_remote(const struct points *p, uint32_t pair);
 
-/* ---- points_verdict.c, points_exhaust.c ---- */
+/* ---- points_ends.c, points_verdict.c, points_exhaust.c ---- */
 
 /* What the NAT does for others, which says what it is meant to do. */
 struct ends {
     VEC(struct end) list;
 };
+int ends_order(const void *a, const void *b); /* for qsort, of struct end */
 void ends_add(struct ends *e, const struct end *end);
 void ends_sort(struct ends *e); /* and leave out what is there twice */
 bool ends_have(const struct ends *e, const struct end *end); /* sorted */
@@ -251,6 +252,7 @@ struct served {
 };
 struct end end_network(const struct end *e); /* its /24 or /64, without port and protocol */
 bool served_source(const struct served *s, const struct end *source);
+bool address_in(const struct ip *a, const struct ip_prefix *list, size_t n);
 bool address_private(const struct ip *a); /* RFC 1918, RFC 6598, RFC 4193 */
 bool address_global(const struct ip *a);  /* unicast, and neither private nor of a link or a host */
 
@@ -261,7 +263,7 @@ void judge_exhaustion(struct points *p, const struct served *s);
 /* One more flow of the finding about `about`; it is new when its text is empty. */
 struct nat_finding *finding_add(struct points *p, enum nat_verdict v, const struct end *about,
                                 const struct flow_key *flow, uint64_t first_ns);
-void finding_frames(struct nat_finding *f, uint64_t inside, uint64_t outside); /* 0: none */
+void nat_finding_frames(struct nat_finding *f, uint64_t inside, uint64_t outside); /* 0: none */
 const char *end_text(const struct end *e, char *buf, size_t size); /* "10.0.0.1:5000", "[2001:db8::1]:53" */
 #define END_TEXT (IP_TEXT + 10)
 

@@ -6,11 +6,11 @@
 
 #define BOOK_FIRST 1024
 
-void book_init(struct book *b, size_t limit) {
+void key_book_init(struct book *b, size_t limit) {
     *b = (struct book){.limit = limit < NONE - 1 ? (uint32_t)limit : NONE - 1};
 }
 
-void book_fini(struct book *b) {
+void key_book_fini(struct book *b) {
     free(b->head);
     free(b->next);
     free(b->hash);
@@ -35,7 +35,7 @@ static void grow(struct book *b) {
     }
 }
 
-uint32_t book_find(const struct book *b, uint64_t hash, uint32_t after) {
+uint32_t key_book_find(const struct book *b, uint64_t hash, uint32_t after) {
     if (!b->cap)
         return NONE;
     uint32_t i = after == NONE ? *slot(b, hash) : b->next[after];

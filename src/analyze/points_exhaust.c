@@ -211,7 +211,7 @@ static void judge_pool(struct points *p, struct pools *s, uint8_t proto, const s
         for (size_t i = 0; i < n; i++) {
             const struct sight *f = &p->sights[left[i].sight];
             struct nat_finding *g = finding_add(p, NAT_PORT_EXHAUSTED, &about, &f->key, f->first_ns);
-            finding_frames(g, f->frame, 0);
+            nat_finding_frames(g, f->frame, 0);
             snprintf(g->text, sizeof g->text, "new %s flows never leave, while others do: %zu outside %s are in use, "
                      "as many as ever", proto == PROTO_TCP ? "TCP" : proto == PROTO_UDP ? "UDP" : "ICMP", u.peak,
                      proto == PROTO_ICMP ? "identifiers" : "ports");

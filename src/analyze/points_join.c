@@ -17,7 +17,7 @@ static uint64_t pair_hash(const struct flow_key *inside, const struct flow_key *
 uint32_t pair_find(const struct points *p, const struct flow_key *inside, const struct flow_key *outside) {
     uint64_t hash = pair_hash(inside, outside);
     struct flow_key in = key_turned(inside), out = key_turned(outside);
-    for (uint32_t i = NONE; (i = book_find(&p->pair_book, hash, i)) != NONE;) {
+    for (uint32_t i = NONE; (i = key_book_find(&p->pair_book, hash, i)) != NONE;) {
         const struct point_pair *q = &p->pairs[i];
         if ((key_equal(&q->inside, inside) && key_equal(&q->outside, outside)) ||
             (key_equal(&q->inside, &in) && key_equal(&q->outside, &out)))
@@ -47,7 +47,7 @@ static uint64_t binding_hash(const struct end *e) {
 }
 
 uint32_t binding_find(const struct points *p, const struct end *end) {
-    for (uint32_t i = NONE; (i = book_find(&p->binding_book, binding_hash(end), i)) != NONE;)
+    for (uint32_t i = NONE; (i = key_book_find(&p->binding_book, binding_hash(end), i)) != NONE;)
         if (!end_compare(&p->bindings[i].end, end))
             return i;
     return NONE;

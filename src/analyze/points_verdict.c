@@ -15,67 +15,10 @@
 #define FINDINGS_MAX 1000u   /* more flows count to the first of their verdict */
 #define STEADY_LEAST 10u     /* inside ends that say the NAT is endpoint-independent (RFC 4787, 4.1) */
 
-#define V4(length, ...) {.addr = {.family = FAMILY_IPV4, .v6 = {__VA_ARGS__}}, .len = length}
-#define V6(length, ...) {.addr = {.family = FAMILY_IPV6, .v6 = {__VA_ARGS__}}, .len = length}
-static const struct ip_prefix private[] = {V4(8, 10), V4(12, 172, 16), V4(16, 192, 168), V4(10, 100, 64), V6(7, 0xfc)};
-static const struct ip_prefix reserved[] = {V4(8, 0), V4(8, 127), V4(16, 169, 254), V4(3, 224), V6(10, 0xfe, 0x80),
-                                         V6(8, 0xff), V6(127, 0)};
-
-static bool in_any(const struct ip *a, const struct ip_prefix *list, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (prefix_contains(&list[i], a))
-            return true;
-    return false;
-}
-
-bool address_private(const struct ip *a) {
-    return in_any(a, private, sizeof private / sizeof *private);
-}
-
-bool address_global(const struct ip *a) {
-    return !address_private(a) && !in_any(a, reserved, sizeof reserved / sizeof *reserved);
-}
-
-/* ---- sets of ends ---- */
-
-static int by_end(const void *a, const void *b) {
-    return end_compare(a, b);
-}
-
-void ends_add(struct ends *e, const struct end *end) {
-    vec_push(&e->list, *end);
-}
-
-void ends_sort(struct ends *e) {
-    size_t n = 0;
-    if (!e->list.n)
-        return;
-    qsort(e->list.v, e->list.n, sizeof *e->list.v, by_end);
-    for (size_t i = 1; i < e->list.n; i++)
-        if (end_compare(&e->list.v[n], &e->list.v[i]))
-            e->list.v[++n] = e->list.v[i];
-    e->list.n = n + 1;
-}
-
-bool ends_have(const struct ends *e, const struct end *end) {
-    return e->list.n && bsearch(end, e->list.v, e->list.n, sizeof *e->list.v, by_end);
-}
-
-struct end end_network(const struct end *e) {
-    struct end net = {.family = e->family};
-    memcpy(net.addr, e->addr, e->family == FAMILY_IPV6 ? 8 : 3);
-    return net;
-}
-
 static struct end end_address(const struct end *e) {
     struct end a = {.family = e->family};
     memcpy(a.addr, e->addr, sizeof a.addr);
     return a;
-}
-
-bool served_source(const struct served *s, const struct end *source) {
-    struct end net = end_network(source);
-    return ends_have(&s->sources, &net);
 }
 
 static bool served_target(const struct served *s, const struct end *target) {
@@ -133,7 +76,7 @@ struct nat_finding *finding_add(struct points *p, enum nat_verdict v, const stru
     return f;
 }
 
-void finding_frames(struct nat_finding *f, uint64_t inside, uint64_t outside) {
+void nat_finding_frames(struct nat_finding *f, uint64_t inside, uint64_t outside) {
     const uint64_t frames[2] = {inside, outside};
     for (unsigned i = 0; i < 2; i++)
         if (frames[i] && f->n_frames < sizeof f->frames / sizeof *f->frames) {
@@ -158,7 +101,7 @@ static struct nat_finding *accuse(struct points *p, uint32_t i, enum nat_verdict
     struct point_pair *pair = &p->pairs[i];
     struct nat_finding *f = finding_add(p, v, about, &pair->inside, pair->first_ns);
     pair->verdict = (uint8_t)v;
-    finding_frames(f, pair->frame_inside, pair->frame_outside);
+    nat_finding_frames(f, pair->frame_inside, pair->frame_outside);
     return f;
 }
 
@@ -182,7 +125,7 @@ bool points_overlap(const struct points *p, int64_t *from, int64_t *to) {
 
 static bool in_pool(const struct points *p, const struct end *e) {
     struct ip a = end_ip(e);
-    return in_any(&a, p->o.pool, p->o.n_pool);
+    return address_in(&a, p->o.pool, p->o.n_pool);
 }
 
 static void judge_bypass(struct points *p, const struct served *s) {
@@ -213,7 +156,7 @@ static bool learn_address(const struct points *p, struct end *address) {
             ends_add(&all, &e);
         }
     if (all.list.n)
-        qsort(all.list.v, all.list.n, sizeof *all.list.v, by_end);
+        qsort(all.list.v, all.list.n, sizeof *all.list.v, ends_order);
     for (size_t i = 0; i < all.list.n; i++) {
         run = i && !end_compare(&all.list.v[i], &all.list.v[i - 1]) ? run + 1 : 1;
         if (run > best) {
@@ -411,7 +354,7 @@ static void judge_filtered(struct points *p) {
         struct end from = key_source(&s->key), to = key_target(&s->key);
         struct end remote = end_compare(&out, &from) ? from : to;
         struct nat_finding *f = finding_add(p, NAT_FILTERED, &out, &s->key, s->refused_ns);
-        finding_frames(f, 0, s->refused_frame);
+        nat_finding_frames(f, 0, s->refused_frame);
         if (!*f->text)
             snprintf(f->text, sizeof f->text, "packets of %s come to %s, which is %s inside, and none gets there (%u "
                      "were not seen inside)", end_text(&remote, a, sizeof a), end_text(&out, b, sizeof b),

@@ -107,7 +107,7 @@ void csv_write(struct file_draft *f, const struct flow_record *r) {
     add_text(&l, r->model);
     add_text(&l, r->observed);
     add_text(&l, r->nat);
-    add_count(&l, r->finding, r->finding != UINT32_MAX);
+    add_count(&l, r->finding, r->finding != 0);
     add_ends(&l, &r->outside);
     add_count(&l, r->vlan, r->vlan);
     add_text(&l, r->tunnel);

@@ -245,7 +245,8 @@ static json_t *packets_json(const struct analysis *a) {
     struct whatif *w = a->what_if;
     json_t *o = json_object(), *changed = json_array();
     document_count(o, "same", w->same_packets);
-    qsort(w->packets.v, w->packets.n, sizeof *w->packets.v, by_count);
+    if (w->packets.n)
+        qsort(w->packets.v, w->packets.n, sizeof *w->packets.v, by_count);
     for (size_t i = 0; i < w->packets.n; i++) {
         const struct packet_change *c = &w->packets.v[i];
         json_t *j = json_object();

@@ -28,9 +28,18 @@ struct packet_change {
     uint64_t frame;
 };
 
+/* Where a flow's way in the variant first differs from that in the first scenario, there or back. */
+struct parting {
+    const struct control_node *node; /* the variant's; NULL: nowhere */
+    struct route route;      /* that won there; prefix.addr.family FAMILY_NONE: none did */
+    uint8_t reason;          /* enum drop, when it is refused there: */
+    uint32_t nic;            /* at the edge of this NIC of the variant's scenario; INDEX_NONE */
+};
+
 /* Flows whose judgement changes in the same way, because of the same route. */
 struct flow_change {
     struct judgement from, to;
+    struct parting parting;
     uint32_t count;
     uint64_t packets, bytes;
     struct flow_key flow;

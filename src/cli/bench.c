@@ -136,7 +136,7 @@ static int make_traffic(struct subject *s, const struct bench_request *r, struct
 }
 
 static int load(struct subject *s, const struct bench_request *r, const char *path, struct err *e) {
-    struct control_options sizes = {.fast = strcmp(r->backend, "trie") ? &route_dir24_8 : NULL,
+    struct control_options sizes = {.fast = r->backend,
                                     .more_routes = s->workload.routes,
                                     .staged = r->staged};
     int code = cli_setup_sized(&s->setup, path, r->node, r->force, &sizes, e);

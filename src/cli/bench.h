@@ -13,7 +13,8 @@ struct bench_workload {
     uint32_t sessions, routes; /* 0: the trace's, the scenario's */
 };
 struct bench_request {
-    const char *trace, *node, *out, *dir, *backend;
+    const char *trace, *node, *out, *dir;
+    const struct route_backend *backend; /* of the node under test */
     VEC(struct bench_workload) workloads;
     double churn, rest_s;
     struct topology_ports ports; /* in_tx NULL: rings */

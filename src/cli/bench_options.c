@@ -238,7 +238,7 @@ static int read_option(int c, struct bench_request *r, struct asked *a) {
         r->dpdk.no_huge = true;
         break;
     case 'L':
-        r->backend = optarg;
+        code = cli_lookup(optarg, &r->backend);
         break;
     case 'g':
         code = count("generators", optarg, TRIAL_GENERATORS_MAX, &n);
@@ -271,8 +271,6 @@ static int read_option(int c, struct bench_request *r, struct asked *a) {
 static int check(int argc, const struct bench_request *r, const struct asked *a) {
     if (optind == argc)
         return cli_usage("bench takes at least one scenario");
-    if (strcmp(r->backend, "dir24-8") && strcmp(r->backend, "trie"))
-        return cli_usage("--lookup is dir24-8 or trie, not `%s`", r->backend);
     if (!r->ports.in_tx != !r->ports.out_tx)
         return cli_usage("--in and --out belong together");
     if (!r->generators || (r->ports.in_tx && r->generators > 1))
@@ -323,7 +321,7 @@ int bench_request_parse(int argc, char **argv, struct bench_request *r) {
                                             {0}};
     const struct search_options defaults = search_defaults(1, 2);
     struct asked a = {.fifo = true, .rest_s = -1, .cost_s = -1};
-    *r = (struct bench_request){.backend = "dir24-8", .generators = 1, .workers = 1, .options.loads = true};
+    *r = (struct bench_request){.backend = &route_direct, .generators = 1, .workers = 1, .options.loads = true};
     memcpy(r->options.goals, defaults.goals, sizeof defaults.goals);
     r->options.n_goals = defaults.n_goals;
     int code = 0;
@@ -381,7 +379,7 @@ const char bench_help[] =
     "  --burst N            packets a burst of the core worker, at most (64)\n"
     "  --node NAME          the machine under test\n"
     "  --force              go on in spite of faults of a scenario's design\n"
-    "  --lookup BACKEND     dir24-8 (default) or trie\n"
+    "  --lookup BACKEND     dir24-8 (default), rte_fib (DPDK's DIR24-8) or trie\n"
     "  --no-huge            leave hugepages alone\n"
     "  --split DIR          one document a configuration: DIR/NAME.bench.json, latency percentiles beside it (.hgrm)\n"
     "  --hash               the full SHA-256 of every input\n"

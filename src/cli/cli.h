@@ -47,6 +47,8 @@ int cli_setup_build(struct setup *s, const struct control_options *sizes, struct
 int cli_setup_sized(struct setup *s, const char *path, const char *node, bool force,
                     const struct control_options *sizes, struct err *e);
 void cli_setup_fini(struct setup *s);
+/* lookup.c: the backend that --lookup names; else an exit code, and it was said. */
+int cli_lookup(const char *name, const struct route_backend **backend);
 /* That a scenario has no capture of its own, and none was given. */
 void cli_no_trace(const struct setup *s, struct err *e);
 /* The capture as it meets the node; `path` NULL: the scenario's own. `used` gets the path. */

@@ -17,7 +17,8 @@
 #define NOISE_WINDOW_NS 200000000ull
 
 struct request {
-    const char *trace, *node, *out, *dir, *packets, *verdicts, *backend;
+    const char *trace, *node, *out, *dir, *packets, *verdicts;
+    const struct route_backend *backend; /* of the node under test */
     struct replay_options options;
     struct dpdk_options dpdk;
     struct paced paced;
@@ -85,7 +86,7 @@ static int parse_options(int argc, char **argv, struct request *r) {
     char *end;
     unsigned seconds = 0;
     int code = 0;
-    *r = (struct request){.verdicts = "trace", .backend = "dir24-8", .paced.generators = 1};
+    *r = (struct request){.verdicts = "trace", .backend = &route_direct, .paced.generators = 1};
     r->options.cpu = (unsigned)sysconf(_SC_NPROCESSORS_ONLN) - 1;
     for (int c; !code && (c = cli_option(argc, argv, options)) != -1;) {
         switch (c) {
@@ -103,7 +104,7 @@ static int parse_options(int argc, char **argv, struct request *r) {
         case 'b': code = number(optarg, 1, BURST_MAX, &r->options.burst); break;
         case 'c': code = number(optarg, 0, 1023, &r->options.cpu); break;
         case 'H': r->dpdk.no_huge = true; break;
-        case 'L': r->backend = optarg; break;
+        case 'L': code = cli_lookup(optarg, &r->backend); break;
         case 'P':
             if (pace_parse(optarg, &r->paced.options.pace, &e))
                 code = cli_fail(&e);
@@ -128,8 +129,6 @@ static int parse_options(int argc, char **argv, struct request *r) {
         return cli_usage("replay takes at least one scenario");
     if (strcmp(r->verdicts, "trace") && strcmp(r->verdicts, "own"))
         return cli_usage("--verdicts is trace or own, not `%s`", r->verdicts);
-    if (strcmp(r->backend, "dir24-8") && strcmp(r->backend, "trie"))
-        return cli_usage("--lookup is dir24-8 or trie, not `%s`", r->backend);
     if (r->packets && argc - optind > 1)
         return cli_usage("--packets takes one scenario");
     return check_pace(r);
@@ -137,7 +136,7 @@ static int parse_options(int argc, char **argv, struct request *r) {
 
 /* How the node under test is built. */
 static struct control_options tables(const struct request *r) {
-    return (struct control_options){.fast = strcmp(r->backend, "trie") ? &route_dir24_8 : NULL, .staged = r->staged};
+    return (struct control_options){.fast = r->backend, .staged = r->staged};
 }
 
 static int load(struct subject *s, const struct request *r, const char *path, struct err *e) {
@@ -361,7 +360,7 @@ const struct command command_replay = {
     "  --seconds N        how long to measure, all configurations together (10)\n"
     "  --laps N           or how many samples of each configuration\n"
     "  --burst N          packets a burst, 1 to 256 (64)\n"
-    "  --lookup BACKEND   dir24-8 (default) or trie\n"
+    "  --lookup BACKEND   dir24-8 (default), rte_fib (DPDK's DIR24-8) or trie\n"
     "  --staged           plain packets too pass all stages one by one, to see what each costs: the whole costs more\n"
     "  --cpu N            where the worker runs (the last one)\n"
     "  --no-huge          leave hugepages alone\n"

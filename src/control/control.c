@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MANY_ROUTES 10000 /* from here on DIR24-8 pays, which touches up to 80 MB for a default route alone */
 #define ROUTES_SPARE 64 /* room in each table for routes that are tried out */
 
 static struct place node_place(const struct scenario *s, const struct control_node *n) {
@@ -55,6 +56,7 @@ int table_build(const struct route_list *list, const struct route_backend *backe
     return code;
 }
 
+/* `backend` NULL: by the number of routes. */
 static int build_routes(const struct control *c, struct control_node *n, const struct route_backend *backend,
                         uint32_t more, bool ipv6, struct err *e) {
     struct route_list list = {0};
@@ -64,6 +66,8 @@ static int build_routes(const struct control *c, struct control_node *n, const s
         gateway_routes(c, n, &list);
     else
         site_routes(c, n, &list);
+    if (!backend)
+        backend = list.n + more < MANY_ROUTES ? &route_trie : &route_direct;
     int code = table_build(&list, backend, more, &n->node.routes);
     if (!code && ipv6)
         code = table_build(&list, &route_trie6, 0, &n->node.routes6);
@@ -171,14 +175,14 @@ struct control *control_build(const struct scenario *s, const struct control_opt
         ports_build(c, i);
     for (uint32_t i = 0; i < c->n_nodes; i++) {
         struct control_node *n = &c->nodes[i];
-        bool fast = options->fast && options->fast_node == i;
-        uint32_t more = options->fast_node == i ? options->more_routes : 0;
-        if (build_routes(c, n, fast ? options->fast : &route_trie, more, ipv6, e) ||
+        const bool tested = options->fast_node == i;
+        const uint32_t more = tested ? options->more_routes : 0;
+        if (build_routes(c, n, tested ? options->fast : NULL, more, ipv6, e) ||
             (n->kind == CONTROL_MACHINE && build_machine(c, n, options->nat_sessions, e))) {
             control_destroy(c);
             return NULL;
         }
-        n->node.staged = options->staged && options->fast_node == i;
+        n->node.staged = options->staged && tested;
         node_prepare(&n->node);
     }
     return c;

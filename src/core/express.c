@@ -5,7 +5,8 @@
  * time of changes, and that have one way to go. They leave as the stages would have sent them, byte by byte and with
  * the same metadata. A packet that turns out not to be plain has not been touched, and goes through the stages.
  *
- * Each loop does one thing for all packets of a chunk, so that the memory that the next one reads is on its way.
+ * Each loop does one thing for all packets of a chunk, so that the memory that the next one reads is on its way: into
+ * the second cache, as so many lines at once would wait for the few fill buffers of the first.
  */
 #include <endian.h>
 #include <fwdlab/core/checksum.h>
@@ -16,7 +17,7 @@
 #include "stage.h"
 
 #define CHUNK 64
-#define GUESS_AFTER 12 /* packets: as long as a bucket takes to come */
+#define GUESS_AFTER 40 /* packets: as long as a bucket takes to come from the last level of the caches */
 #define L3 14 /* offsets in a plain packet */
 #define PROTO (L3 + 9)
 #define SRC (L3 + 12)
@@ -122,7 +123,7 @@ fused uint64_t examine(const struct node *node, struct packet *const *pkts, unsi
             const uint64_t hash = nat_hash_words(NAT_KEY_SESSION, d[PROTO], load64(d + SRC), load32(d + L4));
             c->bucket[i] = nat_table_bucket(&h->table, hash);
             c->tag[i] = nat_tag(hash);
-            __builtin_prefetch(c->bucket[i]);
+            __builtin_prefetch(c->bucket[i], 0, 2);
         } else {
             c->dst[i] = load32(d + DST);
             if (direct)

@@ -342,9 +342,12 @@ uint32_t nat_find(const struct nat *n, uint8_t proto, const struct nat_tuple *or
 
 void nat_each(const struct nat *n, void (*fn)(const struct nat_session *, void *), void *arg) {
     struct nat_session s;
-    for (uint32_t i = 0; i < n->n_records; i++)
+    uint32_t left = n->stats.live; /* with those that are idle by now */
+    for (uint32_t i = 0; i < n->n_records && left; i++) {
+        left -= n->records[i].kind == NAT_SESSION;
         if (nat_session_get(n, i, &s))
             fn(&s, arg);
+    }
 }
 
 void nat_stats_get(const struct nat *n, struct nat_stats *out_stats) {

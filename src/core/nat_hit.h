@@ -41,7 +41,7 @@ static inline struct nat_hit nat_hit_guess(const struct nat_hits *h, const struc
         return (struct nat_hit){NULL, NAT_NONE};
     const uint32_t value = b->value[__builtin_ctz(match)];
     struct nat_record *r = &h->records[value >> 1];
-    __builtin_prefetch(r, 0, 3);
+    __builtin_prefetch(r, 0, 2);
     return (struct nat_hit){r, value};
 }
 

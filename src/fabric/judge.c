@@ -272,10 +272,11 @@ static bool is_modelled(const struct fabric *f, uint32_t origin, const struct fl
 
 void fabric_judge(struct fabric *f, const struct flow_key *flow, struct judgement *out, struct walk *there,
                   struct walk *back) {
-    struct walk p = {0}, q = {0};
+    struct walk p, q;
     struct ip src = flow_key_src(flow);
     uint32_t origin = fabric_owner(f, &src);
     *out = judgement_none;
+    p.n = p.mtu = q.n = q.mtu = 0;
     if (is_modelled(f, origin, flow))
         judge_forks(f, origin, flow, out, &p, &q);
     if (there)

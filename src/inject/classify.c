@@ -67,8 +67,8 @@ static uint16_t port_by_mac(const struct control_node *n, const struct trace_mem
     return best;
 }
 
-static int map_interfaces(const struct inject *in, const struct control *c, uint32_t node, const struct sources *sources,
-                          uint16_t *port, struct err *e) {
+static int map_interfaces(const struct inject *in, const struct control *c, uint32_t node,
+                          const struct sources *sources, uint16_t *port, struct err *e) {
     const struct trace_memory *t = in->trace;
     const struct control_node *n = c ? &c->nodes[node] : NULL;
     bool any = false;
@@ -111,12 +111,13 @@ static void refuse(struct inject_packet *p, enum drop reason) {
 static void parse_offloaded(struct packet *k, uint8_t mended[MENDED]) {
     const uint32_t l3 = k->l3, wire = k->wire_len > l3 ? k->wire_len - l3 : 0;
     const be16 total = htons((uint16_t)(wire < UINT16_MAX ? wire : UINT16_MAX));
-    const uint16_t flags = k->flags & (PACKET_RAW_IP | PACKET_NO_CHECKSUM);
-    if (k->len < l3 + sizeof(struct ipv4_header) || k->data[l3] >> 4 != 4)
+    const uint32_t len = k->len < MENDED ? k->len : MENDED;
+    if (len < l3 + sizeof(struct ipv4_header) || k->data[l3] >> 4 != 4)
         return;
-    *k = (struct packet){.data = mended, .len = k->len < MENDED ? k->len : MENDED, .wire_len = k->wire_len,
-                         .flags = flags, .tag = (uint64_t)(uintptr_t)memcpy(mended, k->data, k->len < MENDED ? k->len : MENDED)};
+    memcpy(mended, k->data, len);
     memcpy(mended + l3 + 2, &total, sizeof total);
+    *k = (struct packet){.data = mended, .len = len, .wire_len = k->wire_len,
+                         .flags = k->flags & (PACKET_RAW_IP | PACKET_NO_CHECKSUM)};
     parse(k);
 }
 
@@ -154,7 +155,8 @@ static bool core_reads(uint16_t linktype, const struct link_view *v) {
 bool classify_packet(struct inject_packet *p, struct trace_packet *raw, const struct node *n, uint16_t linktype,
                      struct link_view *v) {
     static const uint8_t reason[] = {[LINK_ARP] = DROP_ARP, [LINK_LLC] = DROP_LLC, [LINK_SHORT] = DROP_SHORT_FRAME,
-                                     [LINK_OTHER_ETHERTYPE] = DROP_OTHER_ETHERTYPE, [LINK_UNKNOWN] = DROP_OTHER_ETHERTYPE};
+                                     [LINK_OTHER_ETHERTYPE] = DROP_OTHER_ETHERTYPE,
+                                     [LINK_UNKNOWN] = DROP_OTHER_ETHERTYPE};
     if (!link_decode(linktype, raw->data, raw->len, raw->wire_len, v))
         return false;
     const struct port *port = n && p->port != PORT_NONE ? &n->ports[p->port] : NULL;

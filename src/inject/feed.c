@@ -27,7 +27,10 @@ struct feed {
     bool ended;
     uint32_t *names;                 /* of the batch, to settle */
     struct feed_packet *batch;
-    unsigned n;
+    unsigned n, related;             /* packets of the batch; those that were related already */
+    struct prints {
+        uint64_t copy, key;
+    } *prints;                       /* of the batch's packets */
     uint8_t (*long_bytes)[LONG_MAX];
     struct link_room *room;
     struct feed_counts counts;
@@ -138,6 +141,7 @@ struct feed *feed_create(const struct feed_source *from, const struct control *c
     f->book = book_create();
     f->inner = book_create();
     f->batch = xalloc(FEED_MOST * sizeof *f->batch);
+    f->prints = xalloc(FEED_MOST * sizeof *f->prints);
     f->long_bytes = xalloc(FEED_MOST * sizeof *f->long_bytes);
     f->room = xalloc(sizeof *f->room);
     if (look_ahead(f, e) >= 0)
@@ -156,6 +160,7 @@ void feed_destroy(struct feed *f) {
     free(f->port);
     free(f->sources);
     free(f->batch);
+    free(f->prints);
     free(f->long_bytes);
     free(f->room);
     free(f);
@@ -188,11 +193,11 @@ static void learn(struct feed *f, const struct waiting *w, const struct flow_key
 }
 
 /* Which packets it belongs to. */
-static void relate(struct feed *f, struct feed_packet *q, uint32_t label) {
+static void relate(struct feed *f, struct feed_packet *q, const struct prints *prints, uint32_t label) {
     struct inject_packet *p = &q->p;
     const struct waiting *w = NULL;
     if (f->joiner)
-        w = joiner_see(f->joiner, p, label, &q->partner);
+        w = joiner_see(f->joiner, p, prints->copy, label, &q->partner);
     else if (p->kind == KIND_UNDECIDED)
         p->kind = INJECT_ARRIVED;
     if (w) {
@@ -200,21 +205,24 @@ static void relate(struct feed *f, struct feed_packet *q, uint32_t label) {
         learn(f, w, &p->key);
     }
     if (p->kind == INJECT_ARRIVED || (p->kind == INJECT_OWN && p->flags & PACKET_ICMP_ERROR)) {
-        book_see(f->book, p, label, &q->relation);
+        book_see(f->book, p, prints->key, label, &q->relation);
         q->settle = label_is_pending(q->relation.after);
         bool forward = q->relation.after == LABEL_NONE && !(p->flags & (PACKET_FRAG_LATER | PACKET_ICMP_ERROR));
         if (forward && p->kind == INJECT_ARRIVED && f->joiner)
             joiner_learns(f->joiner);
     } else if (p->kind == INJECT_OWN && !(p->flags & PACKET_FRAG_LATER)) {
-        book_see_own(f->book, p, label, &q->relation);
+        book_see_own(f->book, p, prints->key, label, &q->relation);
     }
 }
 
 static struct feed_packet *begin(struct feed *f) {
     struct feed_packet *q = &f->batch[f->n];
-    memset(q, 0, offsetof(struct feed_packet, bytes));
-    q->relation.same = q->relation.after = q->partner = LABEL_NONE;
-    q->p.partner = q->p.answer = q->p.after = INJECT_NONE;
+    q->p = (struct inject_packet){.partner = INJECT_NONE, .answer = INJECT_NONE, .after = INJECT_NONE};
+    q->relation = (struct relation){.same = LABEL_NONE, .after = LABEL_NONE};
+    q->partner = LABEL_NONE;
+    q->first_copy = q->settle = false;
+    q->depth = 0;
+    q->tunnel[0] = '\0';
     return q;
 }
 
@@ -228,6 +236,36 @@ static void count(struct feed_counts *c, const struct inject_packet *p) {
     c->inner += p->kind == INJECT_INNER;
     if (p->kind == INJECT_MALFORMED || p->kind == INJECT_IGNORED)
         c->by_reason[p->reason]++;
+}
+
+static bool to_relate(const struct inject_packet *p) {
+    return p->kind == INJECT_ARRIVED || p->kind == INJECT_OWN || p->kind == KIND_UNDECIDED;
+}
+
+static void fetch(struct feed *f, const struct inject_packet *p, struct prints *prints) {
+    prints->key = book_hash(&p->key);
+    book_fetch(f->book, prints->key);
+    if (!f->joiner)
+        return;
+    prints->copy = joiner_print(p);
+    joiner_fetch(f->joiner, prints->copy);
+}
+
+/* Those of the batch that were not yet, in their order. What is looked at was fetched by then. */
+static void relate_all(struct feed *f) {
+    for (unsigned i = f->related; i < f->n; i++) {
+        if (!to_relate(&f->batch[i].p))
+            continue;
+        book_fetch_more(f->book, f->prints[i].key);
+        if (f->joiner)
+            joiner_fetch_more(f->joiner, f->prints[i].copy);
+    }
+    for (; f->related < f->n; f->related++) {
+        struct feed_packet *q = &f->batch[f->related];
+        if (to_relate(&q->p))
+            relate(f, q, &f->prints[f->related], label_pending(f->related));
+        count(&f->counts, &q->p);
+    }
 }
 
 /* ---- what tunnels carry ---- */
@@ -281,10 +319,9 @@ static bool add_inner(struct feed *f, const struct feed_packet *outer, const str
     packet_key(&k, &q->p.key);
     q->depth = v->depth;
     name_tunnel(q->tunnel, sizeof q->tunnel, v);
-    book_see(f->inner, &q->p, label_pending(f->n), &q->relation);
+    book_see(f->inner, &q->p, book_hash(&q->p.key), label_pending(f->n), &q->relation);
     q->p.kind = INJECT_INNER;
     keep_bytes(f, q, f->n);
-    count(&f->counts, &q->p);
     f->n++;
     return true;
 }
@@ -296,6 +333,12 @@ static void follow_tunnels(struct feed *f, unsigned outer, const struct link_vie
             return;
         at = in;
     }
+}
+
+/* Must it be related while all of its bytes are here? Others are when the whole batch was read. */
+static bool needs_all(const struct inject_packet *p) {
+    return p->flags & (PACKET_ICMP_ERROR | PACKET_FRAG_FIRST | PACKET_FRAG_LATER) || p->l4 > FEED_ROOM / 2 ||
+           may_be_tunnel(p);
 }
 
 static void take(struct feed *f, const struct trace_packet *raw) {
@@ -320,21 +363,23 @@ static void take(struct feed *f, const struct trace_packet *raw) {
         q->p.kind = INJECT_ELSEWHERE;
     else if (!mapped)
         classify_by_source(&q->p, f->sources);
-    if (q->p.kind == INJECT_ARRIVED || q->p.kind == INJECT_OWN || q->p.kind == KIND_UNDECIDED) {
-        relate(f, q, label_pending(i));
+    if (to_relate(&q->p)) {
+        fetch(f, &q->p, &f->prints[i]);
+        if (needs_all(&q->p))
+            relate_all(f);
         if (may_be_tunnel(&q->p) && q->p.kind != INJECT_COPY)
             follow_tunnels(f, i, &view);
     }
-    count(&f->counts, &q->p);
     keep_bytes(f, q, i);
 }
 
 int feed_next(struct feed *f, struct feed_packet **out, struct err *e) {
     struct trace_packet raw;
     int code = 1;
-    f->n = 0;
+    f->n = f->related = 0;
     while (f->n < FEED_BATCH && (code = read_one(f, &raw, e)) > 0)
         take(f, &raw);
+    relate_all(f);
     if (f->early.n && f->early_at == f->early.n)
         forget_early(f);
     *out = f->batch;

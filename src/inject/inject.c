@@ -19,7 +19,7 @@ static void relate(struct inject *in, struct joiner *j, struct book *b, uint32_t
     struct relation r;
     if (p->kind != INJECT_ARRIVED && !(p->kind == INJECT_OWN && p->flags & PACKET_ICMP_ERROR))
         return;
-    book_see(b, p, i << 1, &r);
+    book_see(b, p, book_hash(&p->key), i << 1, &r);
     p->after = r.after == LABEL_NONE ? INJECT_NONE : r.after >> 1;
     p->answer = r.answers ? r.mapping : INJECT_NONE;
     if (p->kind == INJECT_ARRIVED && r.after == LABEL_NONE && !(p->flags & (PACKET_FRAG_LATER | PACKET_ICMP_ERROR)))
@@ -37,7 +37,7 @@ void inject_track(struct inject *in) {
         uint32_t of;
         if (p->kind != INJECT_ARRIVED && p->kind != INJECT_OWN && p->kind != KIND_UNDECIDED)
             continue;
-        const struct waiting *w = joiner_see(j, p, i << 1, &of);
+        const struct waiting *w = joiner_see(j, p, joiner_print(p), i << 1, &of);
         if (of != LABEL_NONE)
             p->partner = of >> 1;
         if (w) {
@@ -130,8 +130,8 @@ bool inject_pass_due(struct node *node, struct packet *p, uint8_t *data, uint16_
 }
 
 /* By the same code as a benchmark's answers (traffic.h). */
-int inject_fit_inside(const struct inject_packet *from, uint8_t proto, const struct nat_tuple *inside, struct packet *p,
-                      const struct nat *nat) {
+int inject_fit_inside(const struct inject_packet *from, uint8_t proto, const struct nat_tuple *inside,
+                      struct packet *p, const struct nat *nat) {
     struct nat_session s;
     uint32_t session = nat_find(nat, proto, inside);
     if (session == UINT32_MAX || !nat_session_get(nat, session, &s))

@@ -26,8 +26,8 @@ uint16_t sources_find(const struct sources *s, const struct flow_key *key);
 /* Gives a packet that classify_packet took without a port its port. */
 void classify_by_source(struct inject_packet *p, const struct sources *sources);
 /* That no interface of the capture is a NIC of the node. */
-int classify_none(const struct control *c, const struct control_node *n, const struct trace_interface *i, uint32_t count,
-                  struct err *e);
+int classify_none(const struct control *c, const struct control_node *n, const struct trace_interface *interfaces,
+                  uint32_t count, struct err *e);
 
 /* That nobody knows the link type. */
 int classify_unknown(uint16_t linktype, struct err *e);
@@ -35,8 +35,8 @@ int classify_unknown(uint16_t linktype, struct err *e);
 /* Copies, translations, answers: partner, answer, after and the mappings. */
 void inject_track(struct inject *in);
 /* inject_fit for what answers the translation of `inside`; `nat` is there. */
-int inject_fit_inside(const struct inject_packet *from, uint8_t proto, const struct nat_tuple *inside, struct packet *p,
-                      const struct nat *nat);
+int inject_fit_inside(const struct inject_packet *from, uint8_t proto, const struct nat_tuple *inside,
+                      struct packet *p, const struct nat *nat);
 
 /* Header fields of a packet that was parsed. */
 static inline const struct ipv4_header *inject_ipv4(const struct inject_packet *p) {

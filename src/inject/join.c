@@ -11,6 +11,7 @@
 
 #define JOIN_WINDOW_NS 5000000000ull /* longest stay in the node: reassembly, neighbour discovery */
 #define DIGEST_BYTES 64
+#define ROOM_FIRST 4096              /* packets; as many as wait at the same time stay in the caches */
 #define PIECES_WINDOW 4096           /* arrived packets back where a fragment's whole is looked for */
 
 static uint64_t digest(uint64_t h, const uint8_t *from, const uint8_t *end) {
@@ -57,7 +58,7 @@ static uint64_t fingerprint6(const struct inject_packet *p) {
     return digest(h, p->raw->data + p->l4, p->raw->data + end);
 }
 
-static uint64_t fingerprint(const struct inject_packet *p) {
+uint64_t joiner_print(const struct inject_packet *p) {
     if (p->key.family == FAMILY_IPV6)
         return fingerprint6(p);
     const struct ipv4_header *ip = inject_ipv4(p);
@@ -72,18 +73,23 @@ static uint64_t fingerprint(const struct inject_packet *p) {
 struct joiner {
     struct waiting *ring;
     uint32_t *head, *tail; /* by fingerprint; tail: valid where head is not INJECT_NONE */
-    size_t mask;           /* of ring, head and tail */
+    size_t mask, room;     /* of ring, head and tail; how large they may become */
     uint64_t first, end;   /* entries in use: [first, end) modulo the ring's size */
     uint64_t settled;      /* labels of entries before it are final */
 };
 
+static void make_tables(struct joiner *j, size_t size) {
+    j->mask = size - 1;
+    j->ring = xalloc(size * sizeof *j->ring);
+    j->head = xalloc(size * sizeof *j->head);
+    j->tail = xalloc(size * sizeof *j->tail);
+    memset(j->head, 0xff, size * sizeof *j->head);
+}
+
 struct joiner *joiner_create(size_t room) {
     struct joiner *j = xzalloc(1, sizeof *j);
-    j->mask = room - 1;
-    j->ring = xalloc(room * sizeof *j->ring);
-    j->head = xalloc(room * sizeof *j->head);
-    j->tail = xalloc(room * sizeof *j->tail);
-    memset(j->head, 0xff, room * sizeof *j->head);
+    j->room = room;
+    make_tables(j, room < ROOM_FIRST ? room : ROOM_FIRST);
     return j;
 }
 
@@ -116,8 +122,36 @@ static void forget_oldest(struct joiner *j) {
         unchain(j, w->print & j->mask, &j->head[w->print & j->mask], INJECT_NONE);
 }
 
+/* At the end of its chain. */
+static void chain(struct joiner *j, uint32_t at) {
+    const size_t b = j->ring[at].print & j->mask;
+    *(j->head[b] == INJECT_NONE ? &j->head[b] : &j->ring[j->tail[b]].next) = at;
+    j->tail[b] = at;
+    j->ring[at].next = INJECT_NONE;
+}
+
+static void grow(struct joiner *j) {
+    const struct joiner old = *j;
+    make_tables(j, 2 * (old.mask + 1));
+    for (uint64_t i = j->first; i < j->end; i++) {
+        *entry(j, i) = *entry(&old, i);
+        if (entry(j, i)->waits)
+            chain(j, (uint32_t)(i & j->mask));
+    }
+    free(old.ring);
+    free(old.head);
+    free(old.tail);
+}
+
+/* Makes room for one more. */
 static void forget_old(struct joiner *j, uint64_t now) {
-    while (j->first < j->end && (j->end - j->first > j->mask || now > entry(j, j->first)->time_ns + JOIN_WINDOW_NS))
+    while (j->first < j->end && now > entry(j, j->first)->time_ns + JOIN_WINDOW_NS)
+        forget_oldest(j);
+    if (j->end - j->first <= j->mask)
+        return;
+    if (j->mask + 1 < j->room)
+        grow(j);
+    else
         forget_oldest(j);
 }
 
@@ -153,11 +187,9 @@ static struct waiting describe(const struct inject_packet *p, uint32_t label, ui
 
 static void wait_for_copy(struct joiner *j, const struct inject_packet *p, uint32_t label, uint64_t print) {
     const uint32_t at = (uint32_t)(j->end++ & j->mask);
-    const size_t b = print & j->mask;
     j->ring[at] = describe(p, label, print);
     j->ring[at].waits = true;
-    *(j->head[b] == INJECT_NONE ? &j->head[b] : &j->ring[j->tail[b]].next) = at;
-    j->tail[b] = at;
+    chain(j, at);
 }
 
 static bool same_packet(const struct waiting *in, const struct inject_packet *out) {
@@ -211,8 +243,19 @@ static struct waiting *take_whole(struct joiner *j, const struct inject_packet *
     return NULL;
 }
 
-const struct waiting *joiner_see(struct joiner *j, struct inject_packet *p, uint32_t label, uint32_t *of) {
-    const uint64_t print = fingerprint(p);
+void joiner_fetch(const struct joiner *j, uint64_t print) {
+    __builtin_prefetch(&j->head[print & j->mask], 1);
+    __builtin_prefetch(&j->tail[print & j->mask], 1);
+}
+
+void joiner_fetch_more(const struct joiner *j, uint64_t print) {
+    const uint32_t at = j->head[print & j->mask];
+    if (at != INJECT_NONE)
+        __builtin_prefetch(&j->ring[at]);
+}
+
+const struct waiting *joiner_see(struct joiner *j, struct inject_packet *p, uint64_t print, uint32_t label,
+                                 uint32_t *of) {
     struct waiting *w = NULL;
     bool first = true;
     *of = LABEL_NONE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Conversations: who answers whom, how the captured NAT translated them, errors about them, fragments of them. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include "tracker.h"
@@ -14,6 +15,7 @@ enum { ENTRY_USED = 1, ENTRY_OWN = 2, ENTRY_MAPPING = 4 };
 struct entry {
     struct flow_key key;     /* as the packet that began it came in; beyond NAT: as it left */
     uint8_t flags;
+    uint32_t hash;           /* book_hash, its upper half */
     struct nat_tuple inside; /* ENTRY_MAPPING */
     uint32_t label;
     uint32_t next;           /* chain, or list of free ones */
@@ -62,15 +64,24 @@ void book_destroy(struct book *b) {
 
 /* ---- the table ---- */
 
-/* The same for both directions. */
-static size_t bucket(const struct book *b, const struct flow_key *k) {
+uint64_t book_hash(const struct flow_key *k) {
     uint64_t src[2], dst[2];
     memcpy(src, k->src, sizeof src);
     memcpy(dst, k->dst, sizeof dst);
     if (proto_is_icmp(k->proto)) /* there: identifier and 0, both ways */
-        return mix(mix(src[0], src[1]) + mix(dst[0], dst[1]), k->sport) & b->mask;
+        return mix(mix(src[0], src[1]) + mix(dst[0], dst[1]), k->sport);
     uint64_t one = mix(mix(src[0], src[1]), k->sport), other = mix(mix(dst[0], dst[1]), k->dport);
-    return mix(one + other, k->proto) & b->mask;
+    return mix(one + other, k->proto);
+}
+
+void book_fetch(const struct book *b, uint64_t hash) {
+    __builtin_prefetch(&b->head[hash & b->mask]);
+}
+
+void book_fetch_more(const struct book *b, uint64_t hash) {
+    const uint32_t at = b->head[hash & b->mask];
+    if (at != INJECT_NONE)
+        __builtin_prefetch(&b->entries[at]);
 }
 
 struct flow_key flow_key_reverse(const struct flow_key *k) {
@@ -85,15 +96,24 @@ struct flow_key flow_key_reverse(const struct flow_key *k) {
 }
 
 static bool same_key(const struct flow_key *a, const struct flow_key *b) {
-    return !memcmp(a, b, sizeof *a);
+    uint64_t x[5], y[5];
+    static_assert(sizeof *a == 38, "five words");
+    memcpy(x, a, 32);
+    memcpy(y, b, 32);
+    memcpy(x + 4, (const uint8_t *)a + 30, 8);
+    memcpy(y + 4, (const uint8_t *)b + 30, 8);
+    return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
 }
 
 /* The newest entries with the key: as it stands, and the other way round. */
-static void find(const struct book *b, const struct flow_key *k, struct entry **there, struct entry **back) {
+static void find_hashed(const struct book *b, const struct flow_key *k, uint64_t hash, struct entry **there,
+                        struct entry **back) {
     const struct flow_key reverse = flow_key_reverse(k);
     *there = *back = NULL;
-    for (uint32_t i = b->head[bucket(b, k)]; i != INJECT_NONE; i = b->entries[i].next) {
+    for (uint32_t i = b->head[hash & b->mask]; i != INJECT_NONE; i = b->entries[i].next) {
         struct entry *e = &b->entries[i];
+        if (e->hash != hash >> 32)
+            continue;
         if (!*there && same_key(&e->key, k))
             *there = e;
         if (!*back && same_key(&e->key, &reverse)) {
@@ -101,6 +121,10 @@ static void find(const struct book *b, const struct flow_key *k, struct entry **
             break;
         }
     }
+}
+
+static void find(const struct book *b, const struct flow_key *k, struct entry **there, struct entry **back) {
+    find_hashed(b, k, book_hash(k), there, back);
 }
 
 static void table_grow(struct book *b) {
@@ -112,7 +136,7 @@ static void table_grow(struct book *b) {
         struct entry *e = &b->entries[i];
         if (!(e->flags & ENTRY_USED))
             continue;
-        uint32_t *head = &b->head[bucket(b, &e->key)];
+        uint32_t *head = &b->head[book_hash(&e->key) & b->mask];
         e->next = *head;
         *head = i;
     }
@@ -138,12 +162,12 @@ static void label(struct book *b, struct entry *e, uint32_t label) {
         vec_push(&b->unsettled, (uint32_t)(e - b->entries));
 }
 
-static struct entry *enter(struct book *b, const struct flow_key *k, uint32_t named) {
-    if (b->used++ > b->mask)
+static struct entry *enter(struct book *b, const struct flow_key *k, uint64_t hash, uint32_t named) {
+    if (b->used++ > b->mask / 2)
         table_grow(b);
     const uint32_t i = entry_take(b);
-    uint32_t *head = &b->head[bucket(b, k)];
-    b->entries[i] = (struct entry){.key = *k, .flags = ENTRY_USED, .next = *head};
+    uint32_t *head = &b->head[hash & b->mask];
+    b->entries[i] = (struct entry){.key = *k, .flags = ENTRY_USED, .hash = (uint32_t)(hash >> 32), .next = *head};
     *head = i;
     label(b, &b->entries[i], named);
     return &b->entries[i];
@@ -151,7 +175,7 @@ static struct entry *enter(struct book *b, const struct flow_key *k, uint32_t na
 
 static void drop(struct book *b, struct entry *e) {
     const uint32_t i = (uint32_t)(e - b->entries);
-    uint32_t *at = &b->head[bucket(b, &e->key)];
+    uint32_t *at = &b->head[book_hash(&e->key) & b->mask];
     while (*at != i)
         at = &b->entries[*at].next;
     *at = e->next;
@@ -249,9 +273,10 @@ static void take_over(struct book *b, struct entry *e, const struct inject_packe
     label(b, e, named);
 }
 
-static void see_conversation(struct book *b, const struct inject_packet *p, uint32_t named, struct relation *out) {
+static void see_conversation(struct book *b, const struct inject_packet *p, uint64_t hash, uint32_t named,
+                             struct relation *out) {
     struct entry *there, *back;
-    find(b, &p->key, &there, &back);
+    find_hashed(b, &p->key, hash, &there, &back);
     if (back && !(back->flags & ENTRY_OWN)) {
         is_after(b, back, out);
     } else if (there && !(there->flags & ENTRY_OWN)) {
@@ -260,13 +285,13 @@ static void see_conversation(struct book *b, const struct inject_packet *p, uint
         out->same = back ? label_flip(back->label) : there->label;
         take_over(b, back ? back : there, p, named);
     } else {
-        enter(b, &p->key, named);
+        enter(b, &p->key, hash, named);
     }
 }
 
 static const struct relation unrelated = {.same = LABEL_NONE, .after = LABEL_NONE, .mapping = INJECT_NONE};
 
-void book_see(struct book *b, const struct inject_packet *p, uint32_t label, struct relation *out) {
+void book_see(struct book *b, const struct inject_packet *p, uint64_t hash, uint32_t label, struct relation *out) {
     *out = unrelated;
     b->seen++;
     if (p->flags & PACKET_FRAG_LATER)
@@ -274,20 +299,20 @@ void book_see(struct book *b, const struct inject_packet *p, uint32_t label, str
     else if (p->flags & PACKET_ICMP_ERROR)
         see_error(b, p, out);
     else
-        see_conversation(b, p, label, out);
+        see_conversation(b, p, hash, label, out);
     if (p->flags & PACKET_FRAG_FIRST && p->kind == INJECT_ARRIVED)
         see_first(b, p, label, out);
 }
 
-void book_see_own(struct book *b, const struct inject_packet *p, uint32_t label, struct relation *out) {
+void book_see_own(struct book *b, const struct inject_packet *p, uint64_t hash, uint32_t label, struct relation *out) {
     struct entry *there, *back;
     *out = unrelated;
     b->seen++;
-    find(b, &p->key, &there, &back);
+    find_hashed(b, &p->key, hash, &there, &back);
     if (back || there)
         out->same = back ? label_flip(back->label) : there->label;
     else
-        enter(b, &p->key, label)->flags |= ENTRY_OWN;
+        enter(b, &p->key, hash, label)->flags |= ENTRY_OWN;
 }
 
 bool book_learn(struct book *b, const struct waiting *w, const struct flow_key *left, struct nat_tuple *outside,
@@ -302,7 +327,7 @@ bool book_learn(struct book *b, const struct waiting *w, const struct flow_key *
         return false;
     if (there) /* a port that serves another flow now */
         drop(b, there);
-    struct entry *e = enter(b, left, w->label);
+    struct entry *e = enter(b, left, book_hash(left), w->label);
     b->numbers[e - b->entries] = INJECT_NONE;
     if (outside->src == w->inside.src && outside->sport == w->inside.sport)
         return false;
@@ -324,7 +349,7 @@ void book_put(struct book *b, const struct flow_key *key, uint32_t named) {
     if (there || back)
         label(b, there ? there : back, there ? named : label_flip(named));
     else
-        enter(b, key, named);
+        enter(b, key, book_hash(key), named);
 }
 
 void book_forget(struct book *b, const struct flow_key *key) {
@@ -340,8 +365,10 @@ void book_settle(struct book *b, const uint32_t *names) {
         e->label = label_settle(e->label, names);
     }
     b->unsettled.n = 0;
-    for (uint64_t i = b->n_firsts; i-- > 0 && b->n_firsts - i <= FIRSTS && label_is_pending(b->firsts[i % FIRSTS].label);) {
+    for (uint64_t i = b->n_firsts; i-- > 0 && b->n_firsts - i <= FIRSTS;) {
         struct first *f = &b->firsts[i % FIRSTS];
+        if (!label_is_pending(f->label))
+            break;
         f->label = label_settle(f->label, names);
         f->relation.same = label_settle(f->relation.same, names);
         f->relation.after = label_settle(f->relation.after, names);

@@ -41,7 +41,9 @@ uint16_t sources_find(const struct sources *s, const struct flow_key *key) {
         const struct source *x = &s->v[i];
         if (key->family != x->prefix.addr.family)
             continue;
-        if (key->family == FAMILY_IPV4 ? ((src.v4 ^ x->prefix.addr.v4) & x->mask) == 0 : prefix_contains(&x->prefix, &src))
+        bool held = key->family == FAMILY_IPV4 ? ((src.v4 ^ x->prefix.addr.v4) & x->mask) == 0
+                                               : prefix_contains(&x->prefix, &src);
+        if (held)
             return x->port;
     }
     return PORT_NONE;

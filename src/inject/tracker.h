@@ -33,11 +33,16 @@ struct joiner;
 /* `room`: packets that wait at the same time (a power of two); older ones are forgotten. */
 struct joiner *joiner_create(size_t room);
 void joiner_destroy(struct joiner *j);
+/* What a packet and its copy have in common; and fetching ahead what joiner_see will look at, in two steps. */
+uint64_t joiner_print(const struct inject_packet *p);
+void joiner_fetch(const struct joiner *j, uint64_t print);
+void joiner_fetch_more(const struct joiner *j, uint64_t print);
 /*
  * p->kind is ARRIVED, OWN or undecided before, and ARRIVED, OWN or COPY afterwards. Of a copy: what it is a copy of
  * (NULL: a further piece), valid until the next call; else NULL.
  */
-const struct waiting *joiner_see(struct joiner *j, struct inject_packet *p, uint32_t label, uint32_t *of);
+const struct waiting *joiner_see(struct joiner *j, struct inject_packet *p, uint64_t print, uint32_t label,
+                                 uint32_t *of);
 /* The packet seen last arrived, and its copy is to be learnt from. */
 void joiner_learns(struct joiner *j);
 /* Labels that are pending become what they stand for. */
@@ -48,10 +53,14 @@ void joiner_settle(struct joiner *j, const uint32_t *names);
 struct book;
 struct book *book_create(void);
 void book_destroy(struct book *b);
-/* An arrived packet, or the node's own ICMP error. Enters what begins a conversation. */
-void book_see(struct book *b, const struct inject_packet *p, uint32_t label, struct relation *out);
+/* Of a key, the same for both directions; and fetching ahead what is found by it, in two steps. */
+uint64_t book_hash(const struct flow_key *k);
+void book_fetch(const struct book *b, uint64_t hash);
+void book_fetch_more(const struct book *b, uint64_t hash);
+/* An arrived packet, or the node's own ICMP error. Enters what begins a conversation. `hash`: of p->key. */
+void book_see(struct book *b, const struct inject_packet *p, uint64_t hash, uint32_t label, struct relation *out);
 /* The node's own packet that is no error: in a conversation like any other, but nothing is after it. */
-void book_see_own(struct book *b, const struct inject_packet *p, uint32_t label, struct relation *out);
+void book_see_own(struct book *b, const struct inject_packet *p, uint64_t hash, uint32_t label, struct relation *out);
 /*
  * A packet with `w->learns` left with the key `left`: the conversation goes on like that beyond NAT. True: it is a
  * translation of the source that was not known, with a number (from 0 on).

@@ -57,19 +57,27 @@ static bool tells_cause(struct arena *a, const json_t *finding) {
     return *route && strstr(text, route) && strstr(text, text_at(finding, "cause.node"));
 }
 
-static void say_fault(struct arena *a, const json_t *analyze, const struct fault *f, bool again,
+/* `earlier`: those that were told before it. */
+static void say_fault(struct arena *a, const json_t *analyze, const struct fault *f, const struct fault *earlier,
                       struct conclusion *out) {
     const char *cause = tells_cause(a, f->finding) ? "" : finding_cause(a, f->finding);
     const char *mend = finding_mend(a, f->finding), *flows = finding_flows(a, analyze, f->finding, f->count);
-    size_t first = out->lines.n;
-    enum tone tone;
-    mend_state(f->finding, &tone);
+    const size_t first = out->lines.n;
+    bool caused = false, mended = false;
+    enum tone tone, other;
+    const char *state = mend_state(f->finding, &tone);
+    for (; earlier < f; earlier++) {
+        if (earlier->kind == FINDING_SEEN)
+            continue;
+        caused |= same_cause(earlier->finding, f->finding);
+        mended |= same_mend(earlier->finding, f->finding) && !strcmp(mend_state(earlier->finding, &other), state);
+    }
     say(out, kinds[f->kind].label, kinds[f->kind].tone,
         arena_printf(a, "%s%s%s", flows, *flows ? ": " : "", fault_what(a, f)));
     say(out, "Since", TONE_NONE, fault_since(a, analyze, f));
-    say(out, "Cause", TONE_NONE, again && *cause ? "As above." : cause);
-    say(out, "Mend", tone, again && *mend ? "As above." : mend);
-    say(out, "Command", TONE_NONE, again ? "" : finding_command(a, analyze, f->finding));
+    say(out, "Cause", TONE_NONE, caused && *cause ? "As above." : cause);
+    say(out, "Mend", tone, mended && *mend ? "As above." : mend);
+    say(out, "Command", TONE_NONE, mended ? "" : finding_command(a, analyze, f->finding));
     apart(out, first);
     out->lines.v[first].finding = true;
 }
@@ -79,18 +87,13 @@ static void say_findings(struct arena *a, const struct configuration *c, unsigne
     size_t told = 0, left = 0;
     faults_collect(c->analyze, &list);
     for (size_t i = 0; i < list.n; i++) {
-        const struct fault *f = &list.v[i];
-        bool again = false;
-        if (f->kind == FINDING_SEEN && is_judged(c))
+        if (list.v[i].kind == FINDING_SEEN && is_judged(c))
             continue;
-        if (limit && told == limit) {
+        if (limit && told == limit)
             left++;
-            continue;
-        }
-        for (size_t k = 0; k < i; k++)
-            again |= list.v[k].kind != FINDING_SEEN && same_cause(list.v[k].finding, f->finding);
-        say_fault(a, c->analyze, f, again, out);
-        told++;
+        else
+            say_fault(a, c->analyze, &list.v[i], list.v, out);
+        told += told < limit;
     }
     if (left)
         say(out, "More", TONE_NONE, arena_printf(a, "%zu smaller ones are listed under Findings.", left));
@@ -176,8 +179,20 @@ static const char *looked_at(struct arena *a, const json_t *analyze) {
         return "";
     if (n > INTERFACES_TOLD || !*names)
         names = arena_printf(a, "%zu interface%s", n, n == 1 ? "" : "s");
-    return arena_printf(a, " Looked at: %s packets over %s from %s on %s.", count_text(a, count_at(analyze, "packets.read")),
-                        offset_text(a, json_number_value(span)) + 1, moment_text(a, epoch, 0), names);
+    return arena_printf(a, " Looked at: %s packets over %s from %s on %s.",
+                        count_text(a, count_at(analyze, "packets.read")), span_text(a, json_number_value(span)),
+                        moment_text(a, epoch, 0), names);
+}
+
+/* "399 symmetric, 101 unanswered": by what the capture shows. */
+static const char *observed_text(struct arena *a, const json_t *analyze) {
+    const char *out = "";
+    for (const char *const *name = verdict_names("observed"); *name; name++) {
+        long long n = count_at(value_at(analyze, "flows.observed"), *name);
+        if (n)
+            out = arena_printf(a, "%s%s%s %s", out, *out ? ", " : "", count_text(a, n), verdict_label(*name));
+    }
+    return *out ? out : "nothing";
 }
 
 static void say_flows(struct arena *a, const struct configuration *c, long long fault, long long bent,
@@ -186,8 +201,9 @@ static void say_flows(struct arena *a, const struct configuration *c, long long 
     const char *total = count_text(a, count_at(flows, "total")), *looked = looked_at(a, c->analyze);
     const char *asymmetric = bent ? arena_printf(a, "; %s work, asymmetrically", count_text(a, bent)) : "";
     if (!is_judged(c))
-        say(out, "Flows", TONE_NONE, arena_printf(a, "Of %s flows the capture alone shows: %s.%s", total,
-                                                  reasons_text(a, value_at(flows, "observed")), looked));
+        say(out, "Flows", TONE_NONE, arena_printf(a, "Of %s flow%s the capture alone shows: %s.%s", total,
+                                                  count_at(flows, "total") == 1 ? "" : "s",
+                                                  observed_text(a, c->analyze), looked));
     else if (fault)
         say(out, "Flows", TONE_NONE, arena_printf(a, "%s of %s flows do not work as they should, by the model%s.%s",
                                                   count_text(a, fault), total, asymmetric, looked));
@@ -225,17 +241,25 @@ static void judge(const struct view *v, const struct configuration *c, struct co
 /* What was not looked at, and so is in no figure. */
 static void say_partial(struct arena *a, const struct configuration *c, struct conclusion *out) {
     const char *damage = text_at(c->analyze, "damage");
-    long long evicted = count_at(c->analyze, "flows.evicted");
+    long long evicted = count_at(c->analyze, "flows.evicted"), lost = 0;
     if (*damage)
-        say(out, "Damaged", TONE_WARN, arena_printf(a, "The figures cover what could be read: %s", sentence(a, damage)));
+        say(out, "Damaged", TONE_WARN,
+            arena_printf(a, "The figures cover what could be read: %s", sentence(a, damage)));
     else if (true_at(c->analyze, "partial"))
         say(out, "Partial", TONE_WARN, "The reading was interrupted: the figures cover what came before.");
     if (true_at(c->replay, "partial"))
         say(out, "Partial", TONE_WARN, "The input was cut, damaged or interrupted: the figures cover a part of it.");
+    size_t i;
+    json_t *one;
+    json_array_foreach(value_at(c->analyze, "packets.interfaces"), i, one)
+        lost += count_at(one, "dropped");
+    if (lost)
+        say(out, "Not caught", TONE_WARN, arena_printf(a, "%s packets were dropped by the capturing system.",
+                                                       count_text(a, lost)));
     if (evicted)
         say(out, "Evicted", TONE_WARN,
-            arena_printf(a, "%s of %s flows made room for others before the end (--memory): what went on later counts as "
-                         "another flow, and no mend is called proved.", count_text(a, evicted),
+            arena_printf(a, "%s of %s flows made room for others before the end (--memory): what went on later counts "
+                         "as another flow, and no mend is called proved.", count_text(a, evicted),
                          count_text(a, count_at(c->analyze, "flows.total"))));
 }
 

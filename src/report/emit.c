@@ -4,7 +4,16 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include "emit.h"
+
+unsigned terminal_columns(FILE *f) {
+    struct winsize size;
+    int fd = fileno(f);
+    if (fd < 0 || ioctl(fd, TIOCGWINSZ, &size) || !size.ws_col)
+        return 100;
+    return size.ws_col < 60 ? 60 : size.ws_col > 120 ? 120 : size.ws_col;
+}
 
 size_t text_width(const char *text) {
     size_t n = 0;

@@ -13,7 +13,10 @@ enum markup { MARKUP_HTML, MARKUP_MARKDOWN, MARKUP_TERMINAL };
 struct out {
     FILE *f;
     enum markup markup;
+    unsigned columns; /* MARKUP_TERMINAL: a line's */
 };
+/* Of the terminal that it is, between 60 and 120; 100 where it is none. */
+unsigned terminal_columns(FILE *f);
 
 /* As printf with %s, %c, %d, %u, %zu, %lld, %f, %g and %%; no width on %s. */
 void emit(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

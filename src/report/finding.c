@@ -17,19 +17,14 @@ enum finding_kind finding_kind(const json_t *finding) {
     return !strcmp(source, "model") && !strcmp(verdict, "asym_benign") ? FINDING_ASYMMETRY : FINDING_HARMLESS;
 }
 
-/* Those of the node; those of a pair of capture points. */
-static const char *const lists[] = {"findings", "points.findings"};
-#define LISTS (sizeof lists / sizeof *lists)
-
 long long findings_count(const json_t *analyze, enum finding_kind kind, const char *source, const char *verdict) {
     long long n = 0;
     size_t i;
     json_t *f;
-    for (size_t k = 0; k < LISTS; k++)
-        json_array_foreach(value_at(analyze, lists[k]), i, f)
-            if (finding_kind(f) == kind && (!source || !strcmp(text_at(f, "source"), source)) &&
-                (!verdict || !strcmp(text_at(f, "verdict"), verdict)))
-                n += count_at(f, "count");
+    json_array_foreach(value_at(analyze, "findings"), i, f)
+        if (finding_kind(f) == kind && (!source || !strcmp(text_at(f, "source"), source)) &&
+            (!verdict || !strcmp(text_at(f, "verdict"), verdict)))
+            n += count_at(f, "count");
     return n;
 }
 
@@ -44,7 +39,12 @@ bool same_cause(const json_t *a, const json_t *b) {
     if (!json_is_object(value_at(a, "mend")) || !json_is_object(value_at(a, "cause.route")))
         return json_is_object(value_at(a, "mend")) == json_is_object(value_at(b, "mend")) &&
                !strcmp(text_at(a, "reason"), text_at(b, "reason"));
-    return equal_at(a, b, "mend.node") && equal_at(a, b, "mend.change") && equal_at(a, b, "mend.route");
+    return same_mend(a, b);
+}
+
+bool same_mend(const json_t *a, const json_t *b) {
+    return json_is_object(value_at(a, "mend")) && equal_at(a, b, "mend.node") && equal_at(a, b, "mend.change") &&
+           equal_at(a, b, "mend.route");
 }
 
 static bool is_note(const json_t *finding) {
@@ -52,9 +52,8 @@ static bool is_note(const json_t *finding) {
     return !strcmp(source, "dhcp") || !strcmp(source, "scenario");
 }
 
-static bool alike(const json_t *a, const json_t *b) {
-    return is_note(a) ? equal_at(a, b, "source") && equal_at(a, b, "verdict") && equal_at(a, b, "hint")
-                      : same_cause(a, b);
+bool notes_alike(const json_t *a, const json_t *b) {
+    return is_note(a) && equal_at(a, b, "source") && equal_at(a, b, "verdict") && equal_at(a, b, "hint");
 }
 
 static int compare_faults(const void *a, const void *b) {
@@ -69,33 +68,46 @@ static void fault_add(struct fault *f, const json_t *finding) {
     const json_t *since = value_at(finding, "since");
     f->count += count_at(finding, "count");
     f->packets += count_at(finding, "packets");
-    f->bytes += count_at(finding, "bytes");
     f->first = fmin(f->first, number_or_nan(since ? since : value_at(finding, "first")));
     f->last = fmax(f->last, number_or_nan(value_at(finding, "last")));
     if (is_note(finding) && f->n_alike++ < FAULT_EXAMPLES)
         f->alike[f->n_alike - 1] = finding;
 }
 
-static void collect(const json_t *list, struct faults *out) {
-    size_t i;
-    json_t *f;
-    json_array_foreach(list, i, f) {
-        enum finding_kind kind = finding_kind(f);
-        size_t k = 0;
-        if (kind == FINDING_HARMLESS)
-            continue;
-        while (k < out->n && (out->v[k].kind != kind || !alike(out->v[k].finding, f)))
-            k++;
-        if (k == out->n)
-            vec_push(out, (struct fault){.finding = f, .kind = kind, .first = NAN, .last = NAN});
-        fault_add(&out->v[k], f);
-    }
+static struct fault fault_new(const json_t *finding, enum finding_kind kind) {
+    return (struct fault){.finding = finding, .kind = kind, .first = NAN, .last = NAN};
+}
+
+struct fault fault_of(const json_t *finding) {
+    struct fault f = fault_new(finding, finding_kind(finding));
+    fault_add(&f, finding);
+    return f;
+}
+
+static bool is_bent(const json_t *finding) {
+    const char *verdict = text_at(finding, "verdict");
+    return !strcmp(verdict, "iface_asym") || !strcmp(verdict, "nexthop_asym");
 }
 
 void faults_collect(const json_t *analyze, struct faults *out) {
+    const bool judged = json_is_object(value_at(analyze, "scenario"));
+    size_t i;
+    json_t *f;
     *out = (struct faults){0};
-    for (size_t k = 0; k < LISTS; k++)
-        collect(value_at(analyze, lists[k]), out);
+    json_array_foreach(value_at(analyze, "findings"), i, f) {
+        enum finding_kind kind = finding_kind(f);
+        size_t k = 0;
+        if (kind == FINDING_HARMLESS && !judged && is_bent(f))
+            kind = FINDING_ASYMMETRY;
+        if (kind == FINDING_HARMLESS)
+            continue;
+        while (k < out->n && (out->v[k].kind != kind ||
+                              !(same_cause(out->v[k].finding, f) || notes_alike(out->v[k].finding, f))))
+            k++;
+        if (k == out->n)
+            vec_push(out, fault_new(f, kind));
+        fault_add(&out->v[k], f);
+    }
     if (out->n)
         qsort(out->v, out->n, sizeof *out->v, compare_faults);
 }
@@ -133,8 +145,8 @@ const char *fault_since(struct arena *a, const json_t *analyze, const struct fau
                                    *frame ? ", frame " : "", frame);
     if (f->last > f->first)
         out = arena_printf(a, "%s until %s", out, offset_text(a, f->last));
-    return f->packets ? arena_printf(a, "%s: %s %s, %s bytes.", out, count_text(a, f->packets),
-                                     f->packets == 1 ? "packet" : "packets", count_text(a, f->bytes))
+    return f->packets ? arena_printf(a, "%s: %s %s.", out, count_text(a, f->packets),
+                                     f->packets == 1 ? "packet" : "packets")
                       : sentence(a, out);
 }
 
@@ -207,7 +219,7 @@ const char *finding_command(struct arena *a, const json_t *analyze, const json_t
     if (*text_at(mend, "refused") || !route || !is_machine(analyze, node) || (replace && !old))
         return "";
     const json_t *to = value_at(mend, "route"), *from = value_at(mend, "old");
-    if (replace && equal_at(to, from, "prefix") && equal_at(to, from, "metric"))
+    if (replace && equal_at(to, from, "prefix") && count_at(to, "metric") == count_at(from, "metric"))
         return arena_printf(a, "on %s: %s replace %s", node, ip, route);
     if (replace)
         return arena_printf(a, "on %s: %s add %s && %s del %s", node, ip, route, ip, old);

@@ -24,7 +24,7 @@ struct fault {
     const json_t *alike[FAULT_EXAMPLES]; /* notes: the first ones, in their order */
     unsigned n_alike;      /* notes: how many there are */
     enum finding_kind kind;
-    long long count, packets, bytes; /* flows; what they sent */
+    long long count, packets; /* flows; what they sent */
     double first, last;    /* ns after the epoch; NAN: not told */
 };
 struct faults {
@@ -32,11 +32,15 @@ struct faults {
     size_t n, cap;
 };
 /*
- * All but the harmless, of the node and of the capture points on both sides of a NAT: by kind, then by flows and packets,
- * the most first. vec_free()
+ * All but the harmless: by kind, then by flows and packets, the most first. Without a scenario, where no model says
+ * more, flows that are seen to be bent are told, too. vec_free()
  */
 void faults_collect(const json_t *analyze, struct faults *out);
+struct fault fault_of(const json_t *finding);
+/* Notes (DHCP, scenario) of one kind. */
+bool notes_alike(const json_t *a, const json_t *b);
 bool same_cause(const json_t *a, const json_t *b);
+bool same_mend(const json_t *a, const json_t *b);
 
 /* The parts of a finding as sentences; "" when there is nothing to say. */
 const char *finding_what(struct arena *a, const json_t *finding);
@@ -47,7 +51,7 @@ const char *finding_mend(struct arena *a, const json_t *finding);
 const char *finding_flows(struct arena *a, const json_t *analyze, const json_t *finding, long long count);
 /* What a fault says, and the notes that it stands for: "X is there twice; Y is there twice; and 38 more (...)." */
 const char *fault_what(struct arena *a, const struct fault *f);
-/* "2026-11-22 06:22:33.148 UTC (+6.043 s, frame 11742) until +21.989 s: 37 packets, 3,038 bytes."; "frame 7" alone. */
+/* "2026-11-22 06:22:33 UTC (+6.043 s, frame 11742) until +21.989 s: 37 packets."; "frame 7" alone. */
 const char *fault_since(struct arena *a, const json_t *analyze, const struct fault *f);
 /* "on hyperv: ip route add 10.0.0.0/24 via 10.0.0.1 dev NIC1": the mend of a machine as a command, unless refused. */
 const char *finding_command(struct arena *a, const json_t *analyze, const json_t *finding);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The HTML page: conclusions first, then what they rest on. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "conclude.h"
@@ -114,6 +115,7 @@ static void finding_card(struct arena *a, const json_t *analyze, const json_t *f
         [FINDING_ASYMMETRY] = {TONE_INFO, "works"}, [FINDING_HARMLESS] = {TONE_NONE, "harmless"}};
     enum finding_kind kind = finding_kind(f);
     const json_t *probability = value_at(f, "probability");
+    const struct fault alone = fault_of(f);
     enum tone tone;
     const char *state = mend_state(f, &tone);
     emit(o, "<article class=\"card %s\"><div class=\"top\"><h4>%s</h4>", tone_class[kinds[kind].tone],
@@ -123,11 +125,13 @@ static void finding_card(struct arena *a, const json_t *analyze, const json_t *f
         badge(o, tone, arena_printf(a, "mend %s", state));
     emit(o, "<span class=\"sub\">%s</span></div>\n<p>%s</p><dl>\n", source_text(f), finding_what(a, f));
     term(o, "plain", "Flows", finding_flows(a, analyze, f, count_at(f, "count")));
+    term(o, "plain", "Since", isnan(alone.first) ? "" : fault_since(a, analyze, &alone));
     term(o, "plain", "Frames", finding_frames(a, f, FRAMES_MAX));
     if (json_is_number(probability))
         term(o, "plain", "Probability", arena_printf(a, "%.3g", json_number_value(probability)));
     term(o, "plain", "Cause", finding_cause(a, f));
     term(o, tone_class[tone], "Mend", finding_mend(a, f));
+    term(o, "plain", "Command", finding_command(a, analyze, f));
     emit(o, "</dl></article>\n");
 }
 
@@ -173,9 +177,17 @@ static int compare_findings(const void *x, const void *y) {
     return n != m ? (n < m ? 1 : -1) : strcmp(text_at(a, "verdict"), text_at(b, "verdict"));
 }
 
+/* Of notes of one kind the first few are shown. */
+static bool is_enough(const json_t *const *sorted, size_t at) {
+    unsigned n = 0;
+    for (size_t i = 0; i < at && n < FAULT_EXAMPLES; i++)
+        n += notes_alike(sorted[i], sorted[at]);
+    return n == FAULT_EXAMPLES;
+}
+
 static void findings_of(const struct view *v, const struct configuration *c, struct out *o) {
     const json_t *list = value_at(c->analyze, "findings");
-    size_t n = json_array_size(list), i, cards = 0;
+    size_t n = json_array_size(list), i, cards = 0, shown = 0;
     json_t *f;
     if (!n)
         return;
@@ -186,12 +198,15 @@ static void findings_of(const struct view *v, const struct configuration *c, str
     while (cards < n && finding_kind(sorted[cards]) != FINDING_HARMLESS)
         cards++;
     emit(o, cards ? "<h3>%s</h3>\n<div class=\"cards\">\n" : "<h3>%s</h3>\n", c->name);
-    for (i = 0; i < cards && i < CARDS_MAX; i++)
-        finding_card(v->arena, c->analyze, sorted[i], o);
+    for (i = 0; i < cards && shown < CARDS_MAX; i++)
+        if (!is_enough(sorted, i)) {
+            finding_card(v->arena, c->analyze, sorted[i], o);
+            shown++;
+        }
     if (cards)
         emit(o, "</div>\n");
-    if (cards > CARDS_MAX)
-        emit(o, "<p class=\"note\">%zu smaller ones are in the document, not here.</p>\n", cards - CARDS_MAX);
+    if (cards > shown)
+        emit(o, "<p class=\"note\">%zu smaller or similar ones are in the document, not here.</p>\n", cards - shown);
     harmless(v, c, sorted + cards, n - cards, o);
     free(sorted);
 }
@@ -257,6 +272,7 @@ static void head(const struct view *v, struct out *o) {
         {"trials", "Search and trials"}, {"compare", "Compared runs"}, {"history", "History"}, {"sizing", "Sizing"},
         {"curves", "Cost against size"},
         {"comparison", "Comparison"}, {"pictures", "Pictures"}, {"findings", "Findings"},
+        {"what-if", "What if"}, {"points", "Two capture points"},
         {"reach", "Who reaches whom"}, {"topology", "Topology"},
         {"routes", "Routes and scenarios"}, {"packets", "Packets and NAT"}, {"cost", "Cost"},
         {"ground", "Machine and inputs"}, {"reading", "How to read this"}};
@@ -283,17 +299,31 @@ static void mappings(const struct view *v, const struct configuration *c, struct
     emit(o, "</details>\n");
 }
 
-static void evidence(const struct view *v, struct out *o) {
+/* What some analyses were asked for. */
+static void asked(const struct view *v, struct out *o) {
+    if (page_has(v, "what-if")) {
+        page_section(o, "what-if", "What if");
+        table_what_if(v, o);
+    }
+    if (page_has(v, "points"))
+        page_section(o, "points", "Two capture points");
+    for (size_t i = 0; i < v->list.n; i++)
+        table_points(v, &v->list.v[i], PAIRS_MAX, o);
+}
+
+static void evidence(const struct view *v, const struct report_pictures *p, struct out *o) {
     page_section(o, "routes", "Routes and scenarios");
     bool any = table_hidden(v, o);
     if (!table_complaints(v, o) && !any)
         emit(o, "<p>Every route takes effect, and the scenarios gave no reason to complain.</p>\n");
     page_section(o, "packets", "Packets and NAT");
+    page_figures(o, &p->charts, "packets");
     table_packets(v, o);
     table_drops(v, "dropped", "Packets dropped at the node under test, by reason", o);
     table_drops(v, "dropped_elsewhere", "Packets dropped by the model's other nodes, by reason", o);
     table_drops(v, "icmp_errors", "ICMP errors sent to senders, by what they are about", o);
     table_nat(v, o);
+    table_clients(v, o);
     table_dhcp(v, o);
     for (size_t i = 0; i < v->list.n; i++)
         mappings(v, &v->list.v[i], o);
@@ -318,6 +348,7 @@ static void judged(const struct view *v, const struct report_pictures *p, struct
         emit(o, "<div class=\"charts\">\n</div>\n");
     page_section(o, "findings", "Findings");
     findings(v, o);
+    asked(v, o);
     page_section(o, "reach", "Who reaches whom");
     reach(v, o);
     page_section(o, "topology", "Topology");
@@ -325,11 +356,11 @@ static void judged(const struct view *v, const struct report_pictures *p, struct
         figure(o, "wide", &p->topologies.list.v[i]);
     if (!p->topologies.list.n)
         emit(o, "<p>No document tells one that can be drawn.</p>\n");
-    evidence(v, o);
+    evidence(v, p, o);
 }
 
 void page_html(const struct view *v, const struct report_pictures *p, FILE *f) {
-    struct out o = {f, MARKUP_HTML};
+    struct out o = {f, MARKUP_HTML, 0};
     head(v, &o);
     page_measured_conclusions(v, &o);
     if (v->list.n) {

@@ -15,6 +15,13 @@ static bool has_history(const struct view *v) {
     return false;
 }
 
+static bool any_analysis_has(const struct view *v, const char *key) {
+    for (size_t i = 0; i < v->list.n; i++)
+        if (json_is_object(value_at(v->list.v[i].analyze, key)))
+            return true;
+    return false;
+}
+
 bool page_has(const struct view *v, const char *id) {
     static const char *const bench[] = {"rates", "latency", "load-cost", "trials"};
     for (size_t i = 0; i < sizeof bench / sizeof *bench; i++)
@@ -28,6 +35,10 @@ bool page_has(const struct view *v, const char *id) {
         return v->sizes.n > 0;
     if (!strcmp(id, "curves"))
         return v->curves.n > 0;
+    if (!strcmp(id, "what-if"))
+        return any_analysis_has(v, "what_if");
+    if (!strcmp(id, "points"))
+        return any_analysis_has(v, "points");
     return v->list.n > 0 || !strcmp(id, "ground") || !strcmp(id, "reading");
 }
 

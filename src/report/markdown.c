@@ -72,6 +72,7 @@ static void judged(const struct view *v, struct out *o) {
     table_verdicts(v, "model", "Flows by the model's verdict", o);
     table_verdicts(v, "observed", "Flows by what the capture shows", o);
     table_verdicts(v, "nat", "Flows by what NAT did to them", o);
+    table_what_if(v, o);
     table_drops(v, "dropped", "Packets dropped at the node under test, by reason", o);
     table_drops(v, "dropped_elsewhere", "Packets dropped by the model's other nodes, by reason", o);
     table_drops(v, "icmp_errors", "ICMP errors sent to senders, by what they are about", o);
@@ -81,7 +82,7 @@ static void judged(const struct view *v, struct out *o) {
 }
 
 void page_markdown(const struct view *v, const struct report_pictures *p, FILE *f) {
-    struct out o = {f, MARKUP_MARKDOWN};
+    struct out o = {f, MARKUP_MARKDOWN, 0};
     const struct pictures *const sets[] = {&p->charts, &p->topologies};
     emit(&o, "# %s\n\n", page_title(v));
     page_conclusions_markdown(v, &o);

@@ -18,6 +18,7 @@ struct pictures {
 
 /* In the arena of the view. Never fails: what cannot be drawn is left out. */
 void charts_draw(struct view *v, struct pictures *out);
+void charts_asked_draw(struct view *v, struct pictures *out);
 void charts_bench_draw(struct view *v, struct pictures *out);
 void charts_compare_draw(struct view *v, struct pictures *out);
 void charts_size_draw(struct view *v, struct pictures *out);

@@ -64,6 +64,7 @@ int report_html(const struct report_document *docs, unsigned n, const char *dir,
     rc = dir_make(dir, e);
     if (!rc) {
         charts_draw(&v, &pictures.charts);
+        charts_asked_draw(&v, &pictures.charts);
         charts_bench_draw(&v, &pictures.charts);
         charts_compare_draw(&v, &pictures.charts);
         charts_size_draw(&v, &pictures.charts);

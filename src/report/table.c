@@ -124,7 +124,7 @@ static void emit_markdown(const struct table *t, struct out *o) {
 }
 
 /* Widths that fit the terminal: while they do not, the widest column loses a character. */
-static void fit(const struct table *t, size_t *width) {
+static void fit(const struct table *t, unsigned room, size_t *width) {
     size_t columns = t->columns.n, total = 2 * (columns - 1);
     for (size_t i = 0; i < columns; i++)
         width[i] = text_width(t->columns.v[i].title);
@@ -135,7 +135,7 @@ static void fit(const struct table *t, size_t *width) {
     }
     for (size_t i = 0; i < columns; i++)
         total += width[i];
-    for (; total > TERMINAL_COLUMNS; total--) {
+    for (; total > room; total--) {
         size_t widest = 0;
         for (size_t i = 1; i < columns; i++)
             if (width[i] > width[widest])
@@ -170,7 +170,7 @@ static void emit_padded(struct out *o, const char *text, size_t width, bool righ
 static void emit_terminal(const struct table *t, struct out *o) {
     size_t columns = t->columns.n;
     size_t *width = xzalloc(columns, sizeof *width);
-    fit(t, width);
+    fit(t, o->columns, width);
     emit(o, "%s\n", t->caption);
     for (size_t i = 0; i < columns; i++)
         emit_padded(o, t->columns.v[i].title, width[i], t->columns.v[i].number, i == columns - 1);

@@ -9,8 +9,6 @@
 #include "emit.h"
 #include "view.h"
 
-#define TERMINAL_COLUMNS 100
-
 enum tone { TONE_NONE, TONE_GOOD, TONE_INFO, TONE_WARN, TONE_BAD };
 extern const char *const tone_class[]; /* CSS classes */
 
@@ -49,7 +47,7 @@ void table_duration(struct table *t, const json_t *value);
 enum tone ratio_tone(const char *verdict);
 /* Makes rows columns of numbers and columns rows, which `first` heads. */
 void table_transpose(struct table *t, const char *first);
-/* Writes it, nothing at all without rows (false), and frees it. Terminal: cut to TERMINAL_COLUMNS. */
+/* Writes it, nothing at all without rows (false), and frees it. Terminal: cut to its columns. */
 bool table_emit(struct table *t, struct out *o);
 
 #endif

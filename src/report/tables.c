@@ -89,6 +89,14 @@ static void emit_by_configuration(const struct view *v, struct table *t, struct 
     table_emit(t, o);
 }
 
+/* Has one of them something else than 0 there? */
+static bool any_count(const struct view *v, const char *path) {
+    for (size_t i = 0; i < v->list.n; i++)
+        if (count_at(v->list.v[i].analyze, path))
+            return true;
+    return false;
+}
+
 void table_verdicts(const struct view *v, const char *group, const char *caption, struct out *o) {
     struct table t = by_configuration(v, caption, "Verdict");
     const char *path = arena_printf(v->arena, "flows.%s", group);
@@ -127,13 +135,20 @@ void table_drops(const struct view *v, const char *where, const char *caption, s
 }
 
 void table_packets(const struct view *v, struct out *o) {
-    static const struct { const char *label, *path; } rows[] = {
-        {"read", "read"}, {"injected", "injected"}, {"delivered", "delivered"}, {"forwarded", "forwarded"},
-        {"dropped", "dropped.total"}, {"own output seen again", "copies"}, {"malformed", "malformed"},
-        {"ignored", "ignored.total"}, {"dropped by other nodes", "dropped_elsewhere.total"},
-        {"sent on in fragments", "fragmented"}, {"ICMP errors sent", "icmp_errors.total"}};
+    static const struct { const char *label, *path; bool always; } rows[] = {
+        {"read", "read", true}, {"bytes", "bytes", false}, {"inside of tunnels, beside them", "inner", false},
+        {"injected", "injected", true}, {"delivered", "delivered", true}, {"forwarded", "forwarded", true},
+        {"dropped", "dropped.total", true}, {"own output seen again", "copies", false},
+        {"malformed", "malformed", false}, {"ignored", "ignored.total", false},
+        {"dropped by other nodes", "dropped_elsewhere.total", false}, {"sent on in fragments", "fragmented", false},
+        {"ICMP errors sent", "icmp_errors.total", false}};
     struct table t = by_configuration(v, "Packets at the node under test", "Packets");
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        long long sum = 0;
+        for (size_t i = 0; i < v->list.n; i++)
+            sum += count_at(packets_of(&v->list.v[i]), rows[r].path);
+        if (!sum && !rows[r].always)
+            continue;
         table_cell(&t, TONE_NONE, "%s", rows[r].label);
         for (size_t i = 0; i < v->list.n; i++)
             table_count(&t, TONE_NONE, count_at(packets_of(&v->list.v[i]), rows[r].path));
@@ -146,13 +161,15 @@ void table_nat(const struct view *v, struct out *o) {
         {"sessions at once, peak", "nat.sessions_peak"}, {"outside ports in use, peak", "nat.ports_peak"},
         {"outside ports available", "nat.ports_available"}, {"refused: no port or no room", "nat.exhausted"}};
     struct table t = by_configuration(v, "NAT at the node under test", "Figure");
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+    bool any = any_count(v, "nat.sessions_peak") || any_count(v, "nat.exhausted");
+    for (size_t r = 0; any && r < sizeof rows / sizeof *rows; r++) {
         table_cell(&t, TONE_NONE, "%s", rows[r].label);
         for (size_t i = 0; i < v->list.n; i++)
             table_count(&t, r == 3 ? TONE_BAD : TONE_NONE, count_at(v->list.v[i].analyze, rows[r].path));
     }
-    table_cell(&t, TONE_NONE, "mappings listed");
-    for (size_t i = 0; i < v->list.n; i++)
+    if (any)
+        table_cell(&t, TONE_NONE, "mappings listed");
+    for (size_t i = 0; any && i < v->list.n; i++)
         table_count(&t, TONE_NONE, (long long)json_array_size(value_at(v->list.v[i].analyze, "nat.pairs")));
     emit_by_configuration(v, &t, o);
 }
@@ -165,9 +182,7 @@ void table_dhcp(const struct view *v, struct out *o) {
         {"given back", "dhcp.messages.release", false}, {"proofs of an address there twice", "dhcp.duplicates", true},
         {"messages forwarded", "dhcp.forwarded", true}};
     struct table t = by_configuration(v, "DHCP as captured", "Figure");
-    bool any = false;
-    for (size_t i = 0; i < v->list.n; i++)
-        any |= count_at(v->list.v[i].analyze, "dhcp.messages.request") != 0;
+    bool any = any_count(v, "dhcp.messages.request");
     for (size_t r = 0; any && r < sizeof rows / sizeof *rows; r++) {
         table_cell(&t, TONE_NONE, "%s", rows[r].label);
         for (size_t i = 0; i < v->list.n; i++)
@@ -202,7 +217,9 @@ void table_tcp(const struct view *v, struct out *o) {
         {"round trip, 99 %", "tcp.rtt_ns.p99", true}, {"retransmissions", "tcp.retransmissions", false},
         {"out of order", "tcp.out_of_order", false}};
     struct table t = by_configuration(v, "TCP as captured", "Figure");
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+    const bool any = any_count(v, "tcp.handshakes") || any_count(v, "tcp.retransmissions") ||
+                     any_count(v, "tcp.out_of_order");
+    for (size_t r = 0; any && r < sizeof rows / sizeof *rows; r++) {
         table_cell(&t, TONE_NONE, "%s", rows[r].label);
         for (size_t i = 0; i < v->list.n; i++) {
             const json_t *value = value_at(v->list.v[i].analyze, rows[r].path);

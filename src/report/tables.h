@@ -16,6 +16,8 @@ void table_verdicts(const struct view *v, const char *group, const char *caption
 void table_drops(const struct view *v, const char *where, const char *caption, struct out *o);
 void table_packets(const struct view *v, struct out *o);
 void table_nat(const struct view *v, struct out *o);
+/* Those who have the most of NAT's sessions. */
+void table_clients(const struct view *v, struct out *o);
 void table_dhcp(const struct view *v, struct out *o);
 void table_tcp(const struct view *v, struct out *o);
 bool table_hidden(const struct view *v, struct out *o);
@@ -26,12 +28,16 @@ void table_stages(const struct view *v, struct out *o);
 void table_ratios(const struct view *v, struct out *o);
 void table_sending(const struct view *v, struct out *o);
 
+/* What becomes different with another scenario: flows, packets. */
+void table_what_if(const struct view *v, struct out *o);
+
 /* Over all documents. */
 void table_machines(const struct view *v, struct out *o);
 void table_noise(const struct view *v, struct out *o);
 void table_inputs(const struct view *v, struct out *o);
 
-/* NAT mappings of one configuration, `limit` at most (0: all). */
+/* NAT mappings of one configuration, and flows as two capture points see them, `limit` at most (0: all). */
 void table_pairs(const struct view *v, const struct configuration *c, size_t limit, struct out *o);
+void table_points(const struct view *v, const struct configuration *c, size_t limit, struct out *o);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a terminal shows: conclusions as wrapped sentences, then the tables, 100 columns wide at most. */
+/* What a terminal shows: conclusions as wrapped sentences, then the tables, as wide as the terminal. */
 #include <stdlib.h>
 #include <string.h>
 #include "bench.h"
@@ -7,30 +7,44 @@
 #include "tables.h"
 #include "tables_bench.h"
 
-/* "label  text", wrapped at words, further lines indented under the text. */
-static void wrapped(struct out *o, const char *label, const char *text) {
+#define SCREEN_ROWS 24    /* a terminal's, the last of which is the next prompt's */
+#define SCREEN_FINDINGS 5
+#define POINTS_MAX 20     /* flows shown of two capture points */
+
+static void spaces(struct out *o, size_t n) {
+    for (size_t i = 0; o->f && i < n; i++)
+        fputc(' ', o->f);
+}
+
+/* "label  text", wrapped at words, further lines indented under the text; its rows. o->f NULL: it is not written. */
+static unsigned wrapped(struct out *o, const char *label, const char *text) {
     const size_t indent = 14; /* "Asymmetric" fits in front of it */
     size_t at = indent;
+    unsigned rows = 1;
     char *copy = xstrdup(text), *rest = NULL;
-    emit(o, "  %s", label);
-    for (size_t i = 2 + text_width(label); i < indent; i++)
-        fputc(' ', o->f);
+    if (o->f)
+        emit(o, "  %s", label);
+    spaces(o, indent > 2 + text_width(label) ? indent - 2 - text_width(label) : 0);
     for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
         size_t n = text_width(word);
-        if (at > indent && at + 1 + n > TERMINAL_COLUMNS) {
-            emit(o, "\n");
-            for (size_t i = 0; i < indent; i++)
-                fputc(' ', o->f);
+        if (at > indent && at + 1 + n > o->columns) {
+            if (o->f)
+                emit(o, "\n");
+            spaces(o, indent);
             at = indent;
+            rows++;
         } else if (at > indent) {
-            emit(o, " ");
+            spaces(o, 1);
             at++;
         }
-        emit(o, "%s", word);
+        if (o->f)
+            emit(o, "%s", word);
         at += n;
     }
-    emit(o, "\n");
+    if (o->f)
+        emit(o, "\n");
     free(copy);
+    return rows;
 }
 
 /* And frees it. */
@@ -39,6 +53,54 @@ static void conclusion_lines(const char *name, struct conclusion *c, struct out 
     for (size_t k = 0; k < c->lines.n; k++)
         wrapped(o, c->lines.v[k].label, c->lines.v[k].text);
     emit(o, "\n");
+    conclusion_fini(c);
+}
+
+/* Where the matter ends that begins at a line. */
+static size_t matter_end(const struct conclusion *c, size_t at) {
+    do
+        at++;
+    while (at < c->lines.n && !c->lines.v[at].apart);
+    return at;
+}
+
+static unsigned matter(const struct conclusion *c, size_t at, struct out *o) {
+    unsigned rows = 0;
+    for (size_t end = matter_end(c, at); at < end; at++)
+        rows += wrapped(o, c->lines.v[at].label, c->lines.v[at].text);
+    return rows;
+}
+
+/* The findings that fit on a screen, the gravest first, and then all else that is to be said. And frees it. */
+static void conclusion_screen(struct arena *a, const char *name, struct conclusion *c, struct out *o) {
+    unsigned rows = 3, shown = 0, left = 0; /* the state, "More" and a prompt */
+    size_t further = c->lines.n;
+    bool other = false;
+    struct out unseen = {NULL, o->markup, o->columns};
+    emit(o, "%s: %s\n", name, c->state);
+    for (size_t i = 0; i < c->lines.n; i = matter_end(c, i)) {
+        const bool finding = c->lines.v[i].finding;
+        const unsigned more = matter(c, i, &unseen);
+        if (i && !finding)
+            continue;
+        if (finding && (left || shown == SCREEN_FINDINGS || (shown && rows + more > SCREEN_ROWS))) {
+            further = left++ ? further : i;
+            continue;
+        }
+        rows += matter(c, i, o);
+        shown += finding;
+    }
+    if (left)
+        wrapped(o, "More", left == 1 ? "One more finding is told below."
+                                     : arena_printf(a, "%u more findings are told below.", left));
+    emit(o, "\n");
+    for (size_t i = c->lines.n ? matter_end(c, 0) : 0; i < c->lines.n; i = matter_end(c, i))
+        if (!c->lines.v[i].finding || i >= further) {
+            matter(c, i, o);
+            other = true;
+        }
+    if (other)
+        emit(o, "\n");
     conclusion_fini(c);
 }
 
@@ -64,8 +126,10 @@ static void conclusion_text(const struct view *v, unsigned limit, struct out *o)
 
 /* One document. What is no document of ours shows nothing; who calls has loaded it through document_load. */
 static void draw(const json_t *doc, FILE *f, enum markup markup, void (*fn)(struct view *v, struct out *o)) {
-    struct report_document d = {"this document", (json_t *)doc};
-    struct out o = {f, markup};
+    const char *path = text_at(json_array_get(value_at(doc, "inputs"), 0), "path");
+    const char *slash = strrchr(path, '/');
+    struct report_document d = {!*path ? "this document" : slash ? slash + 1 : path, (json_t *)doc};
+    struct out o = {f, markup, terminal_columns(f)};
     struct view v;
     if (view_init(&v, &d, 1, NULL))
         return;
@@ -74,17 +138,26 @@ static void draw(const json_t *doc, FILE *f, enum markup markup, void (*fn)(stru
 }
 
 static void draw_analyze(struct view *v, struct out *o) {
-    conclusion_text(v, 0, o);
-    table_packets(v, o);
-    table_verdicts(v, "model", "Flows by the model's verdict", o);
+    for (size_t i = 0; i < v->list.n; i++) {
+        struct conclusion c;
+        conclude(v, &v->list.v[i], 0, &c);
+        conclusion_screen(v->arena, v->list.v[i].name, &c, o);
+    }
+    table_what_if(v, o);
+    if (value_at(v->docs[0].doc, "scenario"))
+        table_verdicts(v, "model", "Flows by the model's verdict", o);
     table_verdicts(v, "observed", "Flows by what the capture shows", o);
     table_verdicts(v, "nat", "Flows by what NAT did to them", o);
     table_drops(v, "dropped", "Packets dropped here, by reason", o);
     table_drops(v, "dropped_elsewhere", "Packets dropped by the model's other nodes, by reason", o);
     table_drops(v, "icmp_errors", "ICMP errors sent to senders, by what they are about", o);
     table_nat(v, o);
+    table_clients(v, o);
+    for (size_t i = 0; i < v->list.n; i++)
+        table_points(v, &v->list.v[i], POINTS_MAX, o);
     table_dhcp(v, o);
     table_tcp(v, o);
+    table_packets(v, o);
 }
 
 static void draw_replay(struct view *v, struct out *o) {
@@ -159,7 +232,7 @@ void report_compare_markdown(const json_t *doc, FILE *f) {
 }
 
 void report_comparison_text(const struct report_document *docs, unsigned n, FILE *f) {
-    struct out o = {f, MARKUP_TERMINAL};
+    struct out o = {f, MARKUP_TERMINAL, terminal_columns(f)};
     struct view v;
     if (view_init(&v, docs, n, NULL) < 0)
         return;

@@ -323,7 +323,7 @@ static char *topology_svg(struct arena *a, const json_t *topology, const char *l
             d.spots[d.n++] = (struct spot){.name = text_at(node, "name"), .kind = text_at(node, "kind"), .json = node,
                                            .column = UNPLACED};
     place(&d);
-    struct out o = {open_memstream(&text, &size), MARKUP_HTML};
+    struct out o = {open_memstream(&text, &size), MARKUP_HTML, 0};
     emit(&o, "<svg role=\"img\" aria-label=\"%s\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
          "font-family=\"system-ui,sans-serif\">\n<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n", label, d.width,
          d.height, d.width, d.height);

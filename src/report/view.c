@@ -64,13 +64,13 @@ const char *duration_text(struct arena *a, double ns) {
 }
 
 const char *moment_text(struct arena *a, const char *epoch_ns, double ns) {
-    long long at = strtoll(epoch_ns, NULL, 10) + (long long)fmax(-4e18, fmin(ns, 4e18));
-    time_t second = (time_t)(at / 1000000000 - (at % 1000000000 < 0));
+    const double at = ((double)(strtoll(epoch_ns, NULL, 10) / 1000) + ns / 1e3) / 1e6; /* exact to a microsecond */
+    const time_t second = (time_t)floor(fmax(-9e9, fmin(at, 9e9)));
     struct tm tm;
     char text[40] = "";
     if (gmtime_r(&second, &tm))
-        strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
-    return arena_printf(a, "%s.%03lld UTC", text, (at / 1000000 % 1000 + 1000) % 1000);
+        strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &tm);
+    return arena_strdup(a, text);
 }
 
 const char *offset_text(struct arena *a, double ns) {
@@ -81,6 +81,10 @@ const char *offset_text(struct arena *a, double ns) {
     long long whole = (long long)s, days = whole / 86400;
     const char *clock = arena_printf(a, "%lld:%02lld:%02lld", whole / 3600 % 24, whole / 60 % 60, whole % 60);
     return days ? arena_printf(a, "%s%lld d %s", sign, days, clock) : arena_printf(a, "%s%s", sign, clock);
+}
+
+const char *span_text(struct arena *a, double ns) {
+    return ns < 1e12 ? duration_text(a, ns) : offset_text(a, ns) + 1;
 }
 
 const char *rate_text(struct arena *a, double pps) {

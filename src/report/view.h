@@ -51,9 +51,11 @@ const char *percent_text(struct arena *a, double ratio);
 const char *count_text(struct arena *a, long long count);
 const char *whole_text(struct arena *a, const json_t *number); /* rounded; "" when it is none */
 const char *duration_text(struct arena *a, double ns);
-/* "2026-11-22 06:22:33.148 UTC" of ns after an epoch (text of ns since 1970); "+6.043 s", "+1:02:03", "+3 d 1:02:03". */
+/* "2026-11-22 06:22:33 UTC" of ns after an epoch (text of ns since 1970); "+6.043 s", "+1:02:03", "+3 d 1:02:03";
+ * "22 s", "3 d 1:02:03". */
 const char *moment_text(struct arena *a, const char *epoch_ns, double ns);
 const char *offset_text(struct arena *a, double ns);
+const char *span_text(struct arena *a, double ns);
 const char *route_text(struct arena *a, const json_t *route);
 const char *flow_text(struct arena *a, const json_t *flow);
 

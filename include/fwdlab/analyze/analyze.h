@@ -13,15 +13,23 @@
 
 struct analysis;
 
+/* Another scenario, whose node of the same name gets the same packets; all is borrowed, as in analysis_options. */
+struct analysis_what_if {
+    const struct control *control; /* NULL: not asked */
+    uint32_t node;
+    struct fabric *fabric;
+};
+
 struct analysis_options {
     const struct control *control; /* the node under test with its own NAT, in tables of its own; NULL: no scenario */
     uint32_t node;                 /* which of its nodes */
     struct fabric *fabric;         /* the model, over tables of its own; unchanged afterwards. NULL: no scenario */
+    struct analysis_what_if what_if; /* with a scenario */
     const struct link_keys *keys;  /* of ESP; NULL */
     size_t max_flows;              /* at the same time: the one that was idle longest goes first; 0: no limit */
     bool several;                  /* files: frames are told with their file's number */
     bool keep_verdicts;            /* of every packet: analysis_verdicts */
-    bool keep_flows;               /* which packet belongs to which flow: analysis_flow_of */
+    bool keep_flows;               /* which packet belongs to which flow: analysis_comment */
     /* Called with each flow when it is done with, in no particular order; NULL: not. */
     void (*record)(void *arg, const struct flow_record *r);
     void *record_arg;
@@ -45,6 +53,12 @@ void analysis_faults(struct analysis *a, const struct complaints *complaints);
 
 /* What became of the arrived packets, one each, in order: the same as replay's. With keep_verdicts. */
 const struct inject_verdict *analysis_verdicts(const struct analysis *a, size_t *n);
+
+/*
+ * What there is to say of a packet, by its file and frame: the finding of its flow, in a sentence at the flow's first
+ * packet. NULL: nothing. With keep_flows.
+ */
+const char *analysis_comment(const struct analysis *a, const struct trace_packet *raw, char *buf, size_t size);
 
 /* Adds packets, flows, findings, nat, tcp, topology, hidden_routes, reachability, epoch_ns to a document. */
 void analysis_document(const struct analysis *a, json_t *doc);

@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <fwdlab/base/err.h>
 #include <fwdlab/core/packet.h>
+#include <fwdlab/trace/many.h>
 
 /* One packet at a point, as parsed. */
 struct point_packet {
@@ -25,7 +26,7 @@ struct point_packet {
 
 enum nat_verdict { NAT_VERDICT_NONE, NAT_BYPASS, NAT_WRONG, NAT_DOUBLE_MAPPING, NAT_FILTERED, NAT_PORT_EXHAUSTED,
                    NAT_VERDICT_COUNT };
-const char *nat_verdict_name(enum nat_verdict v); /* nat_bypass, wrong_nat, double_mapping, nat_filtered, port_exhausted */
+const char *nat_verdict_name(enum nat_verdict v); /* nat_bypass, wrong_nat, double_mapping, nat_filtered, ... */
 
 struct points_options {
     const char *inside, *outside;   /* names of the two points */
@@ -39,6 +40,11 @@ struct points *points_create(const struct points_options *o);
 void points_destroy(struct points *p);
 /* Packets of both points (0 inside, 1 outside), each point's in its own order; the points' clocks may differ. */
 void points_see(struct points *p, unsigned point, const struct point_packet *packet);
+/*
+ * Reads both captures (inside, outside) side by side, and finishes. -errno: one of them can't be read. `stop`: what was
+ * read so far is all.
+ */
+int points_read(struct points *p, struct trace_many *const from[2], const volatile bool *stop, struct err *e);
 /* After the last packet: settles what is joined. */
 void points_finish(struct points *p);
 
@@ -55,8 +61,7 @@ const struct point_pair *points_pairs(const struct points *p, size_t *n);
 bool points_offset(const struct points *p, int64_t *offset_ns, uint64_t *width_ns);
 /*
  * { inside, outside, offset_ns, offset_width_ns, joined, proved, only_inside, only_outside, pairs: [ { proto, inside,
- * outside, remote, first, last, packets, proved, frames: [in, out], verdict } ], findings: [...] as in INTERFACE.md with
- * source "nat" }
+ * outside, remote, first, last, packets, proved, frames: [in, out], verdict } ], findings: [...] with source "nat" }
  */
 json_t *points_json(const struct points *p);
 

@@ -7,6 +7,8 @@
 
 /* Cheap to call often: redraws at most ten times a second. total 0: unknown. */
 void progress(const char *what, uint64_t done, uint64_t total);
+/* The same of bytes: with their rate and the time that is left. */
+void progress_bytes(const char *what, uint64_t done, uint64_t total);
 void progress_done(void); /* wipes the line */
 
 #endif

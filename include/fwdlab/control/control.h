@@ -48,7 +48,8 @@ struct control {
 };
 
 /*
- * `fast`, when not NULL, serves the IPv4 routes (main table) of the node `fast_node`; all others use the tries.
+ * `fast`, when not NULL, serves the IPv4 routes (main table) of the node `fast_node`; all others use the tries, main
+ * tables of many IPv4 routes DIR24-8.
  * `nat_sessions` is the size of NAT tables and of the flow tables of security groups; 0: as the scenario says, or the
  * filter's own default. `more_routes` can be added later to the main table of `fast_node`. No node has a limit on its
  * ICMP errors: who wants one sets node.icmp.

@@ -47,13 +47,13 @@ Test(record, csv_line_by_line) {
          .outside = key("203.0.113.1", 1024, "198.51.100.2", 443, 6), .first_ns = 1, .last_ns = 2000000000000000003,
          .way = {{5, 600, 2, "lan", "wan", {{0}}}, {4, 500, 18, "wan", "say \"lan\", twice", {{0}}}}, .vlan = 7,
          .tunnel = "gre 10.0.0.1 10.0.0.2", .model = "symmetric", .observed = "iface_asym", .nat = "wrong_nat",
-         .finding = 0, .tcp_state = "established", .rtt_ns = 12345, .retransmissions = 1, .out_of_order = 2,
+         .finding = 4, .tcp_state = "established", .rtt_ns = 12345, .retransmissions = 1, .out_of_order = 2,
          .resets = 3, .icmp_errors = 4, .fragments = 5, .partial = true},
-        {.id = 2, .key = key("2001:db8::1", 7, "ff02::1", 128, 58), .finding = UINT32_MAX},
+        {.id = 2, .key = key("2001:db8::1", 7, "ff02::1", 128, 58)},
         {.id = 3, .key = key("10.0.0.1", 0, "10.0.0.2", 0, 50), .finding = 1}};
     static const char *const want[] = {
         "18446744073709551615,tcp,10.0.0.1,40000,198.51.100.2,443,1,2000000000000000003,5,600,4,500,lan,wan,wan,"
-        "\"say \"\"lan\"\", twice\",symmetric,iface_asym,wrong_nat,0,203.0.113.1,1024,198.51.100.2,443,7,"
+        "\"say \"\"lan\"\", twice\",symmetric,iface_asym,wrong_nat,4,203.0.113.1,1024,198.51.100.2,443,7,"
         "gre 10.0.0.1 10.0.0.2,established,12345,1,2,3,4,5,true",
         "2,icmpv6,2001:db8::1,7,ff02::1,128,0,0,0,0,0,0,,,,,,,,,,,,,,,,,,,,0,0,false",
         "3,50,10.0.0.1,0,10.0.0.2,0,0,0,0,0,0,0,,,,,,,,1,,,,,,,,,,,,0,0,false"};
@@ -74,7 +74,7 @@ Test(record, csv_of_endless_names) {
     char name[5000];
     memset(name, '"', sizeof name);
     name[sizeof name - 1] = 0;
-    struct flow_record r = {.key = key("10.0.0.1", 1, "10.0.0.2", 2, 17), .finding = UINT32_MAX,
+    struct flow_record r = {.key = key("10.0.0.1", 1, "10.0.0.2", 2, 17),
                             .way = {{.in = name, .out = name}, {.in = name, .out = name}}};
     size_t len;
     char *text = write_records(RECORD_CSV, &r, 1, &len);

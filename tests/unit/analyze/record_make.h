@@ -33,7 +33,7 @@ static inline struct flow_record record_make(struct random *r) {
         .id = random_u64(r), .key = record_key(r, family, proto),
         .first_ns = 1600000000000000000 + random_u64(r) % (1ull << 58),
         .vlan = random_below(r, 2) ? (uint16_t)random_below(r, 4096) : 0,
-        .finding = random_below(r, 2) ? random_below(r, 99) : UINT32_MAX,
+        .finding = random_below(r, 2) ? 1 + random_below(r, 99) : 0,
         .model = random_below(r, 2) ? "symmetric" : NULL, .observed = random_below(r, 2) ? "unanswered" : NULL,
         .nat = random_below(r, 4) ? NULL : "wrong_nat", .tcp_state = tcp ? "established" : NULL,
         .rtt_ns = tcp ? random_below(r, 1000000) : 0, .retransmissions = random_below(r, 9),

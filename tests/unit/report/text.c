@@ -57,7 +57,7 @@ Test(text, findings_come_before_the_tables) {
     static const char *const in_order[] = {
         "routed: Faults\n", "3 of 9 flows do not work", "Fault", "3 flows: routed.", "Cause",
         "On routed the route 10.0.0.0/8 wins.", "Mend", "Proved on the whole trace: a long", "3 of 12 packets",
-        "Packets at the node", "no way back", "no-route", "sessions at once, peak"};
+        "no way back", "no-route", "sessions at once, peak", "Packets at the node"};
     const char *at = text;
     for (size_t i = 0; i < sizeof in_order / sizeof *in_order; i++) {
         at = strstr(at, in_order[i]);

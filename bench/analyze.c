@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How fast captures are analysed: packets a second of `fwdlab analyze`, with a scenario and without, against a bare loop
+ * that maps the file and counts flows in a table, and against other programs when they are installed. Each is a process
+ * of its own on one CPU, in turn; its time is what it used of the CPU. The file is made: the packets of a capture,
+ * repeated with their times moved on and their addresses shifted, so that each lap brings new flows.
+ */
+#include "points.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <fwdlab/base/clock.h>
+#include <fwdlab/core/checksum.h>
+#include <fwdlab/core/parse.h>
+#include <fwdlab/trace/link.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ROUNDS_MAX 40
+#define FILE_HEADER 24
+#define RECORD_HEADER 16
+
+static char dir[256], pcap[300], out[300];
+static char fwdlab[512];
+static const char *scenario = "bench/mirror.yaml";
+static uint64_t packets;
+
+static _Noreturn void fail(const char *what, const struct err *e) {
+    fprintf(stderr, "analyze: %s: %s %s\n", what, e ? e->where : "", e ? e->what : strerror(errno));
+    exit(2);
+}
+
+/* ---- the file ---- */
+
+/* Adds to one octet of the two addresses, `size` bytes each; the sum that covers them follows (NULL: none). */
+static void shift(uint8_t *addrs, unsigned size, unsigned octet, unsigned lap, uint8_t *sum) {
+    for (unsigned i = 0; i < 2; i++) {
+        uint8_t *at = addrs + i * size + (octet & ~1u);
+        be16 from, to, old;
+        memcpy(&from, at, 2);
+        addrs[i * size + octet] += (uint8_t)lap;
+        memcpy(&to, at, 2);
+        if (!sum)
+            continue;
+        memcpy(&old, sum, 2);
+        old = checksum_update16(old, from, to);
+        memcpy(sum, &old, 2);
+    }
+}
+
+/* Where the L4 checksum stands, that covers the addresses; 0: nowhere. */
+static unsigned sum_at(uint8_t proto, const uint8_t *l4, const uint8_t *end) {
+    const unsigned at = proto == PROTO_TCP ? 16 : proto == PROTO_UDP ? 6 : proto == PROTO_ICMPV6 ? 2 : 0;
+    return at && end - l4 >= (int)at + 2 && (proto != PROTO_UDP || l4[6] | l4[7]) ? at : 0;
+}
+
+static void shift_ipv4(uint8_t *ip, const uint8_t *end, unsigned lap) {
+    const unsigned ihl = (ip[0] & 15u) * 4;
+    if (end - ip < (int)sizeof(struct ipv4_header) || ip[0] >> 4 != 4 || end - ip < (int)ihl)
+        return;
+    const bool later = (ip[6] << 8 | ip[7]) & IPV4_OFFSET;
+    const unsigned at = later ? 0 : sum_at(ip[9], ip + ihl, end);
+    uint8_t before[8];
+    memcpy(before, ip + 12, sizeof before);
+    shift(ip + 12, 4, 2, lap, ip + 10);
+    if (at)
+        shift(before, 4, 2, lap, ip + ihl + at);
+    if (!later && ip[9] == PROTO_ICMP && end - ip > (int)ihl + 8 && ip[ihl] != ICMP_ECHO && ip[ihl] != ICMP_ECHO_REPLY)
+        shift_ipv4(ip + ihl + 8, end, lap); /* its header's sum stays: ICMP's does, too */
+}
+
+static void shift_ipv6(uint8_t *ip, const uint8_t *end, unsigned lap) {
+    if (end - ip < (int)sizeof(struct ipv6_header))
+        return;
+    const unsigned at = sum_at(ip[6], ip + sizeof(struct ipv6_header), end);
+    shift(ip + 8, 16, 7, lap, at ? ip + sizeof(struct ipv6_header) + at : NULL);
+}
+
+static void write_packet(FILE *f, const struct trace_packet *p, uint8_t *bytes, unsigned lap, uint64_t lap_ns) {
+    const uint64_t time = p->time_ns + lap * lap_ns;
+    const uint32_t h[4] = {(uint32_t)(time / SECOND_NS), (uint32_t)(time % SECOND_NS), p->len, p->wire_len};
+    struct link_view v;
+    memcpy(bytes, p->data, p->len);
+    if (link_decode(LINKTYPE_ETHERNET, bytes, p->len, p->wire_len, &v) && v.fault == LINK_IP && v.len) {
+        uint8_t *ip = bytes + (v.ip - bytes);
+        (ip[0] >> 4 == 6 ? shift_ipv6 : shift_ipv4)(ip, bytes + p->len, lap);
+    }
+    fwrite(h, sizeof h, 1, f);
+    fwrite(bytes, p->len, 1, f);
+}
+
+static void make_file(const char *capture, uint64_t least) {
+    static const uint32_t header[6] = {0xa1b23c4d, 2 | 4 << 16, 0, 0, 262144, LINKTYPE_ETHERNET};
+    static uint8_t bytes[1 << 18];
+    struct err e;
+    struct trace_memory *m = trace_preload(capture, 0, &e);
+    FILE *f = fopen(pcap, "w");
+    if (!m || !f)
+        fail(m ? pcap : capture, m ? NULL : &e);
+    const uint64_t lap_ns = m->packets[m->n - 1].time_ns - m->packets[0].time_ns + SECOND_NS;
+    uint64_t size = sizeof header;
+    fwrite(header, sizeof header, 1, f);
+    for (unsigned lap = 0; size < least; lap++)
+        for (size_t k = 0; k < m->n && m->packets[k].len <= sizeof bytes; k++, packets++) {
+            write_packet(f, &m->packets[k], bytes, lap, lap_ns);
+            size += RECORD_HEADER + m->packets[k].len;
+        }
+    if (fclose(f))
+        fail(pcap, NULL);
+    fprintf(stderr, "made of %zu packets of %s: %.2f GB\n", m->n, capture, (double)size / 1e9);
+    trace_memory_destroy(m);
+}
+
+/* ---- the bare loop ---- */
+
+/* Key: the addresses, the smaller one first, with IPv4 in one word; the ports in the same order; the protocol. */
+struct entry {
+    uint64_t key[5];
+    uint64_t packets, bytes, first, last;
+};
+static struct entry *table;
+static size_t mask, used;
+
+static inline uint64_t hash(const uint64_t key[5]) {
+    uint64_t h = 0;
+    for (unsigned i = 0; i < 5; i++)
+        h = (h ^ key[i]) * 0x9e3779b97f4a7c15ull, h ^= h >> 32;
+    return h;
+}
+
+static struct entry *find(const uint64_t key[5]) {
+    size_t i = hash(key) & mask;
+    while (table[i].packets && memcmp(table[i].key, key, sizeof table[i].key))
+        i = (i + 1) & mask;
+    return &table[i];
+}
+
+static void grow(void) {
+    struct entry *old = table;
+    const size_t n = old ? mask + 1 : 0;
+    mask = n ? 2 * n - 1 : 65535;
+    table = calloc(mask + 1, sizeof *table);
+    if (!table)
+        fail("flow table", NULL);
+    for (size_t i = 0; i < n; i++)
+        if (old[i].packets)
+            *find(old[i].key) = old[i];
+    free(old);
+}
+
+static inline void count(const uint64_t key[5], uint64_t now, uint32_t wire) {
+    struct entry *e = find(key);
+    if (!e->packets++) {
+        memcpy(e->key, key, sizeof e->key);
+        e->first = now;
+        if (++used * 2 > mask) {
+            grow();
+            e = find(key);
+        }
+    }
+    e->bytes += wire;
+    e->last = now;
+}
+
+static inline uint32_t load32(const uint8_t *p) {
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
+}
+
+/* Ethernet, VLAN tags, IPv4 and IPv6, TCP and UDP. */
+static inline void see(const uint8_t *p, uint32_t len, uint64_t now, uint32_t wire) {
+    uint64_t key[5] = {0};
+    uint32_t at = 12, ports = 0;
+    unsigned proto;
+    while (at + 6 <= len && (load32(p + at) & 0xffff) == htons(0x8100))
+        at += 4;
+    const unsigned type = at + 2 <= len ? load32(p + at - 2) >> 16 : 0;
+    bool turned;
+    at += 2;
+    if (type == htons(0x0800) && at + 24 <= len) {
+        const uint32_t src = load32(p + at + 12), dst = load32(p + at + 16);
+        const bool later = load32(p + at + 4) >> 16 & htons(IPV4_OFFSET);
+        turned = src > dst;
+        proto = p[at + 9];
+        key[0] = turned ? (uint64_t)src << 32 | dst : (uint64_t)dst << 32 | src;
+        at = later ? len : at + (p[at] & 15u) * 4;
+    } else if (type == htons(0x86dd) && at + 44 <= len) {
+        turned = memcmp(p + at + 8, p + at + 24, 16) > 0;
+        proto = p[at + 6];
+        memcpy(key + (turned ? 2 : 0), p + at + 8, 16);
+        memcpy(key + (turned ? 0 : 2), p + at + 24, 16);
+        at += 40;
+    } else {
+        return;
+    }
+    if ((proto == PROTO_TCP || proto == PROTO_UDP) && at + 4 <= len)
+        ports = load32(p + at);
+    if (turned)
+        ports = ports << 16 | ports >> 16;
+    key[4] = (uint64_t)ports << 8 | proto;
+    count(key, now, wire);
+}
+
+static int bare(void) {
+    int fd = open(pcap, O_RDONLY);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st))
+        return 1;
+    const uint8_t *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (map == MAP_FAILED)
+        return 1;
+    madvise((void *)map, (size_t)st.st_size, MADV_SEQUENTIAL);
+    grow();
+    for (const uint8_t *p = map + FILE_HEADER, *end = map + st.st_size; end - p >= RECORD_HEADER;) {
+        uint32_t h[4];
+        memcpy(h, p, sizeof h);
+        if ((size_t)(end - p) < RECORD_HEADER + h[2])
+            return 1;
+        see(p + RECORD_HEADER, h[2], h[0] * SECOND_NS + h[1], h[3]);
+        p += RECORD_HEADER + h[2];
+    }
+    return !used;
+}
+
+/* ---- processes ---- */
+
+struct usage {
+    double cpu, wall; /* seconds */
+    double memory;    /* bytes; of mapped files, too */
+};
+
+static double seconds(const struct timeval *t) {
+    return (double)t->tv_sec + (double)t->tv_usec / 1e6;
+}
+
+/* argv NULL: the bare loop. False: it failed. */
+static bool run(char *const argv[], struct usage *u) {
+    const uint64_t from = clock_ns();
+    struct rusage r;
+    int status;
+    const pid_t pid = fork();
+    if (pid < 0)
+        fail("fork", NULL);
+    if (!pid) {
+        cpu_set_t one;
+        const int null = open("/dev/null", O_RDWR);
+        CPU_ZERO(&one);
+        CPU_SET(sched_getcpu(), &one);
+        sched_setaffinity(0, sizeof one, &one);
+        if (!argv)
+            _exit(bare());
+        dup2(null, 0), dup2(null, 1), dup2(null, 2);
+        execvp(argv[0], argv);
+        _exit(127);
+    }
+    if (wait4(pid, &status, 0, &r) < 0)
+        fail("wait", NULL);
+    *u = (struct usage){seconds(&r.ru_utime) + seconds(&r.ru_stime), (double)(clock_ns() - from) / 1e9,
+                        (double)r.ru_maxrss * 1024};
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static struct way {
+    const char *name;
+    char *argv[12];
+    unsigned every; /* takes part in each such round */
+    bool missing;
+    unsigned n;
+    double base[ROUNDS_MAX], mine[ROUNDS_MAX], wall[ROUNDS_MAX], memory;
+} ways[] = {
+    {.name = "fwdlab analyze", .argv = {fwdlab, "analyze", "--no-scenario", pcap, "-o", out}, .every = 1},
+    {.name = "fwdlab analyze, scenario", .argv = {fwdlab, "analyze", "", pcap, "-o", out}, .every = 1},
+    {.name = "nfpcapd", .argv = {"nfpcapd", "-r", pcap, "-w", dir}, .every = 1},
+    {.name = "softflowd", .argv = {"softflowd", "-r", pcap, "-n", "127.0.0.1:9"}, .every = 1},
+    {.name = "argus", .argv = {"argus", "-F", "/dev/null", "-r", pcap, "-w", "/dev/null"}, .every = 1},
+    {.name = "tshark -n -q -z conv,tcp", .argv = {"tshark", "-n", "-q", "-z", "conv,tcp", "-r", pcap}, .every = 4},
+};
+#define WAYS (sizeof ways / sizeof *ways)
+
+static void measure(unsigned rounds) {
+    double loop[ROUNDS_MAX], memory = 0;
+    struct usage u;
+    run(NULL, &u); /* fills the page cache */
+    for (unsigned i = 0; i < rounds; i++) {
+        if (!run(NULL, &u))
+            fail("the bare loop", NULL);
+        loop[i] = (double)packets / u.cpu;
+        memory = u.memory;
+        for (size_t k = 0; k < WAYS; k++) {
+            struct way *w = &ways[i % 2 ? WAYS - 1 - k : k];
+            if (w->missing || i % w->every)
+                continue;
+            w->missing = !run(w->argv, &u);
+            if (w->missing && w->argv[0] == fwdlab)
+                fail(fwdlab, NULL);
+            w->base[w->n] = loop[i];
+            w->wall[w->n] = (double)packets / u.wall;
+            w->mine[w->n++] = (double)packets / u.cpu;
+            w->memory = u.memory;
+        }
+    }
+    point_alone("bare loop over mapped pcap", "pps", stats_median(loop, rounds));
+    (void)memory;
+    for (size_t k = 0; k < WAYS; k++) {
+        struct way *w = &ways[k];
+        if (w->missing)
+            fprintf(stderr, "%s is left out: not installed, or it failed\n", w->argv[0]);
+        else
+            point(w->name, "pps", stats_median(w->mine, w->n), w->base, w->mine, w->n);
+    }
+}
+
+static void clean_up(void) {
+    char *argv[] = {"rm", "-rf", dir, NULL};
+    struct usage u;
+    run(argv, &u);
+}
+
+static void prepare(const char *self) {
+    const char *tmp = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", *slash = strrchr(self, '/');
+    snprintf(dir, sizeof dir, "%.200s/fwdlab-analyze-XXXXXX", tmp);
+    if (!mkdtemp(dir))
+        fail(dir, NULL);
+    atexit(clean_up);
+    snprintf(pcap, sizeof pcap, "%s/trace.pcap", dir);
+    snprintf(out, sizeof out, "%s/out.json", dir);
+    snprintf(fwdlab, sizeof fwdlab, "%.*s/../fwdlab", slash ? (int)(slash - self) : 1, slash ? self : ".");
+}
+
+int main(int argc, char **argv) {
+    static const struct option options[] = {
+        {"quick", no_argument, NULL, 'q'}, {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'},
+        {"scenario", required_argument, NULL, 's'}, {0}};
+    bool quick = false, json = false, help = false, wrong = false;
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        quick |= c == 'q';
+        json |= c == 'j';
+        help |= c == 'h';
+        wrong |= c == '?';
+        scenario = c == 's' ? optarg : scenario;
+    }
+    if (help || wrong || argc != optind + 1) {
+        fprintf(help ? stdout : stderr, "usage: analyze [--quick] [--json] [--scenario FILE] CAPTURE "
+                                        "(of link type Ethernet)\n");
+        return help ? 0 : 2;
+    }
+    prepare(argv[0]);
+    ways[1].argv[2] = (char *)scenario;
+    make_file(argv[optind], quick ? 200 * 1000 * 1000 : 2000ull * 1000 * 1000);
+    points_begin("Packets a second of CPU time, from a file in the page cache. Ratio: to the bare loop.", json);
+    measure(quick ? 4 : 8);
+    points_end();
+    return 0;
+}
