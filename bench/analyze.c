@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How fast captures are analysed: packets a second of `fwdlab analyze`, with a scenario and without, against a bare loop
- * that maps the file and counts flows in a table, and against other programs when they are installed. Each is a process
- * of its own on one CPU, in turn; its time is what it used of the CPU. The file is made: the packets of a capture,
- * repeated with their times moved on and their addresses shifted, so that each lap brings new flows.
+ * How fast captures are analysed: packets a second of `fwdlab analyze`, with a scenario and without, against a bare
+ * loop that maps the file and counts flows in a table, and against other programs when they are installed. Each is a
+ * process of its own on one CPU, in turn; its time is what it used of the CPU. The file is made: the packets of a
+ * capture, repeated with their times moved on and their addresses shifted, so that each lap brings new flows.
  */
 #include "points.h"
 #include <errno.h>
@@ -233,8 +233,8 @@ static int bare(void) {
 /* ---- processes ---- */
 
 struct usage {
-    double cpu, wall; /* seconds */
-    double memory;    /* bytes; of mapped files, too */
+    double cpu;    /* seconds */
+    double memory; /* bytes, at its most */
 };
 
 static double seconds(const struct timeval *t) {
@@ -243,7 +243,6 @@ static double seconds(const struct timeval *t) {
 
 /* argv NULL: the bare loop. False: it failed. */
 static bool run(char *const argv[], struct usage *u) {
-    const uint64_t from = clock_ns();
     struct rusage r;
     int status;
     const pid_t pid = fork();
@@ -263,8 +262,7 @@ static bool run(char *const argv[], struct usage *u) {
     }
     if (wait4(pid, &status, 0, &r) < 0)
         fail("wait", NULL);
-    *u = (struct usage){seconds(&r.ru_utime) + seconds(&r.ru_stime), (double)(clock_ns() - from) / 1e9,
-                        (double)r.ru_maxrss * 1024};
+    *u = (struct usage){seconds(&r.ru_utime) + seconds(&r.ru_stime), (double)r.ru_maxrss * 1024};
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -274,26 +272,25 @@ static struct way {
     unsigned every; /* takes part in each such round */
     bool missing;
     unsigned n;
-    double base[ROUNDS_MAX], mine[ROUNDS_MAX], wall[ROUNDS_MAX], memory;
+    double base[ROUNDS_MAX], mine[ROUNDS_MAX];
 } ways[] = {
     {.name = "fwdlab analyze", .argv = {fwdlab, "analyze", "--no-scenario", pcap, "-o", out}, .every = 1},
     {.name = "fwdlab analyze, scenario", .argv = {fwdlab, "analyze", "", pcap, "-o", out}, .every = 1},
     {.name = "nfpcapd", .argv = {"nfpcapd", "-r", pcap, "-w", dir}, .every = 1},
-    {.name = "softflowd", .argv = {"softflowd", "-r", pcap, "-n", "127.0.0.1:9"}, .every = 1},
+    {.name = "softflowd", .argv = {"softflowd", "-d", "-r", pcap, "-n", "127.0.0.1:9"}, .every = 1},
     {.name = "argus", .argv = {"argus", "-F", "/dev/null", "-r", pcap, "-w", "/dev/null"}, .every = 1},
     {.name = "tshark -n -q -z conv,tcp", .argv = {"tshark", "-n", "-q", "-z", "conv,tcp", "-r", pcap}, .every = 4},
 };
 #define WAYS (sizeof ways / sizeof *ways)
 
 static void measure(unsigned rounds) {
-    double loop[ROUNDS_MAX], memory = 0;
+    double loop[ROUNDS_MAX], resident[WAYS] = {0};
     struct usage u;
     run(NULL, &u); /* fills the page cache */
     for (unsigned i = 0; i < rounds; i++) {
         if (!run(NULL, &u))
             fail("the bare loop", NULL);
         loop[i] = (double)packets / u.cpu;
-        memory = u.memory;
         for (size_t k = 0; k < WAYS; k++) {
             struct way *w = &ways[i % 2 ? WAYS - 1 - k : k];
             if (w->missing || i % w->every)
@@ -302,19 +299,23 @@ static void measure(unsigned rounds) {
             if (w->missing && w->argv[0] == fwdlab)
                 fail(fwdlab, NULL);
             w->base[w->n] = loop[i];
-            w->wall[w->n] = (double)packets / u.wall;
             w->mine[w->n++] = (double)packets / u.cpu;
-            w->memory = u.memory;
+            resident[w - ways] = u.memory;
         }
     }
     point_alone("bare loop over mapped pcap", "pps", stats_median(loop, rounds));
-    (void)memory;
     for (size_t k = 0; k < WAYS; k++) {
         struct way *w = &ways[k];
         if (w->missing)
             fprintf(stderr, "%s is left out: not installed, or it failed\n", w->argv[0]);
         else
             point(w->name, "pps", stats_median(w->mine, w->n), w->base, w->mine, w->n);
+    }
+    for (size_t k = 0; k < WAYS; k++) {
+        char name[64];
+        snprintf(name, sizeof name, "resident memory: %s", ways[k].name);
+        if (!ways[k].missing)
+            point_alone(name, "MB", resident[k] / 1e6);
     }
 }
 
@@ -356,7 +357,7 @@ int main(int argc, char **argv) {
     ways[1].argv[2] = (char *)scenario;
     make_file(argv[optind], quick ? 200 * 1000 * 1000 : 2000ull * 1000 * 1000);
     points_begin("Packets a second of CPU time, from a file in the page cache. Ratio: to the bare loop.", json);
-    measure(quick ? 4 : 8);
+    measure(quick ? 8 : 12);
     points_end();
     return 0;
 }

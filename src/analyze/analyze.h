@@ -42,6 +42,7 @@ struct flow {
     uint64_t id;             /* in the order of first packets, from 1 */
     struct tcp_flow tcp;
     uint8_t observed, model; /* enum observed, enum model_verdict */
+    uint32_t label;          /* see pass.c: of way 0 */
     bool used;               /* the slot */
     bool ended;              /* its ports serve a later connection */
     bool translated;         /* by the core */
@@ -113,6 +114,7 @@ struct analysis {
     VEC(char *) tunnels;
     char *damage;
     bool interrupted;
+    uint64_t clock;            /* the core's, of the batches so far */
 
     VEC(struct flow) flows;    /* slots */
     uint32_t free, live;       /* list of unused slots; flows in use */
@@ -141,8 +143,15 @@ struct analysis {
 };
 #define RTT_SAMPLES (1u << 20)
 
+/* ns after the first packet; what was too late to be put into order and claims to be older: 0. */
 static inline uint64_t packet_time(const struct analysis *a, const struct feed_packet *q) {
-    return q->raw.time_ns - feed_count(a->feed)->epoch_ns;
+    const uint64_t epoch = feed_count(a->feed)->epoch_ns;
+    return q->raw.time_ns < epoch ? 0 : q->raw.time_ns - epoch;
+}
+/* The core's: in ticks, and never backwards. */
+static inline uint64_t core_clock(const struct analysis *a, const struct feed_packet *q) {
+    const uint64_t now = packet_time(a, q) / INJECT_TICK_NS * INJECT_TICK_NS;
+    return now < a->clock ? a->clock : now;
 }
 
 /* flows.c */
@@ -156,7 +165,8 @@ void flow_left(struct analysis *a, const struct feed_packet *copy, uint32_t flow
 bool flow_forwarded(const struct analysis *a, const struct feed_packet *q);
 /* Both verdicts are known: files the observed one, and tells the caller. */
 void flow_done(struct analysis *a, uint32_t flow);
-/* pass.c: a batch of packets through the core and to their flows */
+/* pass.c: a batch of packets through the core and to their flows. The label of a slot's next flow. */
+uint32_t flow_label(const struct analysis *a, uint32_t flow, uint32_t before);
 void pass_batch(struct analysis *a, struct feed_packet *q, unsigned n);
 /* notes.c: files it under its verdict and text, with a frame that shows it (0: none); a count of 0 means: one more */
 void note_add(struct analysis *a, const struct note *n, uint64_t frame);

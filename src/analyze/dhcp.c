@@ -231,13 +231,18 @@ static void check_user(struct analysis *a, const struct inject_packet *p, uint64
 
 /* Was the same message seen on another port shortly before? Then somebody carried it on. */
 static bool seen_elsewhere(struct dhcp *d, const struct message *m, uint16_t port) {
-    struct dhcp_sight sight = {m->transaction, m->mac, m->type, port};
-    for (size_t i = d->sights.n; i-- > 0 && d->sights.n - i <= SIGHTS_MAX;) {
-        const struct dhcp_sight *s = &d->sights.v[i];
+    uint32_t *latest = &d->latest[m->transaction * 0x9e3779b1u >> (32 - DHCP_BITS)];
+    const struct dhcp_sight sight = {m->transaction, m->mac, m->type, port, *latest}, *s;
+    for (uint32_t i = *latest; i && d->seen - i < SIGHTS_MAX; i = s->before) {
+        s = &d->sights.v[(i - 1) % SIGHTS_MAX];
         if (s->transaction == m->transaction && s->type == m->type && !memcmp(&s->mac, &m->mac, sizeof m->mac))
             return s->port != port;
     }
-    vec_push(&d->sights, sight);
+    if (d->sights.n < SIGHTS_MAX)
+        vec_push(&d->sights, sight);
+    else
+        d->sights.v[d->seen % SIGHTS_MAX] = sight;
+    *latest = ++d->seen;
     return false;
 }
 

@@ -23,6 +23,7 @@ struct dhcp_sight {
     struct mac mac;
     uint8_t type;
     uint16_t port;
+    uint32_t before;       /* number of the one before it with the same hash */
 };
 
 #define DHCP_BITS 14
@@ -30,7 +31,9 @@ struct dhcp {
     uint32_t first[1u << DHCP_BITS]; /* for each hash of an address: index of its first lease, plus 1; 0: none */
     uint64_t messages[DHCP_INFORM + 1];
     VEC(struct dhcp_lease) leases; /* in the order of granting */
-    VEC(struct dhcp_sight) sights; /* messages, each where it was first seen */
+    VEC(struct dhcp_sight) sights; /* messages, each where it was first seen: a ring of the latest ones */
+    uint32_t latest[1u << DHCP_BITS]; /* for each hash of a transaction: number of its latest sight, from 1; 0: none */
+    uint32_t seen;                 /* number of the latest sight of all */
     uint64_t forwarded;            /* messages seen beyond their link */
     uint64_t duplicates;           /* proofs that an address is there twice */
 };

@@ -82,7 +82,9 @@ static uint32_t tunnel_of(struct analysis *a, const char *name) {
 uint32_t flow_new(struct analysis *a, const struct feed_packet *q, const struct flow_key *key, bool answer) {
     const uint32_t i = slot(a);
     struct flow *f = &a->flows.v[i];
+    const uint32_t label = flow_label(a, i, f->label);
     memset(f, 0, sizeof *f);
+    f->label = label;
     f->key = answer ? flow_key_reverse(key) : *key;
     f->first = f->last = packet_time(a, q);
     f->finding = FLOW_NONE;
@@ -173,7 +175,8 @@ bool flow_forwarded(const struct analysis *a, const struct feed_packet *q) {
         }
         return k->src[0] != 0 && !(k->family == FAMILY_IPV6 && k->src[0] == 0xfe);
     }
-    const uint8_t ttl = q->raw.data[q->p.l3 + (k->family == FAMILY_IPV6 ? 7 : 8)];
+    const uint32_t at = q->p.l3 + (k->family == FAMILY_IPV6 ? 7u : 8u);
+    const uint8_t ttl = at < q->raw.len ? q->raw.data[at] : 0; /* behind dozens of tags */
     return ttl != 1 && ttl != 32 && ttl != 64 && ttl != 128 && ttl != 255;
 }
 

@@ -49,8 +49,10 @@ static void clients_grow(struct natuse *u) {
     free(old);
 }
 
-/* NULL: there is no room for one more. */
+/* NULL: nobody's, or there is no room for one more. */
 static struct client *client_of(struct natuse *u, be32 addr) {
+    if (!addr)
+        return NULL;
     struct client *c = client_slot(u, addr);
     if (c->addr == addr)
         return c;

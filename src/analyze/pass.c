@@ -8,9 +8,33 @@
 #include "natuse.h"
 #include "whatif.h"
 
-/* A label names a flow and a direction: see feed.h. */
-static uint32_t label_of(uint32_t flow, unsigned way) {
-    return flow << 1 | way;
+/*
+ * A label (feed.h) names a flow and a direction: the flow's slot, in as many bits as all slots need, and above these how
+ * often the slot was used before, by which a label outlives its flow without harm.
+ */
+#define LABEL_BITS 30
+
+static uint32_t slot_mask(const struct analysis *a) {
+    return a->o.max_flows && a->o.max_flows < 1u << LABEL_BITS
+               ? UINT32_MAX >> __builtin_clz((uint32_t)a->o.max_flows | 1) : (1u << LABEL_BITS) - 1;
+}
+
+uint32_t flow_label(const struct analysis *a, uint32_t flow, uint32_t before) {
+    const uint32_t mask = slot_mask(a), times = before >> 1 & ~mask;
+    return ((times + mask + 1) % (1u << LABEL_BITS) + flow) << 1;
+}
+
+static uint32_t label_of(const struct analysis *a, uint32_t flow, unsigned way) {
+    return a->flows.v[flow].label | way;
+}
+
+static uint32_t flow_of(const struct analysis *a, uint32_t label) {
+    return label >> 1 & slot_mask(a);
+}
+
+/* LABEL_NONE: the flow that it names is done with. */
+static uint32_t living(const struct analysis *a, uint32_t label) {
+    return label == LABEL_NONE || a->flows.v[flow_of(a, label)].label != (label & ~1u) ? LABEL_NONE : label;
 }
 
 static bool is_icmp_error(const struct inject_packet *p) {
@@ -18,10 +42,6 @@ static bool is_icmp_error(const struct inject_packet *p) {
 }
 
 /* ---- the core ---- */
-
-static uint64_t core_clock(const struct analysis *a, const struct feed_packet *q) {
-    return packet_time(a, q) / INJECT_TICK_NS * INJECT_TICK_NS;
-}
 
 /* Keeps the verdict of a packet, whose tag is its place among them (or its frame, when they are not kept). */
 static void settle(struct analysis *a, const struct packet *p, uint64_t now) {
@@ -83,12 +103,12 @@ static void run_burst(struct analysis *a, struct packet **pkts, unsigned n, uint
 static void run_core(struct analysis *a, struct feed_packet *q, unsigned n, struct packet *core) {
     struct packet *burst[FEED_MOST];
     unsigned m = 0;
-    uint64_t now = 0;
+    uint64_t now = a->clock;
     for (unsigned i = 0; i < n; i++) {
         if (q[i].p.kind != INJECT_ARRIVED)
             continue;
         const uint64_t clock = core_clock(a, &q[i]);
-        if (m && (clock != now || q[i].settle || a->node->node.filter)) {
+        if (m && (clock > now || q[i].settle || a->node->node.filter)) {
             run_burst(a, burst, m, now);
             m = 0;
         }
@@ -97,13 +117,14 @@ static void run_core(struct analysis *a, struct feed_packet *q, unsigned n, stru
         burst[m++] = &core[i];
     }
     run_burst(a, burst, m, now);
+    a->clock = now;
 }
 
 /* ---- flows ---- */
 
 /* What became of a packet of a flow, by the core. */
 static void count_verdict(struct analysis *a, uint32_t label, const struct packet *core) {
-    struct direction *d = &a->flows.v[label >> 1].way[label & 1];
+    struct direction *d = &a->flows.v[flow_of(a, label)].way[label & 1];
     d->forwarded += core && core->verdict == VERDICT_FORWARD;
     d->delivered += core && core->verdict == VERDICT_DELIVER;
 }
@@ -151,8 +172,8 @@ static bool core_session(const struct analysis *a, const struct packet *core, st
 static void see_error(struct analysis *a, uint32_t after, const struct packet *core) {
     if (after == LABEL_NONE)
         return;
-    a->flows.v[after >> 1].errors++;
-    a->flows.v[after >> 1].way[!(after & 1)].forwarded += core && core->verdict == VERDICT_FORWARD;
+    a->flows.v[flow_of(a, after)].errors++;
+    a->flows.v[flow_of(a, after)].way[!(after & 1)].forwarded += core && core->verdict == VERDICT_FORWARD;
 }
 
 static bool same_session(const struct nat_session *a, const struct nat_session *b) {
@@ -185,9 +206,9 @@ static uint32_t find_by_session(struct analysis *a, const struct feed_packet *q,
         initiator = key;
         if (key.proto == PROTO_ICMP)
             initiator.dport = named(q).dport;
-        label = label_of(flow_new(a, q, &initiator, false), 0);
+        label = label_of(a, flow_new(a, q, &initiator, false), 0);
     }
-    a->flows.v[label >> 1].outside = outside_key(s, &key);
+    a->flows.v[flow_of(a, label)].outside = outside_key(s, &key);
     return label_flip(label);
 }
 
@@ -198,7 +219,7 @@ static uint32_t begin_flow(struct analysis *a, const struct feed_packet *q, cons
     if (core && core->flags & PACKET_REPLY && core_session(a, core, &s))
         return find_by_session(a, q, &s, names);
     bool answer = is_answer(q);
-    return label_of(flow_new(a, q, &key, answer), answer);
+    return label_of(a, flow_new(a, q, &key, answer), answer);
 }
 
 /* ---- connections whose ports were another one's before ---- */
@@ -218,24 +239,39 @@ static uint32_t renewed(const struct renewals *r, uint32_t label) {
     return label;
 }
 
+static void renew(struct renewals *r, uint32_t old, uint32_t now) {
+    r->of[r->n].old = old >> 1;
+    r->of[r->n++].now = now ^ (old & 1);
+}
+
 /* All that the old one was found by is the new one's. Who sends a SYN is the new one's initiator. */
 static uint32_t begin_anew(struct analysis *a, const struct feed_packet *q, uint32_t label, struct renewals *r) {
-    const struct flow old = a->flows.v[label >> 1];
+    const struct flow old = a->flows.v[flow_of(a, label)];
     const bool turned = (label & 1) != is_answer(q);
     const struct flow_key key = turned ? flow_key_reverse(&old.key) : old.key;
-    a->flows.v[label >> 1].ended = true;
-    const uint32_t flow = flow_new(a, q, &key, false), now = label_of(flow, turned);
+    a->flows.v[flow_of(a, label)].ended = true;
+    const uint32_t flow = flow_new(a, q, &key, false), now = label_of(a, flow, turned);
     feed_put(a->feed, &old.key, old.depth, now);
     if (old.outside.family)
         feed_put(a->feed, &old.outside, old.depth, now);
     a->flows.v[flow].outside = old.outside;
-    r->of[r->n].old = label >> 1;
-    r->of[r->n++].now = now;
+    renew(r, label, now ^ (label & 1));
     return now ^ (label & 1);
 }
 
+/* A flow of which nothing is known, or no longer: `named` was its label. */
+static uint32_t begin_again(struct analysis *a, const struct feed_packet *q, const struct packet *core, uint32_t named,
+                            const uint32_t *names, struct renewals *r) {
+    const uint32_t label = begin_flow(a, q, core, names);
+    if (named != LABEL_NONE) {
+        feed_put(a->feed, &q->p.key, q->depth, label);
+        renew(r, named, label);
+    }
+    return label;
+}
+
 static void note_session(struct analysis *a, uint32_t label, const struct packet *core) {
-    struct flow *f = &a->flows.v[label >> 1];
+    struct flow *f = &a->flows.v[flow_of(a, label)];
     struct nat_session s;
     if (!core || !core->session || !(core->flags & (PACKET_SRC_CHANGED | PACKET_DST_CHANGED)))
         return;
@@ -249,15 +285,15 @@ static void note_session(struct analysis *a, uint32_t label, const struct packet
 
 /* Has the core another session by now than the one that this label was given for? */
 static bool is_stale(const struct analysis *a, uint32_t label, const struct packet *core, struct nat_session *s) {
-    const struct flow *f = &a->flows.v[label >> 1];
+    const struct flow *f = &a->flows.v[flow_of(a, label)];
     return core && core->flags & PACKET_REPLY && f->translated && core_session(a, core, s) &&
            !same_session(s, &f->session);
 }
 
 static uint32_t arrived(struct analysis *a, const struct feed_packet *q, const struct packet *core,
                         const uint32_t *names, struct renewals *r) {
-    const uint32_t after = renewed(r, label_settle(q->relation.after, names));
-    const uint32_t same = renewed(r, label_settle(q->relation.same, names));
+    const uint32_t after = living(a, renewed(r, label_settle(q->relation.after, names)));
+    const uint32_t named = renewed(r, label_settle(q->relation.same, names)), same = living(a, named);
     struct nat_session s;
     uint32_t label;
     if (is_icmp_error(&q->p)) {
@@ -275,11 +311,11 @@ static uint32_t arrived(struct analysis *a, const struct feed_packet *q, const s
         if (label != same)
             feed_put(a->feed, &q->p.key, q->depth, label);
     } else {
-        label = begin_flow(a, q, core, names);
+        label = begin_again(a, q, core, named, names, r);
     }
-    if (!flow_see(a, q, label >> 1, label & 1)) {
+    if (!flow_see(a, q, flow_of(a, label), label & 1)) {
         label = begin_anew(a, q, label, r);
-        flow_see(a, q, label >> 1, label & 1);
+        flow_see(a, q, flow_of(a, label), label & 1);
     }
     note_session(a, label, core);
     count_verdict(a, label, core);
@@ -288,18 +324,19 @@ static uint32_t arrived(struct analysis *a, const struct feed_packet *q, const s
 
 static uint32_t own(struct analysis *a, const struct feed_packet *q, const uint32_t *names, struct renewals *r) {
     if (is_icmp_error(&q->p)) {
-        see_error(a, renewed(r, label_settle(q->relation.after, names)), NULL);
+        see_error(a, living(a, renewed(r, label_settle(q->relation.after, names))), NULL);
         return LABEL_NONE;
     }
     if (q->p.flags & PACKET_FRAG_LATER)
         return LABEL_NONE;
-    uint32_t label = renewed(r, label_settle(q->relation.same, names));
+    const uint32_t named = renewed(r, label_settle(q->relation.same, names));
+    uint32_t label = living(a, named);
     if (label == LABEL_NONE)
-        label = begin_flow(a, q, NULL, names);
-    if (a->flows.v[label >> 1].way[label & 1].in & ~LOCAL_BIT && flow_forwarded(a, q))
-        flow_left(a, q, label >> 1, label & 1); /* a piece of what arrived in one, or whose arrival was not captured */
+        label = begin_again(a, q, NULL, named, names, r);
+    if (a->flows.v[flow_of(a, label)].way[label & 1].in & ~LOCAL_BIT && flow_forwarded(a, q))
+        flow_left(a, q, flow_of(a, label), label & 1); /* a piece of what arrived in one, or whose arrival was not captured */
     else
-        flow_see(a, q, label >> 1, label & 1);
+        flow_see(a, q, flow_of(a, label), label & 1);
     return label;
 }
 
@@ -313,9 +350,9 @@ static uint32_t to_flow(struct analysis *a, const struct feed_packet *q, const s
     case INJECT_OWN:
         return own(a, q, names, r);
     case INJECT_COPY: {
-        const uint32_t label = renewed(r, label_settle(q->partner, names));
+        const uint32_t label = living(a, renewed(r, label_settle(q->partner, names)));
         if (label != LABEL_NONE)
-            flow_left(a, q, label >> 1, label & 1);
+            flow_left(a, q, flow_of(a, label), label & 1);
         return label;
     }
     default:
@@ -330,7 +367,7 @@ static void fetch_flows(const struct analysis *a, const struct feed_packet *q, u
         const uint32_t label = r->after != LABEL_NONE ? label_flip(r->after) : r->same;
         if (label == LABEL_NONE || label_is_pending(label))
             continue;
-        const struct flow *f = &a->flows.v[label >> 1];
+        const struct flow *f = &a->flows.v[flow_of(a, label)];
         __builtin_prefetch(f);
         __builtin_prefetch(&f->way[label & 1], 1);
         __builtin_prefetch(&f->way[label & 1].packets, 1);
@@ -360,6 +397,6 @@ void pass_batch(struct analysis *a, struct feed_packet *q, unsigned n) {
         names[i] = to_flow(a, &q[i], &core[i], names, &r);
     for (unsigned i = 0; a->marks && i < n; i++)
         if (names[i] != LABEL_NONE)
-            marks_packet(a->marks, &q[i].raw, a->flows.v[names[i] >> 1].id);
+            marks_packet(a->marks, &q[i].raw, a->flows.v[flow_of(a, names[i])].id);
     feed_name(a->feed, names);
 }

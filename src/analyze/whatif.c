@@ -131,15 +131,15 @@ static uint8_t *prepare(struct whatif *w, struct feed_packet *q, struct packet *
 
 void whatif_run(struct analysis *a, struct feed_packet *q, unsigned n) {
     struct whatif *w = a->what_if;
-    struct burst b = {0};
+    struct burst b = {.now = a->clock};
     uint8_t *bytes = w->bytes;
     w->tags += n;
     for (unsigned i = 0; i < n; i++) {
         w->after[i] = (struct outcome){.port = PORT_NONE};
         if (q[i].p.kind != INJECT_ARRIVED || w->in[q[i].p.port] == PORT_NONE)
             continue;
-        const uint64_t clock = packet_time(a, &q[i]) / INJECT_TICK_NS * INJECT_TICK_NS;
-        if (clock != b.now || q[i].settle || w->node->node.filter)
+        const uint64_t clock = core_clock(a, &q[i]);
+        if (clock > b.now || q[i].settle || w->node->node.filter)
             run_burst(w, &b);
         b.now = clock > b.now ? clock : b.now;
         bytes = prepare(w, &q[i], &b.p[i], bytes, w->tags - n + i);

@@ -315,7 +315,8 @@ static bool add_inner(struct feed *f, const struct feed_packet *outer, const str
     if (k.verdict == VERDICT_DROP)
         return false;
     q->p = (struct inject_packet){.raw = &q->raw, .kind = INJECT_ARRIVED, .port = outer->p.port, .partner = INJECT_NONE,
-                                  .answer = INJECT_NONE, .after = INJECT_NONE, .l3 = k.l3, .l4 = k.l4, .flags = k.flags};
+                                  .answer = INJECT_NONE, .after = INJECT_NONE, .l3 = k.l3, .l4 = k.l4,
+                                  .flags = k.flags};
     packet_key(&k, &q->p.key);
     q->depth = v->depth;
     name_tunnel(q->tunnel, sizeof q->tunnel, v);

@@ -143,8 +143,8 @@ def little_memory(c):
                 whole['packets'] == doc['packets'], 'with room, none is evicted, and all verdicts are the same',
                 whole['flows'], flows)
     returning(c)
-    golden.refused(c.tap, 'too little memory', golden.run(c.fwdlab, 'analyze', '--no-scenario', trace, '--memory', '1k'),
-                   '--memory')
+    p = golden.run(c.fwdlab, 'analyze', '--no-scenario', trace, '--memory', '1k')
+    golden.refused(c.tap, 'too little memory', p, '--memory')
 
 
 def returning(c):

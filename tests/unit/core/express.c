@@ -305,3 +305,34 @@ Test(express, is_there_for_the_usual_stages_alone) {
     packet_free(p);
     node_fini(&n);
 }
+
+/* Of more neighbours than route_table.h numbers, those without a number leave by the other stages. */
+static void follow_a_route(unsigned choice) {
+    struct node node[2] = {make_node(2, choice, false, 0), make_node(2, choice, false, 0)};
+    struct frame f = frame_make("10.0.0.2", "198.51.100.9", PROTO_UDP, 30);
+    node[1].staged = true;
+    for (unsigned k = 0; k < 2; k++)
+        node_prepare(&node[k]);
+    for (unsigned i = 0; i < 600; i++) {
+        char via[32];
+        struct packet *p[2];
+        snprintf(via, sizeof via, "10.0.1.%u", 2 + i * 7 % 200);
+        const struct route r = route_make("198.51.100.9/32", via, LAN, 0, ROUTE_UNICAST);
+        for (unsigned k = 0; k < 2; k++) {
+            cr_assert_eq(route_replace(node[k].routes, &r), 0, "%s", via);
+            p[k] = packet_make(&f, 0, INSIDE);
+            forward(&node[k], &p[k], 1, 1);
+        }
+        cr_assert_eq(p[0]->next_hop, addr(via), "%s", via);
+        cr_assert(same(p[0], p[1]), "%s", via);
+        packet_free(p[0]);
+        packet_free(p[1]);
+    }
+    node_fini(&node[0]);
+    node_fini(&node[1]);
+}
+
+Test(express, a_route_that_is_replaced_leads_elsewhere_at_once) {
+    follow_a_route(0);
+    follow_a_route(128);
+}
