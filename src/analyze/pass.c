@@ -9,8 +9,8 @@
 #include "whatif.h"
 
 /*
- * A label (feed.h) names a flow and a direction: the flow's slot, in as many bits as all slots need, and above these how
- * often the slot was used before, by which a label outlives its flow without harm.
+ * A label (feed.h) names a flow and a direction: the flow's slot, in as many bits as all slots need, and above these
+ * how often the slot was used before, by which a label outlives its flow without harm.
  */
 #define LABEL_BITS 30
 
@@ -334,7 +334,7 @@ static uint32_t own(struct analysis *a, const struct feed_packet *q, const uint3
     if (label == LABEL_NONE)
         label = begin_again(a, q, NULL, named, names, r);
     if (a->flows.v[flow_of(a, label)].way[label & 1].in & ~LOCAL_BIT && flow_forwarded(a, q))
-        flow_left(a, q, flow_of(a, label), label & 1); /* a piece of what arrived in one, or whose arrival was not captured */
+        flow_left(a, q, flow_of(a, label), label & 1); /* a piece of what arrived, or its arrival was not captured */
     else
         flow_see(a, q, flow_of(a, label), label & 1);
     return label;

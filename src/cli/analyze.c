@@ -204,14 +204,16 @@ static int close_outputs(struct request *r, bool whole, struct err *e) {
 }
 
 static struct analysis *read_captures(struct request *r, const struct setup *s, struct fabric *f, struct err *e) {
-    const struct trace_many_options from = {.paths = r->traces, .n = r->n_traces, .filter = r->filter, .in_order = true};
+    const struct trace_many_options from = {
+        .paths = r->traces, .n = r->n_traces, .filter = r->filter, .in_order = true};
     struct reading reading = {r, trace_many_open(&from, e)};
     if (!reading.many)
         return NULL;
     const struct analysis_options o = {.control = s->control, .node = s->node, .fabric = f, .keys = r->esp,
                                        .what_if = r->variant,
                                        .max_flows = r->memory / analysis_flow_size(), .several = r->n_traces > 1,
-                                       .keep_verdicts = r->packets != NULL, .keep_flows = r->annotate != NULL, .record = r->records ? keep_record : NULL,
+                                       .keep_verdicts = r->packets != NULL, .keep_flows = r->annotate != NULL,
+                                       .record = r->records ? keep_record : NULL,
                                        .record_arg = r, .go_on = go_on, .go_on_arg = &reading};
     const struct feed_source source = feed_many(reading.many);
     struct analysis *a = analyze(&source, &o, e);
@@ -364,21 +366,24 @@ static int run(int argc, char **argv) {
 }
 
 const struct command command_analyze = {
-    "analyze", "SCENARIO TRACE...", "Every flow's way there and back, drops by reason, NAT, asymmetry with cause and mend",
+    "analyze", "SCENARIO TRACE...",
+    "Every flow's way there and back, drops by reason, NAT, asymmetry with cause and mend",
     "TRACE is pcap or pcapng, plain or compressed (gz, zst, lz4, xz), `-` for stdin; left out, it is the scenario's "
     "own. Several are read as one, in the order of time.\n\n"
     "  --node NAME        the machine under test (default: as the scenario says)\n"
     "  --force            go on in spite of faults of the scenario's design (overlaps, duplicates): they are findings\n"
     "  --no-scenario      TRACE alone: what the capture can show by itself\n"
-    "  --fail-on LIST     exit 1 if one occurs: asymmetry, drops, drift, broken (with --what-if: a flow that works and\n"
-    "                     no longer would), or verdicts (asym_breaks, unanswered, ...)\n"
-    "  --what-if VARIANT  what another scenario would change: packets, and flows by the route that makes the difference\n"
-    "  --point NAME=FILE  twice, in place of captures: before a NAT and beyond it. Joins their packets, tells the mapping\n"
-    "                     table with proof, and what went past the NAT or was translated wrongly; a scenario says which\n"
-    "                     addresses the NAT has\n"
+    "  --fail-on LIST     exit 1 if one occurs: asymmetry, drops, drift, broken (with --what-if: a flow that works\n"
+    "                     and no longer would), or verdicts (asym_breaks, unanswered, ...)\n"
+    "  --what-if VARIANT  what another scenario would change: packets, and flows by the route that makes the\n"
+    "                     difference\n"
+    "  --point NAME=FILE  twice, in place of captures: before a NAT and beyond it. Joins their packets, tells the\n"
+    "                     mapping table with proof, and what went past the NAT or was translated wrongly; a scenario\n"
+    "                     says which addresses the NAT has\n"
     "  --filter EXPR      only packets that match (pcap-filter(7))\n"
     "  --keys FILE        keys of ESP tunnels, each line as in Wireshark's esp_sa table\n"
-    "  --memory SIZE      at most so much for flows (default 1G): those that were idle longest go first, and are counted\n"
+    "  --memory SIZE      at most so much for flows (default 1G): those that were idle longest go first, and are\n"
+    "                     counted\n"
     "  --flows FILE       every flow with its verdicts, as CSV, or as IPFIX when FILE ends in .ipfix\n"
     "  --annotate FILE    the captures again as one pcapng, each packet's finding in its comment (Wireshark shows it)\n"
     "  --packets FILE     what became of every packet that arrived, as CSV\n"

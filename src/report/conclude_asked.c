@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sentences on what stands beside the verdicts: another scenario, NAT's ports, a second capture point. */
+#include <string.h>
 #include <math.h>
 #include "conclude.h"
 
@@ -12,7 +13,8 @@ static void say_changes(struct arena *a, const json_t *what, bool broken, struct
     size_t i;
     json_t *x;
     json_array_foreach(value_at(what, "flows.changed"), i, x)
-        if (true_at(x, once) && !true_at(x, no_more) && told++ < CHANGES_TOLD)
+        if (true_at(x, once) && !true_at(x, no_more) && strcmp(text_at(x, "from"), "unmodelled") &&
+            strcmp(text_at(x, "to"), "unmodelled") && told++ < CHANGES_TOLD)
             say(out, "Changes", TONE_NONE, sentence(a, text_at(x, "text")));
 }
 
