@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See feed.h: reads, classifies, joins and relates; keeps what the caller needs of each packet. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "tracker.h"
@@ -270,36 +269,6 @@ static void relate_all(struct feed *f) {
 
 /* ---- what tunnels carry ---- */
 
-static bool may_be_tunnel(const struct inject_packet *p) {
-    const uint16_t s = ntohs(p->key.sport), d = ntohs(p->key.dport);
-    switch (p->key.proto) {
-    case 4: case 41: case 47: case PROTO_ESP: case 51: case 115:
-        return true;
-    case PROTO_UDP:
-        return d == 4789 || d == 8472 || d == 6081 || d == 4500 || s == 4500 || s == 4789 || s == 8472 || s == 6081;
-    default:
-        return false;
-    }
-}
-
-static void name_tunnel(char *out, size_t size, const struct link_view *v) {
-    for (unsigned i = v->n_layers; i-- > 0;) {
-        if (v->layers[i].kind < LINK_GRE)
-            continue;
-        snprintf(out, size, v->layers[i].id ? "%s %u" : "%s", link_layer_name(v->layers[i].kind), v->layers[i].id);
-        return;
-    }
-}
-
-/* What the IP header itself says. */
-static uint32_t ip_length(const struct link_view *v) {
-    const bool ipv6 = v->len > 5 && v->ip[0] >> 4 == 6;
-    uint16_t length = 0;
-    if (v->len > 5)
-        memcpy(&length, v->ip + (ipv6 ? 4 : 2), sizeof length);
-    return ntohs(length) + (ipv6 ? (uint32_t)sizeof(struct ipv6_header) : 0);
-}
-
 /* The packet inside becomes one of its own, which the node does not see. */
 static bool add_inner(struct feed *f, const struct feed_packet *outer, const struct link_view *v) {
     struct feed_packet *q = begin(f);
@@ -308,7 +277,7 @@ static bool add_inner(struct feed *f, const struct feed_packet *outer, const str
     q->raw.len = v->len;
     q->raw.wire_len = v->wire_len;
     if (outer->p.flags & PACKET_FRAG_FIRST) /* the rest of it is in later fragments */
-        q->raw.wire_len = ip_length(v);
+        q->raw.wire_len = tunnel_ip_length(v);
     struct packet k = {.data = (uint8_t *)v->ip, .len = v->len, .wire_len = q->raw.wire_len,
                        .flags = PACKET_RAW_IP | PACKET_NO_CHECKSUM};
     parse(&k);
@@ -319,7 +288,7 @@ static bool add_inner(struct feed *f, const struct feed_packet *outer, const str
                                   .flags = k.flags};
     packet_key(&k, &q->p.key);
     q->depth = v->depth;
-    name_tunnel(q->tunnel, sizeof q->tunnel, v);
+    tunnel_name(q->tunnel, sizeof q->tunnel, v);
     book_see(f->inner, &q->p, book_hash(&q->p.key), label_pending(f->n), &q->relation);
     q->p.kind = INJECT_INNER;
     keep_bytes(f, q, f->n);
@@ -339,7 +308,7 @@ static void follow_tunnels(struct feed *f, unsigned outer, const struct link_vie
 /* Must it be related while all of its bytes are here? Others are when the whole batch was read. */
 static bool needs_all(const struct inject_packet *p) {
     return p->flags & (PACKET_ICMP_ERROR | PACKET_FRAG_FIRST | PACKET_FRAG_LATER) || p->l4 > FEED_ROOM / 2 ||
-           may_be_tunnel(p);
+           tunnel_suspected(p);
 }
 
 static void take(struct feed *f, const struct trace_packet *raw) {
@@ -368,7 +337,7 @@ static void take(struct feed *f, const struct trace_packet *raw) {
         fetch(f, &q->p, &f->prints[i]);
         if (needs_all(&q->p))
             relate_all(f);
-        if (may_be_tunnel(&q->p) && q->p.kind != INJECT_COPY)
+        if (tunnel_suspected(&q->p) && q->p.kind != INJECT_COPY)
             follow_tunnels(f, i, &view);
     }
     keep_bytes(f, q, i);

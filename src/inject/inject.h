@@ -38,6 +38,12 @@ void inject_track(struct inject *in);
 int inject_fit_inside(const struct inject_packet *from, uint8_t proto, const struct nat_tuple *inside,
                       struct packet *p, const struct nat *nat);
 
+/* tunnel.c: may a packet carry another one? What the innermost tunnel before a packet is called: "vxlan 42", "". The
+ * length of an IP packet by its own header. */
+bool tunnel_suspected(const struct inject_packet *p);
+void tunnel_name(char *out, size_t size, const struct link_view *v);
+uint32_t tunnel_ip_length(const struct link_view *v);
+
 /* Header fields of a packet that was parsed. */
 static inline const struct ipv4_header *inject_ipv4(const struct inject_packet *p) {
     return (const struct ipv4_header *)(p->raw->data + p->l3);
