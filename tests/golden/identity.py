@@ -11,7 +11,7 @@ import tempfile
 import golden
 
 ASKED = (('urpf-strict', 'routed'), ('security-group', 'routed'), ('two-hosts-one-out', 'two-hosts'))
-WAYS = (('--burst', '64'), ('--burst', '1'), ('--burst', '256'), ('--lookup', 'trie'))
+WAYS = ('--burst', '64'), ('--burst', '1'), ('--burst', '256'), ('--lookup', 'trie'), ('--lookup', 'rte_fib')
 
 
 def difference(a, b):

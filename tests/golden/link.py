@@ -111,7 +111,7 @@ def known_key(tap, link_layers, folder, work):
 def scapy_python():
     """An interpreter that has Scapy: this one, or the system's."""
     for python in (sys.executable, shutil.which('python3', path=os.defpath)):
-        if python and not subprocess.run([python, '-c', 'import scapy.layers.ipsec'], capture_output=True).returncode:
+        if python and not subprocess.run([python, '-c', 'import cryptography, scapy.layers.ipsec'], capture_output=True).returncode:
             return python
     return None
 
@@ -120,7 +120,7 @@ def random_keys(tap, link_layers, work):
     """Each made association alone: its packets, wrong ones among them, against what Scapy put in and against tshark."""
     name, python = 'ESP with random keys', scapy_python()
     if not python:
-        return tap.skip(name, 'Scapy is missing')
+        return tap.skip(name, 'Scapy, or the cryptography that it needs, is missing')
     script = pathlib.Path(__file__).with_name('esp.py')
     made = subprocess.run([python, '-B', script, work], capture_output=True, text=True)
     if made.returncode:
