@@ -8,6 +8,9 @@
 #include <fwdlab/core/parse.h>
 #include <fwdlab/measure/stats.h>
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,4 +154,65 @@ int gap_errors(const struct piece *p, const struct veth_arrival *a, size_t n, st
     out->duration = (double)(a[n - 1].time_ns - a[0].time_ns) / (double)p->at[n - 1] - 1;
     vec_release(error);
     return 0;
+}
+
+/* ---- the floor ---- */
+
+struct bare {
+    const struct piece *piece;
+    _Alignas(64) atomic_bool ready;
+    _Alignas(64) atomic_uint sent; /* packets */
+};
+
+static void *bare_send(void *arg) {
+    struct bare *b = arg;
+    const double ticks = (double)clock_tsc_hz() / (double)SECOND_NS;
+    while (!atomic_load(&b->ready))
+        ;
+    const uint64_t start = clock_tsc() + clock_tsc_hz() / 1000;
+    for (uint32_t i = 0; i < b->piece->n; i++) {
+        const uint64_t due = start + (uint64_t)((double)b->piece->at[i] * ticks);
+        while (clock_tsc() < due)
+            ;
+        atomic_store_explicit(&b->sent, i + 1, memory_order_release);
+    }
+    return NULL;
+}
+
+static void bare_receive(struct bare *b, struct veth_arrival *arrivals) {
+    const double ns = (double)SECOND_NS / (double)clock_tsc_hz();
+    atomic_store(&b->ready, true);
+    for (uint32_t i = 0; i < b->piece->n;) {
+        if (atomic_load_explicit(&b->sent, memory_order_acquire) <= i)
+            continue;
+        arrivals[i] = (struct veth_arrival){.time_ns = (uint64_t)((double)clock_tsc() * ns),
+                                            .digest = b->piece->digest[i]};
+        i++;
+    }
+}
+
+static void run_at(pthread_t t, unsigned cpu, int policy) {
+    const struct sched_param param = {.sched_priority = policy == SCHED_FIFO};
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    pthread_setaffinity_np(t, sizeof one, &one);
+    pthread_setschedparam(t, policy, &param);
+}
+
+int gap_floor(const struct piece *p, unsigned from_cpu, unsigned to_cpu, struct gap_errors *out, struct err *e) {
+    struct bare b = {.piece = p};
+    pthread_t sender;
+    int rc = pthread_create(&sender, NULL, bare_send, &b);
+    if (rc)
+        return err_set(e, -rc, "no thread: %s", strerror(rc));
+    struct veth_arrival *arrivals = xalloc(p->n * sizeof *arrivals);
+    run_at(sender, from_cpu, SCHED_FIFO);
+    run_at(pthread_self(), to_cpu, SCHED_FIFO);
+    bare_receive(&b, arrivals);
+    run_at(pthread_self(), to_cpu, SCHED_OTHER);
+    pthread_join(sender, NULL);
+    rc = gap_errors(p, arrivals, p->n, out, e);
+    vec_release(arrivals);
+    return rc;
 }

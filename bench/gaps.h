@@ -31,5 +31,11 @@ struct gap_errors {
 };
 /* -EBADMSG when what arrived is not the piece, packet by packet. */
 int gap_errors(const struct piece *p, const struct veth_arrival *a, size_t n, struct gap_errors *out, struct err *e);
+/*
+ * What the machine itself leaves of the gaps: one bare loop waits for each packet's time and writes a number, another
+ * one, on the other CPU, waits for the number and reads the clock. Both under SCHED_FIFO where that is allowed. The
+ * caller runs on `to_cpu` from then on.
+ */
+int gap_floor(const struct piece *p, unsigned from_cpu, unsigned to_cpu, struct gap_errors *out, struct err *e);
 
 #endif
