@@ -10,31 +10,39 @@
 #define LOOK_EVERY 256 /* batches: how often the caller is asked whether to go on */
 
 /* Those that came up since the last time. */
-static void keep_interfaces(struct analysis *a, const struct feed_source *from) {
-    uint32_t n;
-    const struct trace_interface *list = from->interfaces(from->of, &n);
+static void keep_interfaces(struct analysis *a, const struct trace_interface *list, uint32_t n) {
     for (uint32_t i = (uint32_t)a->interfaces.n; i < n; i++) {
         vec_push(&a->interfaces, list[i]);
         a->interfaces.v[i].name = xstrdup(list[i].name);
         a->interfaces.v[i].description = NULL;
+        a->interfaces.v[i].packets = 0;
     }
 }
 
-static void count_interfaces(struct analysis *a, const struct feed_source *from) {
+static void count_packets(struct analysis *a, const struct feed_packet *q, unsigned n) {
+    uint32_t n_interfaces;
+    const struct trace_interface *list = feed_interfaces(a->feed, &n_interfaces);
+    if (n_interfaces > a->interfaces.n)
+        keep_interfaces(a, list, n_interfaces);
+    for (unsigned i = 0; i < n; i++)
+        if (!q[i].depth)
+            a->interfaces.v[q[i].raw.interface].packets++;
+}
+
+/* What is known of interfaces at the end. */
+static void finish_interfaces(struct analysis *a, const struct feed_source *from) {
     uint32_t n;
     const struct trace_interface *list = from->interfaces(from->of, &n);
-    keep_interfaces(a, from);
-    for (uint32_t i = 0; i < n; i++) {
-        a->interfaces.v[i].packets = list[i].packets;
+    keep_interfaces(a, list, n);
+    for (uint32_t i = 0; i < n; i++)
         a->interfaces.v[i].dropped = list[i].dropped;
-    }
 }
 
-static int read_all(struct analysis *a, const struct feed_source *from, struct err *e) {
+static int read_all(struct analysis *a, struct err *e) {
     struct feed_packet *q;
     int n;
     for (unsigned batches = 1; (n = feed_next(a->feed, &q, e)) > 0; batches++) {
-        keep_interfaces(a, from);
+        count_packets(a, q, (unsigned)n);
         pass_batch(a, q, (unsigned)n);
         if (a->o.go_on && batches % LOOK_EVERY == 0 && !a->o.go_on(a->o.go_on_arg, feed_count(a->feed))) {
             a->interrupted = true;
@@ -81,16 +89,18 @@ struct analysis *analyze(const struct feed_source *from, const struct analysis_o
     if (a->node && a->node->node.nat)
         a->nat_use = natuse_create(a->node->node.nat);
     a->feed = feed_create(from, o->control, o->node, o->keys, e);
-    if (!a->feed || read_all(a, from, e) < 0) {
+    if (a->feed && o->workers > 1)
+        feed_run_ahead(a->feed);
+    if (!a->feed || read_all(a, e) < 0) {
         analysis_destroy(a);
         return NULL;
     }
     a->counts = *feed_count(a->feed);
-    if (from->damage(from->of))
-        a->damage = xstrdup(from->damage(from->of));
-    count_interfaces(a, from);
     feed_destroy(a->feed);
     a->feed = NULL;
+    if (from->damage(from->of))
+        a->damage = xstrdup(from->damage(from->of));
+    finish_interfaces(a, from);
     if (a->what_if)
         whatif_finish(a->what_if);
     if (a->nat_use)

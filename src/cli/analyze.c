@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fwdlab analyze: every flow of a capture, its way there and back, who is to blame and what mends it. */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct request {
     const char *scenario, *node, *out, *packets, *flows, *fail_on, *filter, *keys, *what_if, *annotate;
     const char **traces;
     size_t n_traces, memory;
+    unsigned workers;
     bool json, no_scenario, hash, force;
     struct analysis_what_if variant;
     struct point_pairs points;
@@ -95,10 +97,18 @@ static int check_options(struct request *r) {
         return EXIT_BAD_INPUT;
     if (r->memory < MEMORY_LEAST)
         return cli_usage("--memory takes a size such as 500M or 2G, at least 1M");
+    if (!r->workers)
+        return cli_usage("--workers takes 1 or 2: one that does all, or one that reads and one that judges");
     for (size_t i = 0; r->annotate && i < r->n_traces; i++)
         if (!strcmp(r->traces[i], "-"))
             return cli_usage("--annotate reads the captures twice: stdin cannot be");
     return EXIT_DONE;
+}
+
+/* That this process may run on. */
+static int cpus(void) {
+    cpu_set_t mine;
+    return sched_getaffinity(0, sizeof mine, &mine) ? 1 : CPU_COUNT(&mine);
 }
 
 static int parse_options(int argc, char **argv, struct request *r) {
@@ -110,9 +120,10 @@ static int parse_options(int argc, char **argv, struct request *r) {
         {"flows", required_argument, NULL, 'l'},   {"filter", required_argument, NULL, 'e'},
         {"memory", required_argument, NULL, 'm'},  {"keys", required_argument, NULL, 'k'},
         {"point", required_argument, NULL, 'P'},       {"annotate", required_argument, NULL, 'A'},
-        {"what-if", required_argument, NULL, 'w'}, {0}};
+        {"what-if", required_argument, NULL, 'w'},     {"workers", required_argument, NULL, 'W'},
+        {0}};
     struct err e = {0};
-    *r = (struct request){.memory = MEMORY_DEFAULT};
+    *r = (struct request){.memory = MEMORY_DEFAULT, .workers = cpus() > 1 ? 2 : 1};
     for (int c; (c = cli_option(argc, argv, options)) != -1;) {
         switch (c) {
         case 'j': r->json = true; break;
@@ -133,6 +144,7 @@ static int parse_options(int argc, char **argv, struct request *r) {
                 return cli_fail(&e);
             break;
         case 'w': r->what_if = optarg; break;
+        case 'W': r->workers = !strcmp(optarg, "1") ? 1 : !strcmp(optarg, "2") ? 2 : 0; break;
         default: return EXIT_BAD_INPUT;
         }
     }
@@ -153,18 +165,10 @@ static int parse_options(int argc, char **argv, struct request *r) {
 
 /* ---- reading ---- */
 
-struct reading {
-    const struct request *r;
-    struct trace_many *many;
-};
-
 static bool go_on(void *arg, const struct feed_counts *so_far) {
-    const struct reading *x = arg;
-    struct trace_many_stats s;
-    (void)so_far;
-    trace_many_stats(x->many, &s);
-    progress_bytes("analyze", s.done, s.total);
-    return !*x->r->interrupted;
+    const struct request *r = arg;
+    progress_bytes("analyze", so_far->done, so_far->total);
+    return !*r->interrupted;
 }
 
 static void keep_record(void *arg, const struct flow_record *record) {
@@ -206,21 +210,22 @@ static int close_outputs(struct request *r, bool whole, struct err *e) {
 static struct analysis *read_captures(struct request *r, const struct setup *s, struct fabric *f, struct err *e) {
     const struct trace_many_options from = {
         .paths = r->traces, .n = r->n_traces, .filter = r->filter, .in_order = true};
-    struct reading reading = {r, trace_many_open(&from, e)};
-    if (!reading.many)
+    struct trace_many *many = trace_many_open(&from, e);
+    if (!many)
         return NULL;
     const struct analysis_options o = {.control = s->control, .node = s->node, .fabric = f, .keys = r->esp,
                                        .what_if = r->variant,
-                                       .max_flows = r->memory / analysis_flow_size(), .several = r->n_traces > 1,
+                                       .max_flows = r->memory / analysis_flow_size(), .workers = r->workers,
+                                       .several = r->n_traces > 1,
                                        .keep_verdicts = r->packets != NULL, .keep_flows = r->annotate != NULL,
                                        .record = r->records ? keep_record : NULL,
-                                       .record_arg = r, .go_on = go_on, .go_on_arg = &reading};
-    const struct feed_source source = feed_many(reading.many);
+                                       .record_arg = r, .go_on = go_on, .go_on_arg = r};
+    const struct feed_source source = feed_many(many);
     struct analysis *a = analyze(&source, &o, e);
     progress_done();
     if (!a && r->n_traces == 1)
         err_where(e, "%s", r->traces[0]);
-    trace_many_close(reading.many);
+    trace_many_close(many);
     return a;
 }
 
@@ -384,6 +389,8 @@ const struct command command_analyze = {
     "  --keys FILE        keys of ESP tunnels, each line as in Wireshark's esp_sa table\n"
     "  --memory SIZE      at most so much for flows (default 1G): those that were idle longest go first, and are\n"
     "                     counted\n"
+    "  --workers N        1, or 2: another thread reads and classifies (default: 2 where there are as many CPUs). The\n"
+    "                     result is the same\n"
     "  --flows FILE       every flow with its verdicts, as CSV, or as IPFIX when FILE ends in .ipfix\n"
     "  --annotate FILE    the captures again as one pcapng, each packet's finding in its comment (Wireshark shows it)\n"
     "  --packets FILE     what became of every packet that arrived, as CSV\n"

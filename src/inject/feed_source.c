@@ -32,7 +32,7 @@ static const char *memory_damage(const void *of) {
 struct feed_source feed_memory(struct feed_memory *m) {
     qsort(m->trace->packets, m->trace->n, sizeof *m->trace->packets, by_time);
     m->at = 0;
-    return (struct feed_source){m, memory_read, memory_interfaces, memory_damage};
+    return (struct feed_source){m, memory_read, memory_interfaces, memory_damage, NULL};
 }
 
 /* ---- many files ---- */
@@ -49,6 +49,13 @@ static const char *many_damage(const void *of) {
     return trace_many_damage(of);
 }
 
+static void many_progress(const void *of, uint64_t *done, uint64_t *total) {
+    struct trace_many_stats s;
+    trace_many_stats(of, &s);
+    *done = s.done;
+    *total = s.total;
+}
+
 struct feed_source feed_many(struct trace_many *m) {
-    return (struct feed_source){m, many_read, many_interfaces, many_damage};
+    return (struct feed_source){m, many_read, many_interfaces, many_damage, many_progress};
 }

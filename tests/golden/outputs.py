@@ -70,6 +70,16 @@ def annotated(tap, name, path, doc, rows):
     tap.check(not silent, f'{name}: the frames of the findings are commented', silent[:5])
 
 
+def workers(tap, name, fwdlab, scenario, work):
+    """One worker and two say the same."""
+    told = []
+    for n in '1', '2':
+        doc, rows = analyzed(fwdlab, scenario, '--workers', n, flows=work / 'flows.csv')
+        del doc['environment']
+        told.append((doc, rows))
+    tap.equal(told[1], told[0], f'{name}: the same by two workers')
+
+
 def two_points(tap, fwdlab, folder, work):
     home, isp = (folder / name for name in PAIR)
     doc, rows = analyzed(fwdlab, '--no-scenario', '--point', f'home={home}', '--point', f'isp={isp}',
@@ -100,6 +110,7 @@ def main():
             out = work / f'{variant}.pcapng'
             doc, rows = analyzed(fwdlab, scenario, '--annotate', out, flows=work / 'flows.csv')
             records(tap, variant, doc, rows)
+            workers(tap, variant, fwdlab, scenario, work)
             if shutil.which('tshark'):
                 annotated(tap, variant, out, doc, rows)
             else:

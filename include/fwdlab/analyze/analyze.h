@@ -27,6 +27,7 @@ struct analysis_options {
     struct analysis_what_if what_if; /* with a scenario */
     const struct link_keys *keys;  /* of ESP; NULL */
     size_t max_flows;              /* at the same time: the one that was idle longest goes first; 0: no limit */
+    unsigned workers;              /* 2: the capture is read in a thread of its own; with the same result as by one */
     bool several;                  /* files: frames are told with their file's number */
     bool keep_verdicts;            /* of every packet: analysis_verdicts */
     bool keep_flows;               /* which packet belongs to which flow: analysis_comment */

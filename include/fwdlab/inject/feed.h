@@ -16,6 +16,7 @@ struct feed_source {
     int (*read)(void *of, struct trace_packet *out, struct err *e); /* as trace_read */
     const struct trace_interface *(*interfaces)(const void *of, uint32_t *n);
     const char *(*damage)(const void *of); /* as trace_damage */
+    void (*progress)(const void *of, uint64_t *done, uint64_t *total); /* as in feed_counts; NULL: not known */
 };
 /* A whole trace, which is put into the order of time. */
 struct feed_memory {
@@ -79,6 +80,7 @@ struct feed_counts {
     uint64_t by_reason[DROP_COUNT]; /* malformed and ignored */
     uint64_t bytes;                 /* on the wire, of those read */
     uint64_t epoch_ns;              /* time of the first packet */
+    uint64_t done, total;           /* bytes of the source, so far and in all; total 0: not known */
 };
 
 struct feed;
@@ -86,6 +88,12 @@ struct feed;
 struct feed *feed_create(const struct feed_source *from, const struct control *c, uint32_t node,
                          const struct link_keys *keys, struct err *e);
 void feed_destroy(struct feed *f);
+/*
+ * From now on packets are read and classified in a thread of its own, some batches ahead; what feed_next gives is the
+ * same. Until feed_destroy the source, the scenario and the keys are that thread's, too: the source must not be touched.
+ * Where there is no thread to be had it stays as it was. Before the first feed_next.
+ */
+void feed_run_ahead(struct feed *f);
 /*
  * The next packets, at most FEED_MOST: how many; 0 at the end; -errno: nothing can be read, or no interface is a NIC of
  * the node. They are valid until the next call.
@@ -99,6 +107,8 @@ uint32_t feed_find(const struct feed *f, const struct flow_key *key, bool inner)
 void feed_put(struct feed *f, const struct flow_key *key, bool inner, uint32_t label);
 void feed_forget(struct feed *f, const struct flow_key *key, bool inner);
 const struct feed_counts *feed_count(const struct feed *f);
+/* Those that the packets so far may name; their counts are not kept. Valid until the next call of feed_next. */
+const struct trace_interface *feed_interfaces(const struct feed *f, uint32_t *n);
 
 /* The core's packet of an arrived one, over its own bytes: sets all that forward() wants. */
 void feed_fill(struct feed_packet *from, struct packet *p);

@@ -44,10 +44,12 @@ static uint32_t compare(struct feed *f, const struct inject *in) {
 }
 
 Test(feed, as_of_the_whole_trace) {
-    for (size_t k = 0; k < LABS; k++) {
-        struct bench whole = lab_bench(lab[k]), again = lab_bench(lab[k]);
+    for (size_t k = 0; k < 2 * LABS; k++) {
+        struct bench whole = lab_bench(lab[k / 2]), again = lab_bench(lab[k / 2]);
         struct feed_memory m = {.trace = again.in->trace};
         struct feed *f = feed_of(&m, &again);
+        if (k % 2)
+            feed_run_ahead(f);
         cr_expect_eq(compare(f, whole.in), whole.in->n);
         const struct feed_counts *c = feed_count(f);
         cr_expect(c->read == whole.in->n && c->arrived == whole.in->arrived && c->copies == whole.in->copies &&
@@ -56,6 +58,28 @@ Test(feed, as_of_the_whole_trace) {
         feed_destroy(f);
         bench_end(&whole);
         bench_end(&again);
+    }
+}
+
+/* Wherever its thread is by then: at the start, with the ring full, at the end. */
+Test(feed, ends_early) {
+    for (unsigned batches = 0; batches < 90; batches += batches < 4 ? 1 : 17) {
+        struct capture c = capture_make();
+        for (unsigned i = 0; i < 5000; i++)
+            capture_add(&c, NIC1, TRACE_DIRECTION_UNKNOWN, 64, PROTO_UDP, "10.1.0.1", (uint16_t)i, "10.2.0.1", 53, "q");
+        struct feed_memory m = {.trace = capture_trace(&c)};
+        struct feed *f = feed_of(&m, NULL);
+        struct feed_packet *q;
+        struct err e = {0};
+        uint32_t n, names[FEED_MOST] = {0};
+        feed_run_ahead(f);
+        for (unsigned i = 0; i < batches && feed_next(f, &q, &e) > 0; i++)
+            feed_name(f, names);
+        cr_expect_eq(feed_count(f)->read, batches < 79 ? batches * FEED_BATCH : 5000u);
+        feed_interfaces(f, &n);
+        cr_expect_eq(n > 0, batches > 0);
+        feed_destroy(f);
+        trace_memory_destroy(m.trace);
     }
 }
 

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See front.h. */
+#include "front.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "tracker.h"
+
+#define LOOKED_AT 4096       /* packets by which nameless interfaces are told */
+#define PORT_UNKNOWN (PORT_NONE - 1)
+
+struct front {
+    struct feed_source from;
+    const struct control *control;
+    const struct control_node *node; /* NULL without a scenario */
+    const struct link_keys *keys;
+    uint16_t *port;                  /* of each interface */
+    struct sources *sources;         /* NULL: none */
+    uint32_t n_ports, n_told;        /* interfaces that are mapped; that were told with a batch */
+    bool joins;                      /* as in struct batch */
+    bool mapped, known;              /* an interface is a NIC; a link type is known */
+    VEC(struct trace_packet) early;  /* read already; their bytes are owned */
+    size_t early_at;
+    struct trace_packet held;        /* read already, the last one: for the next batch */
+    bool is_held, ended, any;        /* any: something was read */
+    struct link_room *room;
+};
+
+/* ---- interfaces ---- */
+
+static void look_at_macs(struct front *f, uint32_t n, const struct trace_interface *interfaces) {
+    const uint16_t ports = f->node->node.n_ports;
+    size_t *seen = xzalloc((size_t)n * ports, sizeof *seen);
+    for (size_t i = 0; i < f->early.n; i++) {
+        const struct trace_packet *raw = &f->early.v[i];
+        uint16_t p = classify_mac(f->node, raw, interfaces[raw->interface].linktype);
+        if (p != PORT_NONE)
+            seen[(size_t)raw->interface * ports + p]++;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        for (uint16_t p = 0; p < ports && !interfaces[i].name[0]; p++) {
+            const size_t *mine = &seen[(size_t)i * ports];
+            if (mine[p] && (f->port[i] >= PORT_UNKNOWN || mine[p] > mine[f->port[i]]))
+                f->port[i] = p;
+        }
+    free(seen);
+}
+
+static void map_interfaces(struct front *f) {
+    uint32_t n;
+    const struct trace_interface *interfaces = f->from.interfaces(f->from.of, &n);
+    if (n <= f->n_ports)
+        return;
+    f->port = xrealloc(f->port, n, sizeof *f->port);
+    for (uint32_t i = f->n_ports; i < n; i++)
+        f->port[i] = !f->node ? (uint16_t)i
+                     : interfaces[i].name[0] ? classify_name(f->control, f->node, interfaces[i].name) : PORT_UNKNOWN;
+    if (f->node && !f->n_ports)
+        look_at_macs(f, n, interfaces);
+    f->n_ports = n;
+    for (uint32_t i = 0; i < n; i++)
+        f->mapped |= f->port[i] < PORT_UNKNOWN || f->sources;
+    bool macs = !f->node; /* else one interface without directions shows no packet twice */
+    for (uint16_t p = 0; f->node && p < f->node->node.n_ports; p++)
+        macs |= f->node->node.ports[p].has_mac;
+    f->joins |= n > 1 || macs;
+}
+
+/* An interface without a name that was not among the first: whose MAC address its first frame shows. */
+static uint16_t port_of(struct front *f, const struct trace_packet *raw, uint16_t linktype) {
+    uint16_t *port = &f->port[raw->interface];
+    if (*port == PORT_UNKNOWN) {
+        *port = f->sources ? PORT_NONE : classify_mac(f->node, raw, linktype);
+        f->mapped |= *port != PORT_NONE;
+        if (*port == PORT_NONE) {
+            *port = f->sources ? PORT_NONE : PORT_UNKNOWN;
+            return PORT_NONE;
+        }
+    }
+    return *port;
+}
+
+/* ---- reading ---- */
+
+static int read_one(struct front *f, struct trace_packet *raw, struct err *e) {
+    if (f->is_held || f->early_at < f->early.n) {
+        *raw = f->is_held ? f->held : f->early.v[f->early_at++];
+        f->is_held = false;
+        return 1;
+    }
+    if (f->ended)
+        return 0;
+    int code = f->from.read(f->from.of, raw, e);
+    f->ended = code <= 0;
+    return code;
+}
+
+static void forget_early(struct front *f) {
+    for (size_t i = 0; i < f->early.n; i++)
+        free((void *)(uintptr_t)f->early.v[i].data);
+    vec_free(&f->early);
+    f->early_at = 0;
+}
+
+/* Nameless interfaces are told by what goes over them. */
+static int look_ahead(struct front *f, struct err *e) {
+    struct trace_packet raw;
+    int code = 0;
+    uint32_t n;
+    while (f->early.n < LOOKED_AT && (code = f->from.read(f->from.of, &raw, e)) > 0) {
+        uint8_t *bytes = xalloc(raw.len + 1);
+        raw.data = memcpy(bytes, raw.data, raw.len);
+        raw.comment = NULL;
+        vec_push(&f->early, raw);
+        if (!f->node || f->from.interfaces(f->from.of, &n)[raw.interface].name[0])
+            break;
+    }
+    f->ended = code <= 0 && f->early.n < LOOKED_AT && !(f->early.n && code > 0);
+    map_interfaces(f);
+    return code;
+}
+
+struct front *front_create(const struct feed_source *from, const struct control *c, uint32_t node,
+                           const struct link_keys *keys, struct err *e) {
+    struct front *f = xzalloc(1, sizeof *f);
+    f->from = *from;
+    f->control = c;
+    f->node = c ? &c->nodes[node] : NULL;
+    f->keys = keys;
+    f->sources = c ? sources_create(c, f->node) : NULL;
+    f->room = xalloc(sizeof *f->room);
+    if (look_ahead(f, e) >= 0)
+        return f;
+    front_destroy(f);
+    return NULL;
+}
+
+void front_destroy(struct front *f) {
+    if (!f)
+        return;
+    forget_early(f);
+    free(f->port);
+    free(f->sources);
+    free(f->room);
+    free(f);
+}
+
+/* ---- one packet ---- */
+
+static bool is_dhcp(const struct inject_packet *p) {
+    const uint16_t s = ntohs(p->key.sport), d = ntohs(p->key.dport);
+    return p->key.proto == PROTO_UDP && (s == 67 || s == 68) && (d == 67 || d == 68);
+}
+
+/* Looked at beyond its own headers, or with headers that are long. */
+static bool is_long(const struct inject_packet *p) {
+    return is_dhcp(p) || p->flags & PACKET_ICMP_ERROR || p->l4 > FEED_ROOM / 2;
+}
+
+/* The bytes that the caller gets to see are the feed's own. */
+static void keep_bytes(struct batch *b, struct feed_packet *q) {
+    const bool whole = q->raw.len > FEED_ROOM && is_long(&q->p);
+    const uint32_t room = whole ? FRONT_LONG : FEED_ROOM;
+    uint8_t *to = whole ? b->long_bytes[q - b->packets] : q->bytes;
+    if (q->raw.len > room)
+        q->raw.len = room;
+    if (q->p.mac)
+        q->p.mac = memcpy(q->mac, q->p.mac, 12); /* the core changes those of the frame */
+    q->raw.data = memcpy(to, q->raw.data, q->raw.len);
+    q->raw.comment = NULL;
+}
+
+static struct feed_packet *begin(struct batch *b) {
+    struct feed_packet *q = &b->packets[b->n++];
+    q->p = (struct inject_packet){.partner = INJECT_NONE, .answer = INJECT_NONE, .after = INJECT_NONE};
+    q->relation = (struct relation){.same = LABEL_NONE, .after = LABEL_NONE};
+    q->partner = LABEL_NONE;
+    q->first_copy = q->settle = false;
+    q->depth = 0;
+    q->tunnel[0] = '\0';
+    return q;
+}
+
+bool batch_relates(const struct feed_packet *q) {
+    return q->p.kind == INJECT_ARRIVED || q->p.kind == INJECT_OWN || q->p.kind == KIND_UNDECIDED;
+}
+
+/* The packet inside becomes one of its own, which the node does not see. */
+static bool add_inner(struct batch *b, const struct feed_packet *outer, const struct link_view *v) {
+    struct packet k = {.data = (uint8_t *)v->ip, .len = v->len, .wire_len = v->wire_len,
+                       .flags = PACKET_RAW_IP | PACKET_NO_CHECKSUM};
+    if (outer->p.flags & PACKET_FRAG_FIRST) /* the rest of it is in later fragments */
+        k.wire_len = tunnel_ip_length(v);
+    parse(&k);
+    if (k.verdict == VERDICT_DROP)
+        return false;
+    struct feed_packet *q = begin(b);
+    q->raw = outer->raw;
+    q->raw.data = v->ip;
+    q->raw.len = v->len;
+    q->raw.wire_len = k.wire_len;
+    q->p = (struct inject_packet){.raw = &q->raw, .kind = INJECT_INNER, .port = outer->p.port, .partner = INJECT_NONE,
+                                  .answer = INJECT_NONE, .after = INJECT_NONE, .l3 = k.l3, .l4 = k.l4,
+                                  .flags = k.flags};
+    packet_key(&k, &q->p.key);
+    q->depth = v->depth;
+    tunnel_name(q->tunnel, sizeof q->tunnel, v);
+    b->prints[q - b->packets].key = book_hash(&q->p.key);
+    keep_bytes(b, q);
+    return true;
+}
+
+static void follow_tunnels(struct front *f, struct batch *b, const struct feed_packet *outer,
+                           const struct link_view *view) {
+    struct link_view at = *view, in;
+    while (b->n < FEED_MOST && link_inner(&at, f->keys, f->room, &in)) {
+        if (in.fault != LINK_IP || !add_inner(b, outer, &in))
+            return;
+        at = in;
+    }
+}
+
+static void take(struct front *f, struct batch *b, const struct trace_packet *raw, uint16_t linktype) {
+    struct feed_packet *q = begin(b);
+    struct prints *prints = &b->prints[q - b->packets];
+    struct link_view view;
+    q->raw = *raw;
+    q->p.raw = &q->raw;
+    f->known |= link_type_known(linktype);
+    q->p.port = port_of(f, raw, linktype);
+    b->read++;
+    b->bytes += raw->wire_len;
+    const bool mapped = q->p.port != PORT_NONE;
+    if ((!mapped && !f->sources) || !classify_packet(&q->p, &q->raw, f->node ? &f->node->node : NULL, linktype, &view))
+        q->p.kind = INJECT_ELSEWHERE;
+    else if (!mapped)
+        classify_by_source(&q->p, f->sources);
+    if (batch_relates(q)) {
+        prints->key = book_hash(&q->p.key);
+        prints->copy = f->joins ? joiner_print(&q->p) : 0;
+        if (tunnel_suspected(&q->p))
+            follow_tunnels(f, b, q, &view);
+    }
+    keep_bytes(b, q);
+}
+
+/* ---- batches ---- */
+
+/* Those that came up since the batch before. */
+static void tell_interfaces(struct front *f, struct batch *b) {
+    const struct trace_interface *list = f->from.interfaces(f->from.of, &b->n_new);
+    b->n_new -= f->n_told;
+    if (!b->n_new)
+        return;
+    list += f->n_told;
+    f->n_told += b->n_new;
+    b->new_interfaces = xalloc(b->n_new * sizeof *b->new_interfaces);
+    for (uint32_t i = 0; i < b->n_new; i++) {
+        b->new_interfaces[i] = list[i];
+        b->new_interfaces[i].name = xstrdup(list[i].name);
+        b->new_interfaces[i].description = NULL;
+    }
+}
+
+void batch_fini(struct batch *b) {
+    for (uint32_t i = 0; b->new_interfaces && i < b->n_new; i++)
+        free((char *)b->new_interfaces[i].name);
+    free(b->new_interfaces);
+    b->new_interfaces = NULL;
+}
+
+/* Why there is nothing to be had of a capture that was read whole. */
+static int nothing(struct front *f, struct err *e) {
+    uint32_t n;
+    const struct trace_interface *interfaces = f->from.interfaces(f->from.of, &n);
+    if (!f->any || (f->mapped && f->known))
+        return 0;
+    return f->mapped ? classify_unknown(interfaces[0].linktype, e)
+                     : classify_none(f->control, f->node, interfaces, n, e);
+}
+
+void front_fill(struct front *f, struct batch *b) {
+    struct trace_packet raw;
+    uint32_t n;
+    b->n = 0;
+    b->read = b->bytes = 0;
+    b->code = 1;
+    map_interfaces(f);
+    while (b->n < FEED_BATCH && (b->code = read_one(f, &raw, &b->err)) > 0) {
+        const struct trace_interface *interfaces = f->from.interfaces(f->from.of, &n);
+        if (n > f->n_ports && b->n) { /* a batch knows its interfaces from the beginning */
+            f->held = raw;
+            f->is_held = true;
+            break;
+        }
+        if (n > f->n_ports)
+            map_interfaces(f);
+        f->any = true;
+        take(f, b, &raw, interfaces[raw.interface].linktype);
+    }
+    if (f->early.n && f->early_at == f->early.n)
+        forget_early(f);
+    if (!b->code)
+        b->code = nothing(f, &b->err);
+    b->joins = f->joins;
+    tell_interfaces(f, b);
+    if (f->from.progress)
+        f->from.progress(f->from.of, &b->done, &b->total);
+}

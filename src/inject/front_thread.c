@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See front.h: a ring of batches, of which the thread fills those that the reader gave back. */
+#include "front.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <fwdlab/base/vec.h>
+
+#define BATCHES 32   /* both sides' unevenness; together they fit a cache of third level */
+#define PATIENCE 64  /* looks before a side goes to sleep: to be woken takes as long as several batches */
+
+struct front_thread {
+    struct front *front;
+    pthread_t thread;
+    pthread_mutex_t lock; /* for sleeping */
+    pthread_cond_t changed;
+    atomic_uint sleeping;
+    atomic_bool stop;
+    _Alignas(64) atomic_ulong filled; /* batches, ever */
+    _Alignas(64) atomic_ulong taken;  /* and given back */
+    bool out;                         /* the reader has one */
+    struct batch *ring;
+};
+
+static bool may_fill(struct front_thread *t) {
+    return atomic_load(&t->filled) - atomic_load(&t->taken) < BATCHES || atomic_load(&t->stop);
+}
+
+static bool may_take(struct front_thread *t) {
+    return atomic_load(&t->filled) != atomic_load(&t->taken);
+}
+
+static void wait_until(struct front_thread *t, bool (*ready)(struct front_thread *)) {
+    for (unsigned i = 0; i < PATIENCE; i++) {
+        if (ready(t))
+            return;
+        sched_yield();
+    }
+    pthread_mutex_lock(&t->lock);
+    atomic_fetch_add(&t->sleeping, 1);
+    while (!ready(t))
+        pthread_cond_wait(&t->changed, &t->lock);
+    atomic_fetch_sub(&t->sleeping, 1);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* What the other side may wait for has changed. */
+static void wake(struct front_thread *t) {
+    if (!atomic_load(&t->sleeping))
+        return;
+    pthread_mutex_lock(&t->lock);
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void *run(void *arg) {
+    struct front_thread *t = arg;
+    for (int code = 1; code > 0;) {
+        wait_until(t, may_fill);
+        if (atomic_load(&t->stop))
+            break;
+        struct batch *b = &t->ring[atomic_load(&t->filled) % BATCHES];
+        front_fill(t->front, b);
+        code = b->code;
+        atomic_fetch_add(&t->filled, 1);
+        wake(t);
+    }
+    return NULL;
+}
+
+static void give_back(struct front_thread *t) {
+    if (!t->out)
+        return;
+    t->out = false;
+    batch_fini(&t->ring[atomic_load(&t->taken) % BATCHES]);
+    atomic_fetch_add(&t->taken, 1);
+    wake(t);
+}
+
+struct batch *front_thread_next(struct front_thread *t) {
+    give_back(t);
+    wait_until(t, may_take);
+    t->out = true;
+    return &t->ring[atomic_load(&t->taken) % BATCHES];
+}
+
+static void destroy(struct front_thread *t) {
+    while (may_take(t)) {
+        t->out = true;
+        give_back(t);
+    }
+    pthread_mutex_destroy(&t->lock);
+    pthread_cond_destroy(&t->changed);
+    vec_release(t->ring);
+    vec_release(t);
+}
+
+struct front_thread *front_thread_start(struct front *f) {
+    struct front_thread *t = xzalloc(1, sizeof *t);
+    sigset_t all, old;
+    t->front = f;
+    t->ring = xzalloc(BATCHES, sizeof *t->ring);
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->changed, NULL);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the program's own threads */
+    const bool made = !pthread_create(&t->thread, NULL, run, t);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (made)
+        return t;
+    destroy(t);
+    return NULL;
+}
+
+void front_thread_stop(struct front_thread *t) {
+    if (!t)
+        return;
+    atomic_store(&t->stop, true);
+    wake(t);
+    pthread_join(t->thread, NULL);
+    front_destroy(t->front);
+    destroy(t);
+}
