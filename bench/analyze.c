@@ -2,7 +2,8 @@
 /*
  * How fast captures are analysed: packets a second of `fwdlab analyze`, with a scenario and without, against a bare
  * loop that maps the file and counts flows in a table, and against other programs when they are installed. Each is a
- * process of its own on one CPU, in turn; its time is what it used of the CPU. The file is made: the packets of a
+ * process of its own on one CPU, in turn; its time is what it used of the CPU. Then two workers against one, by the
+ * time that passed. The file is made: the packets of a
  * capture, repeated with their times moved on and their addresses shifted, so that each lap brings new flows.
  */
 #include "points.h"
@@ -233,27 +234,34 @@ static int bare(void) {
 /* ---- processes ---- */
 
 struct usage {
-    double cpu;    /* seconds */
-    double memory; /* bytes, at its most */
+    double cpu;     /* seconds */
+    double elapsed; /* seconds */
+    double memory;  /* bytes, at its most */
 };
 
 static double seconds(const struct timeval *t) {
     return (double)t->tv_sec + (double)t->tv_usec / 1e6;
 }
 
-/* argv NULL: the bare loop. False: it failed. */
-static bool run(char *const argv[], struct usage *u) {
+static void stay_here(void) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    sched_setaffinity(0, sizeof one, &one);
+}
+
+/* argv NULL: the bare loop. pinned: to one CPU. False: it failed. */
+static bool run(char *const argv[], bool pinned, struct usage *u) {
     struct rusage r;
     int status;
+    const uint64_t start = clock_ns();
     const pid_t pid = fork();
     if (pid < 0)
         fail("fork", NULL);
     if (!pid) {
-        cpu_set_t one;
         const int null = open("/dev/null", O_RDWR);
-        CPU_ZERO(&one);
-        CPU_SET(sched_getcpu(), &one);
-        sched_setaffinity(0, sizeof one, &one);
+        if (pinned)
+            stay_here();
         if (!argv)
             _exit(bare());
         dup2(null, 0), dup2(null, 1), dup2(null, 2);
@@ -262,7 +270,8 @@ static bool run(char *const argv[], struct usage *u) {
     }
     if (wait4(pid, &status, 0, &r) < 0)
         fail("wait", NULL);
-    *u = (struct usage){seconds(&r.ru_utime) + seconds(&r.ru_stime), (double)r.ru_maxrss * 1024};
+    *u = (struct usage){seconds(&r.ru_utime) + seconds(&r.ru_stime), (double)(clock_ns() - start) / (double)SECOND_NS,
+                        (double)r.ru_maxrss * 1024};
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -286,16 +295,16 @@ static struct way {
 static void measure(unsigned rounds) {
     double loop[ROUNDS_MAX], resident[WAYS] = {0};
     struct usage u;
-    run(NULL, &u); /* fills the page cache */
+    run(NULL, true, &u); /* fills the page cache */
     for (unsigned i = 0; i < rounds; i++) {
-        if (!run(NULL, &u))
+        if (!run(NULL, true, &u))
             fail("the bare loop", NULL);
         loop[i] = (double)packets / u.cpu;
         for (size_t k = 0; k < WAYS; k++) {
             struct way *w = &ways[i % 2 ? WAYS - 1 - k : k];
             if (w->missing || i % w->every)
                 continue;
-            w->missing = !run(w->argv, &u);
+            w->missing = !run(w->argv, true, &u);
             if (w->missing && w->argv[0] == fwdlab)
                 fail(fwdlab, NULL);
             w->base[w->n] = loop[i];
@@ -319,10 +328,24 @@ static void measure(unsigned rounds) {
     }
 }
 
+/* Packets a second that passed, with both CPUs for either. */
+static void measure_workers(unsigned rounds) {
+    double by[2][ROUNDS_MAX];
+    for (unsigned i = 0; i < 2 * rounds; i++) {
+        const unsigned two = (i + i / 2) % 2; /* A B B A */
+        struct usage u;
+        char *argv[] = {fwdlab, "analyze", "--workers", two ? "2" : "1", (char *)scenario, pcap, "-o", out, NULL};
+        if (!run(argv, false, &u))
+            fail(fwdlab, NULL);
+        by[two][i / 2] = (double)packets / u.elapsed;
+    }
+    point("fwdlab analyze, scenario: two workers to one", "pps", stats_median(by[1], rounds), by[0], by[1], rounds);
+}
+
 static void clean_up(void) {
     char *argv[] = {"rm", "-rf", dir, NULL};
     struct usage u;
-    run(argv, &u);
+    run(argv, true, &u);
 }
 
 static void prepare(const char *self) {
@@ -356,8 +379,10 @@ int main(int argc, char **argv) {
     prepare(argv[0]);
     ways[1].argv[2] = (char *)scenario;
     make_file(argv[optind], quick ? 200 * 1000 * 1000 : 2000ull * 1000 * 1000);
-    points_begin("Packets a second of CPU time, from a file in the page cache. Ratio: to the bare loop.", json);
+    points_begin("Packets a second of CPU time, from a file in the page cache. Ratio: to the bare loop.\n"
+                 "Two workers: of time that passed; to one worker.", json);
     measure(quick ? 8 : 12);
+    measure_workers(quick ? 8 : 12);
     points_end();
     return 0;
 }

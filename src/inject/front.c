@@ -158,10 +158,10 @@ static bool is_long(const struct inject_packet *p) {
     return is_dhcp(p) || p->flags & PACKET_ICMP_ERROR || p->l4 > FEED_ROOM / 2;
 }
 
-/* The bytes that the caller gets to see are the feed's own. */
+/* The bytes that the caller gets to see are the feed's own: headers and somewhat more, in whole cache lines. */
 static void keep_bytes(struct batch *b, struct feed_packet *q) {
     const bool whole = q->raw.len > FEED_ROOM && is_long(&q->p);
-    const uint32_t room = whole ? FRONT_LONG : FEED_ROOM;
+    const uint32_t room = is_long(&q->p) ? whole ? FRONT_LONG : FEED_ROOM : (q->p.l4 + 64u + 63u) & ~63u;
     uint8_t *to = whole ? b->long_bytes[q - b->packets] : q->bytes;
     if (q->raw.len > room)
         q->raw.len = room;

@@ -105,10 +105,21 @@ static bool same_key(const struct flow_key *a, const struct flow_key *b) {
     return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
 }
 
+/* As same_key of the one and the other way round. */
+static bool same_reversed(const struct flow_key *a, const struct flow_key *b) {
+    uint64_t x[4], y[4];
+    const bool icmp = proto_is_icmp(a->proto);
+    memcpy(x, a->src, 32);
+    memcpy(y, b->dst, 16);
+    memcpy(y + 2, b->src, 16);
+    return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) && a->proto == b->proto &&
+           a->family == b->family && a->sport == (icmp ? b->sport : b->dport) &&
+           a->dport == (icmp ? b->dport : b->sport);
+}
+
 /* The newest entries with the key: as it stands, and the other way round. */
 static void find_hashed(const struct book *b, const struct flow_key *k, uint64_t hash, struct entry **there,
                         struct entry **back) {
-    const struct flow_key reverse = flow_key_reverse(k);
     *there = *back = NULL;
     for (uint32_t i = b->head[hash & b->mask]; i != INJECT_NONE; i = b->entries[i].next) {
         struct entry *e = &b->entries[i];
@@ -116,7 +127,7 @@ static void find_hashed(const struct book *b, const struct flow_key *k, uint64_t
             continue;
         if (!*there && same_key(&e->key, k))
             *there = e;
-        if (!*back && same_key(&e->key, &reverse)) {
+        if (!*back && same_reversed(&e->key, k)) {
             *back = e;
             break;
         }
