@@ -3,6 +3,7 @@
 #include "front.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include "tracker.h"
@@ -25,6 +26,7 @@ struct front {
     struct trace_packet held;        /* read already, the last one: for the next batch */
     bool is_held, ended, any;        /* any: something was read */
     struct link_room *room;
+    atomic_bool stop;
 };
 
 /* ---- interfaces ---- */
@@ -280,6 +282,10 @@ static int nothing(struct front *f, struct err *e) {
                      : classify_none(f->control, f->node, interfaces, n, e);
 }
 
+void front_stop(struct front *f) {
+    atomic_store(&f->stop, true);
+}
+
 void front_fill(struct front *f, struct batch *b) {
     struct trace_packet raw;
     uint32_t n;
@@ -287,7 +293,8 @@ void front_fill(struct front *f, struct batch *b) {
     b->read = b->bytes = 0;
     b->code = 1;
     map_interfaces(f);
-    while (b->n < FEED_BATCH && (b->code = read_one(f, &raw, &b->err)) > 0) {
+    while (b->n < FEED_BATCH && !atomic_load_explicit(&f->stop, memory_order_relaxed) &&
+           (b->code = read_one(f, &raw, &b->err)) > 0) {
         const struct trace_interface *interfaces = f->from.interfaces(f->from.of, &n);
         if (n > f->n_ports && b->n) { /* a batch knows its interfaces from the beginning */
             f->held = raw;

@@ -33,6 +33,8 @@ struct front *front_create(const struct feed_source *from, const struct control 
 void front_destroy(struct front *f);
 /* The next FEED_BATCH packets, and what is in their tunnels; fewer at the end, and where an interface comes up. */
 void front_fill(struct front *f, struct batch *b);
+/* From another thread: ends front_fill at its next packet. */
+void front_stop(struct front *f);
 /* Forgets what the batch owns besides itself. */
 void batch_fini(struct batch *b);
 /* Is the packet to be related to others? */

@@ -118,6 +118,7 @@ void front_thread_stop(struct front_thread *t) {
     if (!t)
         return;
     atomic_store(&t->stop, true);
+    front_stop(t->front);
     wake(t);
     pthread_join(t->thread, NULL);
     front_destroy(t->front);

@@ -145,6 +145,8 @@ def little_memory(c):
     returning(c)
     p = golden.run(c.fwdlab, 'analyze', '--no-scenario', trace, '--memory', '1k')
     golden.refused(c.tap, 'too little memory', p, '--memory')
+    p = golden.run(c.fwdlab, 'analyze', '--no-scenario', trace, '--workers', '3')
+    golden.refused(c.tap, 'too many workers', p, '--workers')
 
 
 def returning(c):
