@@ -151,31 +151,40 @@ static void set_up(uint32_t sessions) {
 
 /* ---- a million end ---- */
 
+/*
+ * Bursts of the flows that go on, in turn through a NAT whose other sessions end and through one whose sessions stay.
+ * What holds a burst for HOLD_NS longer than usual is the machine, mostly: a tick of its timer, or another one's work.
+ * That comes so many times a second, whatever a burst does; what ending holds up would come on top of it.
+ */
 struct holds {
+    struct nat *nat;
+    double usual;            /* TSC cycles: the round before's median */
     struct histogram bursts; /* TSC cycles */
-    uint64_t over, gaps_over; /* bursts that took over HOLD_NS; gaps of an idle loop */
+    uint64_t over, lost;     /* that took over HOLD_NS; and over NOISE_LOST_NS */
+    uint64_t held;           /* HOLD_NS longer than usual */
+    uint64_t most;           /* sessions that ended in one */
 };
 
-/* An idle loop of this many TSC cycles. */
-static void idle(uint64_t cycles, uint64_t limit, uint64_t *over) {
-    const uint64_t start = clock_tsc();
-    for (uint64_t last = start, now; last - start < cycles; last = now) {
-        now = clock_tsc();
-        *over += now - last > limit;
+static void hold_some(struct holds *h) {
+    const uint64_t limit = clock_tsc_hz() / (SECOND_NS / HOLD_NS);
+    struct nat_stats s;
+    w.node.nat = h->nat;
+    nat_stats_get(h->nat, &s);
+    for (unsigned i = 0; i < SAMPLE; i++, w.now += FINE_NS) {
+        const uint64_t expired = s.expired, took = pass(i * WORKLOAD_BURST % STAYING, true);
+        nat_stats_get(h->nat, &s);
+        histogram_record(&h->bursts, took);
+        h->over += took > limit;
+        h->lost += took > lost_limit;
+        h->held += (double)took > h->usual + (double)limit;
+        h->most = s.expired - expired > h->most ? s.expired - expired : h->most;
     }
 }
 
-/* A sample of bursts of the flows that stay, and as long of doing nothing. */
-static void hold_some(struct holds *h) {
-    const uint64_t limit = clock_tsc_hz() / (SECOND_NS / HOLD_NS);
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < SAMPLE; i++, w.now += FINE_NS) {
-        const uint64_t took = pass(i * WORKLOAD_BURST % STAYING, true);
-        histogram_record(&h->bursts, took);
-        h->over += took > limit;
-        sum += took;
-    }
-    idle(sum, limit, &h->gaps_over);
+static void hold_pair(struct holds *none, struct holds *some, unsigned turn) {
+    hold_some(turn % 2 ? some : none);
+    hold_some(turn % 2 ? none : some);
+    w.node.nat = some->nat;
 }
 
 static void go_on(uint64_t ns) {
@@ -184,83 +193,105 @@ static void go_on(uint64_t ns) {
     w.now += ns;
 }
 
-static void holds_init(struct holds *h) {
-    *h = (struct holds){0};
+static void holds_init(struct holds *h, struct nat *nat) {
+    *h = (struct holds){.nat = nat};
     if (histogram_init(&h->bursts, SECOND_NS))
         fail("no memory for a histogram");
 }
 
-/* All made at once, and so they end; `before`, `during`: bursts while none ends, and from the first to the last. */
-static void round_of_ends(uint32_t sessions, struct holds *before, struct holds *during) {
-    const uint64_t made = w.now;
+static void holds_clear(struct holds *h) {
+    histogram_reset(&h->bursts);
+    h->over = h->lost = h->held = h->most = 0;
+}
+
+static void make_all(struct nat *nat, uint32_t sessions) {
+    w.node.nat = nat;
     for (uint32_t i = 0; i < sessions; i += WORKLOAD_BURST)
         pass(STAYING + i, false);
-    const uint32_t all = live();
     w.now++;
     for (unsigned i = 0; i < STAYING; i += WORKLOAD_BURST)
         pass(i, false);
-    for (unsigned i = 0; i < sessions / (2 * WORKLOAD_BURST) / SAMPLE; i++)
-        hold_some(before);
+}
+
+/* All of `some` made at once, and so they end: what it took from the first to the last. */
+static void round_of_ends(uint32_t sessions, struct holds *none, struct holds *some) {
+    make_all(some->nat, sessions);
+    const uint64_t made = w.now;
+    const uint32_t all = live();
     while (live() >= all) {
         if (w.now < made + IDLE_NS * 9 / 10)
             go_on(IDLE_NS / 10);
         else
-            hold_some(during);
+            hold_pair(none, some, 0);
     }
-    histogram_reset(&during->bursts);
-    during->over = during->gaps_over = 0;
-    while (live() > STAYING)
-        hold_some(during);
+    holds_clear(none);
+    holds_clear(some);
+    for (unsigned turn = 0; live() > STAYING; turn++)
+        hold_pair(none, some, turn);
     w.now += 4 * IDLE_NS;
-    nat_reset(w.node.nat);
+    nat_reset(some->nat);
+}
+
+/* Of a second of bursts. */
+static double per_second(uint64_t n, const struct holds *h) {
+    return (double)n / (to_ns(h->bursts.sum) / SECOND_NS);
 }
 
 static void print_holds(const char *when, const struct holds *h) {
     char name[96];
     snprintf(name, sizeof name, "%s: bursts", when);
     point_alone(name, "n", (double)h->bursts.count);
+    snprintf(name, sizeof name, "%s: most that ended in a burst", when);
+    point_alone(name, "n", (double)h->most);
     snprintf(name, sizeof name, "%s: 99.9 %%", when);
     point_alone(name, "ns", to_ns((double)histogram_quantile(&h->bursts, 0.999)));
     snprintf(name, sizeof name, "%s: longest", when);
     point_alone(name, "ns", to_ns((double)h->bursts.max));
-    snprintf(name, sizeof name, "%s: over 20 us", when);
-    point_alone(name, "n", (double)h->over);
-    snprintf(name, sizeof name, "%s: gaps over 20 us of an idle loop", when);
-    point_alone(name, "n", (double)h->gaps_over);
+    snprintf(name, sizeof name, "%s: over 20 us, of a second", when);
+    point_alone(name, "n", per_second(h->over, h));
+    snprintf(name, sizeof name, "%s: of these lost time", when);
+    point_alone(name, "n", per_second(h->lost, h));
 }
 
 static void add(struct holds *to, const struct holds *h) {
     histogram_merge(&to->bursts, &h->bursts);
     to->over += h->over;
-    to->gaps_over += h->gaps_over;
+    to->lost += h->lost;
+    to->most = h->most > to->most ? h->most : to->most;
 }
 
 static void ends(uint32_t sessions) {
-    static double none[ROUNDS_MAX], some[ROUNDS_MAX];
-    struct holds before, during, all_before, all_during;
+    static double half[2][ROUNDS_MAX], held[2][ROUNDS_MAX];
+    const uint32_t n_addresses = sessions / 32768 + 1;
+    struct holds now[2], all[2]; /* while none end, while all do */
     char name[96], when[64];
-    holds_init(&all_before);
-    holds_init(&all_during);
-    give_nat(sessions + STAYING, sessions / 32768 + 1, IDLE_NS);
+    for (unsigned k = 0; k < 2; k++) {
+        give_nat(sessions + STAYING, n_addresses, k ? IDLE_NS : 3600 * SECOND_NS);
+        holds_init(&now[k], w.node.nat);
+        holds_init(&all[k], w.node.nat);
+    }
+    make_all(now[0].nat, sessions);
     for (unsigned i = 0; i < rounds; i++) {
-        holds_init(&before);
-        holds_init(&during);
-        round_of_ends(sessions, &before, &during);
-        none[i] = (double)histogram_quantile(&before.bursts, 0.5);
-        some[i] = (double)histogram_quantile(&during.bursts, 0.5);
-        add(&all_before, &before);
-        add(&all_during, &during);
-        histogram_fini(&before.bursts);
-        histogram_fini(&during.bursts);
+        round_of_ends(sessions, &now[0], &now[1]);
+        for (unsigned k = 0; k < 2; k++) {
+            now[k].usual = half[k][i] = (double)histogram_quantile(&now[k].bursts, 0.5);
+            held[k][i] = per_second(now[k].held, &now[k]);
+            add(&all[k], &now[k]);
+        }
     }
     snprintf(when, sizeof when, "while %uk sessions end", sessions / 1000);
     snprintf(name, sizeof name, "%s: burst (to none ending)", when);
-    point(name, "ns", to_ns(stats_median(some, rounds)), none, some, rounds);
-    print_holds(when, &all_during);
-    print_holds("while none end", &all_before);
-    histogram_fini(&all_before.bursts);
-    histogram_fini(&all_during.bursts);
-    take_nat();
+    point(name, "ns", to_ns(stats_median(half[1], rounds)), half[0], half[1], rounds);
+    snprintf(name, sizeof name, "%s: held 20 us, of a second", when);
+    point(name, "n", stats_median(held[1], rounds), held[0], held[1], rounds);
+    print_holds(when, &all[1]);
+    print_holds("while none end", &all[0]);
+    for (unsigned k = 0; k < 2; k++) {
+        histogram_fini(&now[k].bursts);
+        histogram_fini(&all[k].bursts);
+        w.node.nat = now[k].nat;
+        take_nat();
+    }
 }
 
 /* ---- memory ---- */

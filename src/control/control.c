@@ -124,6 +124,10 @@ static int build_nat(const struct control *c, struct control_node *n, uint32_t s
         .client_blocks = nat->blocks_per_client,
         .client_sessions = nat->sessions_per_client,
         .client_ports = nat->ports_per_client,
+        .client_rate = nat->session_rate_per_client,
+        .port_rest = nanoseconds(nat->port_rest),
+        .hold_syns = nat->hold_syns,
+        .n_untranslated = (uint32_t)nat->untranslated.n,
         .n_port_maps = (uint32_t)nat->port_maps.n,
     };
     struct nat_port_map *maps = xzalloc(nat->port_maps.n, sizeof *maps);
@@ -131,6 +135,10 @@ static int build_nat(const struct control *c, struct control_node *n, uint32_t s
     for (size_t i = 0; i < nat->addresses.n; i++)
         addresses[i] = nat->addresses.v[i].v4;
     config.addresses = addresses;
+    struct nat_net *untranslated = xalloc(nat->untranslated.n * sizeof *untranslated);
+    for (size_t i = 0; i < nat->untranslated.n; i++)
+        untranslated[i] = (struct nat_net){nat->untranslated.v[i].addr.v4, ipv4_mask(nat->untranslated.v[i].len)};
+    config.untranslated = untranslated;
     for (size_t i = 0; i < nat->port_maps.n; i++) {
         const struct scenario_port_map *map = &nat->port_maps.v[i];
         maps[i] = (struct nat_port_map){.proto = map->proto,
@@ -146,6 +154,7 @@ static int build_nat(const struct control *c, struct control_node *n, uint32_t s
     int code = n->node.nat ? 0 : -errno;
     free(maps);
     free(addresses);
+    free(untranslated);
     return code ? fail(c, n, code, "NAT", e) : 0;
 }
 

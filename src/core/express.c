@@ -5,8 +5,8 @@
  * time of changes, and that have one way to go. They leave as the stages would have sent them, byte by byte and with
  * the same metadata. A packet that turns out not to be plain has not been touched, and goes through the stages.
  *
- * Each loop does one thing for all packets of a chunk, so that the memory that the next one reads is on its way: into
- * the second cache, as so many lines at once would wait for the few fill buffers of the first.
+ * Each loop does one thing for all packets of a chunk, so that the memory that the next one reads is on its way: NAT's
+ * into the second cache, as so many lines at once would wait for the few fill buffers of the first.
  */
 #include <endian.h>
 #include <fwdlab/core/checksum.h>
@@ -36,8 +36,8 @@ struct chunk {
     uint32_t value[CHUNK]; /* of the way (route_table.h) */
 };
 
-/* First octets that no plain packet has: 0/8, 127/8, 224/3. */
-static const uint8_t special[256] = {[0] = 1, [127] = 1, [224 ... 255] = 1};
+/* First octets that no plain packet has: 0/8, 127/8, 224/3; and 169, which is looked at more closely. */
+static const uint8_t special[256] = {[0] = 1, [127] = 1, [169] = 1, [224 ... 255] = 1};
 
 /*
  * By IP protocol: total lengths that are too short, TCP flags that are too much for NAT here, the checksum's place;
@@ -54,8 +54,8 @@ static const struct {
              [PROTO_UDP] = {27, 0, L4 + 6, {FAMILY_IPV4, PROTO_UDP, VERDICT_FORWARD, DROP_NONE}},
              [PROTO_UDP + 1 ... 255] = NOT_PLAIN};
 
-/* Ethernet's and IP's first bytes: of any IPv4 header without options. */
-static const uint8_t ipv4_bits[8] = {[4] = 0xff, [5] = 0xff, [6] = 0xff}, ipv4[8] = {[4] = 0x08, [6] = 0x45};
+/* IP's first bytes: of any IPv4 header without options of a whole packet, and which bits are looked at. */
+static const uint8_t whole[8] = {0x45}, whole_bits[8] = {[0] = 0xff, [6] = (IPV4_MF | IPV4_OFFSET) >> 8, [7] = 0xff};
 
 void express_prepare(struct node *node) {
     node->own = 0;
@@ -70,8 +70,12 @@ void express_prepare(struct node *node) {
         }
         port->rewrites = port->has_mac && !mac_is_zero(&port->neighbour);
         port->mtu_or_most = port->mtu ? port->mtu : UINT16_MAX;
-        node->own |= own_bit(port->addr);
+        node->own |= UINT64_C(1) << own_bit(port->addr);
     }
+}
+
+static __attribute__((noinline, cold)) bool is_special(be32 addr) {
+    return octet_is_special(first_octet(addr)) || is_link_local(addr);
 }
 
 /* Parse and guard. Hardly any test ever fails: a branch for each, which is foretold, is less than combining them. */
@@ -82,21 +86,19 @@ fused bool is_plain(const struct node *node, const struct port *ports, const str
     if (unlikely(p->len < HEADERS) || unlikely(p->flags & (PACKET_RAW_IP | PACKET_NO_CHECKSUM)))
         return false;
     if (unlikely((load64(d) ^ in->plain) & in->plain_bits) ||
-        unlikely((load64(d + 8) ^ load64(ipv4)) & load64(ipv4_bits))) /* another station, another family */
-        return false;
+        unlikely(load16(d + 12) != htons(0x0800)) || unlikely((load64(ip) & load64(whole_bits)) != load64(whole)))
+        return false; /* another station, another family, a fragment */
     const uint32_t total = ntohs(ip->total_length);
     const be32 src = ip->src, dst = ip->dst;
-    if (unlikely(total <= l4[ip->proto].too_short) || unlikely(L3 + total > p->wire_len) || unlikely(ip->ttl <= 1) ||
-        unlikely(ip->fragment & htons(IPV4_MF | IPV4_OFFSET)))
+    if (unlikely(total <= l4[ip->proto].too_short) || unlikely(L3 + total > p->wire_len) || unlikely(ip->ttl <= 1))
         return false;
-    if (unlikely(special[first_octet(src)]) || unlikely(special[first_octet(dst)]) || unlikely(is_link_local(src)) ||
-        unlikely(is_link_local(dst)))
+    if (unlikely(special[first_octet(src)] | special[first_octet(dst)]) && (is_special(src) || is_special(dst)))
         return false;
     if (unlikely(!checksum_ipv4_ok(d + L3, sizeof *ip)))
         return false;
     if (nat && unlikely(d[L4 + 13] & l4[ip->proto].flags))
         return false;
-    return likely(!(node->own & own_bit(src))) || !is_own_address(node, src);
+    return likely(!(node->own >> own_bit(src) & 1)) || !is_own_address(node, src);
 }
 
 /*
@@ -104,10 +106,10 @@ fused bool is_plain(const struct node *node, const struct port *ports, const str
  * This and what follows give a bit for each packet that is left for the stages.
  */
 fused uint64_t examine(const struct node *node, struct packet *const *pkts, unsigned n, const struct nat_hits *h,
-                       struct chunk *c) {
+                       const uint32_t *direct, struct chunk *c) {
     const struct port *ports = node->ports;
-    const uint32_t *direct = node->routes->direct;
     uint64_t left = 0;
+#pragma GCC unroll 4
     for (unsigned i = 0; i < n; i++)
         __builtin_prefetch(pkts[i]->data, 1);
     for (unsigned i = 0; i < n; i++) {
@@ -137,23 +139,33 @@ fused uint64_t examine(const struct node *node, struct packet *const *pkts, unsi
     return left;
 }
 
-/* Those with a steady session, or without any that they need. */
-fused uint64_t find_sessions(const struct node *node, struct packet *const *pkts, unsigned n, const struct nat_hits *h,
-                             struct chunk *c, uint64_t left) {
-    const uint32_t *direct = node->routes->direct;
+/* Those with a steady session, or without any that they need. `skip`: those that are left already. */
+fused uint64_t find_sessions(const struct nat *nat, struct packet *const *pkts, unsigned n, const struct nat_hits *h,
+                             const uint32_t *direct, struct chunk *c, const uint64_t skip) {
+    uint64_t left = skip;
     for (unsigned i = 0; i < n; i++) {
         const uint8_t *d = pkts[i]->data;
-        if (unlikely(left >> i & 1))
+        struct nat_hit hit = c->hit[i];
+        bool goes_on;
+        be32 dst;
+        if (unlikely(skip >> i & 1))
             continue;
-        if (unlikely(!nat_hit_find(node->nat, h, &c->hit[i], d[PROTO], load64(d + SRC), load32(d + L4)))) {
-            left |= UINT64_C(1) << i;
-            c->dst[i] = 0;
-            continue;
+        const uint64_t ends = load64(d + SRC);
+        const uint32_t ports = load32(d + L4);
+        if (unlikely(!hit.record) || unlikely(!nat_hit_is_way(hit.record, hit.value & 1, d[PROTO], ends, ports)))
+            c->hit[i] = hit = nat_hit_search(nat, h, d[PROTO], ends, ports);
+        if (likely(hit.record)) {
+            dst = hit.record->way[!(hit.value & 1)].src;
+            goes_on = likely(nat_hit_is_steady(h, hit)) && likely(!is_link_local(dst));
+        } else {
+            dst = load32(d + DST);
+            goes_on = nat_hit_spares(nat, h, dst);
         }
-        const struct nat_hit hit = c->hit[i];
-        c->dst[i] = likely(hit.record) ? hit.record->way[!(hit.value & 1)].src : load32(d + DST);
+        if (unlikely(!goes_on))
+            left |= UINT64_C(1) << i;
+        c->dst[i] = dst;
         if (direct)
-            route_direct_fetch(direct, c->dst[i]);
+            route_direct_fetch(direct, dst);
     }
     return left;
 }
@@ -178,7 +190,7 @@ struct ends {
  * Addresses and ports become those of a session, the L4 checksum with them (RFC 1624, equation 3). What the addresses
  * add to the header's; packet.flags say what changed.
  */
-fused uint64_t translate(uint8_t *d, const struct nat_record *r, bool reply, struct ends *e, uint16_t *flags) {
+fused uint64_t translate(uint8_t *d, const struct nat_record *r, bool reply, struct ends *e, uint32_t *flags) {
     const struct nat_tuple *answer = &r->way[!reply]; /* the other way round */
     const uint64_t both = load64(&answer->src), addrs = both << 32 | both >> 32;
     const uint32_t both_ports = load32(&answer->sport), ports = both_ports << 16 | both_ports >> 16;
@@ -187,7 +199,7 @@ fused uint64_t translate(uint8_t *d, const struct nat_record *r, bool reply, str
     const uint32_t first_port = htonl(0xffff0000);
     const bool src = (change.addrs & first) | (change.ports & first_port);
     const bool dst = (change.addrs & ~first) | (change.ports & ~first_port);
-    *flags |= (uint16_t)(src * PACKET_SRC_CHANGED + dst * PACKET_DST_CHANGED + reply * PACKET_REPLY);
+    *flags += src * PACKET_SRC_CHANGED + dst * PACKET_DST_CHANGED + reply * PACKET_REPLY;
     if (unlikely(!(change.addrs | change.ports)))
         return 0;
     uint8_t *field = d + l4[d[PROTO]].checksum;
@@ -209,13 +221,13 @@ fused void finish(struct packet *p, const struct port *out, const struct path_ho
     uint8_t *d = p->data;
     struct ipv4_header *ip = (struct ipv4_header *)(d + L3);
     struct ends ends = {load64(d + SRC), load32(d + L4)};
-    uint16_t flags = PACKET_PORTS;
+    uint32_t flags = PACKET_PORTS;
     uint64_t sum = (uint64_t)(uint16_t)~ip->checksum + (uint16_t)~htons(0x0100); /* the TTL is one less */
-    p->session = 0;
+    uint32_t session = 0;
     if (h && likely(hit.record)) {
         sum = add_carry(sum, translate(d, hit.record, hit.value & 1, &ends, &flags));
         hit.record->last = h->tick;
-        p->session = (hit.value >> 1) + 1;
+        session = (hit.value >> 1) + 1;
     }
     ip->ttl--;
     ip->checksum = (uint16_t)~fold(sum);
@@ -225,56 +237,65 @@ fused void finish(struct packet *p, const struct port *out, const struct path_ho
         set_macs(p, out);
     p->l3 = L3;
     p->l4 = L4;
-    p->flags = flags;
+    p->flags = (uint16_t)flags;
     p->out_port = hop->port;
     memcpy(&p->family, l4[ip->proto].sent, sizeof l4->sent);
     store64(&p->src, ends.addrs);
     store32(&p->sport, ends.ports);
     p->next_hop = hop->via | (ip->dst & hop->direct);
     p->path = path;
+    p->session = session;
 }
 
-/* Those with one way to go that takes them whole are sent. */
+/* Those with one way to go that takes them whole are sent. `skip`: as above. */
 fused uint64_t send_routed(const struct node *node, struct packet *const *pkts, unsigned n, const struct nat_hits *h,
-                           struct chunk *c, uint64_t left) {
+                           const uint32_t *direct, struct chunk *c, const uint64_t skip) {
     const struct route_table *t = node->routes;
     const struct port *ports = node->ports;
-    const uint32_t *direct = t->direct;
-    if (unlikely(left == UINT64_MAX >> (CHUNK - n)))
-        return left;
+    uint64_t left = skip;
     if (!direct)
         t->backend->lookup(t->state, c->dst, c->value, n);
     for (unsigned i = 0; i < n; i++) {
         struct packet *p = pkts[i];
-        if (unlikely(left >> i & 1))
+        if (unlikely(skip >> i & 1))
             continue;
         const uint32_t value = direct ? route_direct_lookup(direct, c->dst[i]) : c->value[i];
         const struct path_hop *hop = value_hop(t, value);
-        const struct port *out = likely(hop != NULL) ? &ports[hop->port] : NULL;
-        if (unlikely(!out) || unlikely(ntohs(load16(p->data + L3 + 2)) > out->mtu_or_most) ||
-            (h && (unlikely(!nat_hit_passes(h, &c->hit[i], p->in_port, hop->port)) ||
-                   unlikely(is_link_local(c->dst[i]))))) {
+        if (unlikely(!hop) || unlikely(ntohs(load16(p->data + L3 + 2)) > ports[hop->port].mtu_or_most) ||
+            (h && unlikely(!nat_hit_passes(h, &c->hit[i], p->in_port, hop->port)))) {
             left |= UINT64_C(1) << i;
             continue;
         }
-        finish(p, out, hop, value_path(value), h, h ? c->hit[i] : (struct nat_hit){NULL, NAT_NONE});
+        finish(p, &ports[hop->port], hop, value_path(value), h, h ? c->hit[i] : (struct nat_hit){NULL, NAT_NONE});
     }
     return left;
 }
 
-static __attribute__((noinline)) uint64_t express_routed(struct node *node, struct packet *const *pkts, unsigned n) {
+/* All of it. A loop hardly ever leaves a packet that the next one must skip: there is one that skips none. */
+fused uint64_t pass(const struct node *node, struct packet *const *pkts, unsigned n, const struct nat_hits *h,
+                    const uint32_t *direct) {
     struct chunk c;
-    const uint64_t left = examine(node, pkts, n, NULL, &c);
-    return send_routed(node, pkts, n, NULL, &c, left);
+    uint64_t left = examine(node, pkts, n, h, direct, &c);
+    if (h && likely(!left))
+        left = find_sessions(node->nat, pkts, n, h, direct, &c, 0);
+    else if (h)
+        left = find_sessions(node->nat, pkts, n, h, direct, &c, left);
+    if (likely(!left))
+        return send_routed(node, pkts, n, h, direct, &c, 0);
+    return left == UINT64_MAX >> (CHUNK - n) ? left : send_routed(node, pkts, n, h, direct, &c, left);
 }
 
-static __attribute__((noinline)) uint64_t express_translated(struct node *node, struct packet *const *pkts,
+static __attribute__((noinline)) uint64_t express_routed(const struct node *node, struct packet *const *pkts,
+                                                         unsigned n) {
+    const uint32_t *direct = node->routes->direct;
+    return direct ? pass(node, pkts, n, NULL, direct) : pass(node, pkts, n, NULL, NULL);
+}
+
+static __attribute__((noinline)) uint64_t express_translated(const struct node *node, struct packet *const *pkts,
                                                              unsigned n, uint64_t now) {
     const struct nat_hits h = nat_hits(node->nat, now);
-    struct chunk c;
-    uint64_t left = examine(node, pkts, n, &h, &c);
-    left = find_sessions(node, pkts, n, &h, &c, left);
-    return send_routed(node, pkts, n, &h, &c, left);
+    const uint32_t *direct = node->routes->direct;
+    return direct ? pass(node, pkts, n, &h, direct) : pass(node, pkts, n, &h, NULL);
 }
 
 bool express_serves(const struct node *node) {

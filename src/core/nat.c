@@ -20,7 +20,7 @@ static bool config_sound(const struct nat_config *c) {
     if (c->n_addresses < 1 || c->n_addresses > NAT_ADDRESSES_MAX || c->port_min > c->port_max ||
         c->max_sessions > SESSIONS_MAX || c->n_port_maps >= SESSIONS_MAX ||
         c->mapping > NAT_ADDRESS_AND_PORT_DEPENDENT || c->filtering > NAT_ADDRESS_AND_PORT_DEPENDENT ||
-        c->port_choice > NAT_PORT_RANDOM)
+        c->port_choice > NAT_PORT_RANDOM || c->client_rate > SECOND)
         return false;
     if (c->port_block && (c->port_max ? c->port_max - c->port_min + 1u : 64512u) % c->port_block)
         return false;
@@ -97,17 +97,23 @@ struct nat *nat_create(const struct nat_config *config) {
     set_timeouts(n);
     struct nat_port_map *maps = malloc((c->n_port_maps + 1) * sizeof *maps);
     be32 *addresses = malloc(c->n_addresses * sizeof *addresses);
+    struct nat_net *untranslated = malloc((c->n_untranslated + 1) * sizeof *untranslated);
     c->port_maps = maps;
     c->addresses = addresses;
+    c->untranslated = untranslated;
+    const bool hold_syns = c->hold_syns && c->personality == NAT_INTERFACE;
     n->held = c->hold_fragments ? nat_held_create() : NULL;
+    n->syns = hold_syns ? nat_held_create() : NULL;
     if (addresses)
         memcpy(addresses, config->addresses, c->n_addresses * sizeof *addresses);
-    if (!maps || !addresses || (c->hold_fragments && !n->held) || nat_ports_init(n) || nat_clients_init(n) ||
-        nat_records_init(n)) {
+    if (!maps || !addresses || !untranslated || (c->hold_fragments && !n->held) || (hold_syns && !n->syns) ||
+        nat_ports_init(n) || nat_clients_init(n) || nat_records_init(n)) {
         nat_destroy(n);
         errno = ENOMEM;
         return NULL;
     }
+    if (c->n_untranslated)
+        memcpy(untranslated, config->untranslated, c->n_untranslated * sizeof *untranslated);
     if (c->n_port_maps)
         memcpy(maps, config->port_maps, c->n_port_maps * sizeof *maps);
     nat_records_clear(n);
@@ -120,11 +126,13 @@ void nat_destroy(struct nat *n) {
     if (!n)
         return;
     nat_held_destroy(n->held);
+    nat_held_destroy(n->syns);
     nat_records_fini(n);
     nat_clients_fini(n);
     nat_ports_fini(n);
     free((void *)n->config.port_maps);
     free((void *)n->config.addresses);
+    free((void *)n->config.untranslated);
     free(n);
 }
 
@@ -209,11 +217,13 @@ static void enter_by_mapping(struct nat *n, struct packet *p, uint64_t now) {
     uint32_t m = nat_mapping_outside(n, p->proto, p->dst, p->dport, now);
     if (m != NAT_NONE)
         p->session = NAT_VIA_MAPPING | m;
+    else if (n->syns)
+        nat_syn_without_mapping(n, p, now);
 }
 
 static void in(struct nat *n, struct packet *p, uint32_t value, uint64_t now) {
-    if (p->flags & PACKET_FRAG_LATER)
-        return nat_fragment_in(n, p, now);
+    if (p->flags & (PACKET_FRAG_LATER | PACKET_WAITED))
+        return nat_held_in(n, p, now);
     if (p->flags & PACKET_ICMP_ERROR)
         return nat_icmp_in(n, p, now);
     nat_forget_session(p);

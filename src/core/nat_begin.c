@@ -14,7 +14,7 @@
 /* The tuple of the answers to a packet whose destination is already what it will be. */
 static struct nat_tuple answers(const struct packet *p, be32 outside, be16 port) {
     struct nat_tuple t = nat_packet_tuple(p);
-    return (struct nat_tuple){.src = t.dst, .dst = outside, .sport = t.dport, .dport = port};
+    return nat_tuple_of(nat_ends(t.dst, outside), nat_ports(t.dport, port));
 }
 
 static enum drop unique(struct nat *n, const struct packet *p, struct nat_new *new, uint64_t now) {
@@ -79,7 +79,7 @@ static enum drop choose_outward(struct nat *n, const struct packet *p, const str
         if (!nat_place_portless(n, p->proto, p->src, reply, now))
             return DROP_NAT_NO_PORT;
         new->hash[1] = nat_hash(NAT_KEY_SESSION, p->proto, reply);
-        place = (struct nat_place){.address = nat_address_index(n, reply->dst), .block = NAT_NONE};
+        place = (struct nat_place){.address = nat_address_index(n, reply->dst), .block = NAT_NONE, .client = NAT_NONE};
         new->client = nat_client_of(n, p->src, &place);
         return DROP_NONE;
     }
@@ -142,6 +142,8 @@ static void create(struct nat *n, struct packet *p, const struct nat_want *w, ui
     else
         why = choose_inward(n, p, via, &new, now);
     if (why) {
+        if (why == DROP_NAT_FILTERED && nat_syn_filtered(n, p, &w->outward, now))
+            return;
         p->session = via == NAT_NONE ? 0 : NAT_VIA_MAPPING | via; /* its sender is told of what it was (nat_undo) */
         return refuse(n, p, why);
     }
@@ -173,12 +175,20 @@ static struct nat_want want_of(const struct nat *n, const struct packet *p, uint
     return nat_want_of(n, p->proto, &original);
 }
 
+__attribute__((cold)) bool nat_is_named(const struct nat *n, be32 dst) {
+    for (uint32_t i = 0; i < n->config.n_untranslated; i++)
+        if ((dst & n->config.untranslated[i].mask) == n->config.untranslated[i].addr)
+            return true;
+    return false;
+}
+
 void nat_begin(struct nat *n, struct packet *p, const struct nat_want *want, uint64_t now) {
     const bool conntrack = n->config.personality == NAT_CONNTRACK;
     const uint32_t via = nat_via_mapping(p) ? nat_via_node(p) : NAT_NONE;
     struct nat_want own;
     nat_forget_session(p);
-    if (!conntrack && via == NAT_NONE && (p->out_port != n->config.outside_port || nat_is_outside(n, p->src)))
+    if (!conntrack && via == NAT_NONE && (p->out_port != n->config.outside_port || nat_is_outside(n, p->src) ||
+                                          nat_is_untranslated(n, p->dst)))
         return;
     if (!want) {
         own = want_of(n, p, via);

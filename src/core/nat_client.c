@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define SECOND 1000000000ull
+
 /* ---- records ---- */
 
 static void block_free(struct nat *n, uint32_t b) {
@@ -22,14 +24,17 @@ static void block_free(struct nat *n, uint32_t b) {
 int nat_clients_init(struct nat *n) {
     const struct nat_config *c = &n->config;
     const bool paired = c->n_addresses > 1 && !c->arbitrary_pooling;
-    if (c->personality == NAT_CONNTRACK || !(paired || c->port_block || c->client_sessions || c->client_ports))
+    if (c->personality == NAT_CONNTRACK ||
+        !(paired || c->port_block || c->client_sessions || c->client_ports || c->client_rate))
         return 0;
     const size_t most = (size_t)c->max_sessions * (c->hairpin ? 2 : 1); /* with one side of a session each */
-    for (n->client_shift = 58; UINT64_C(2) << (64 - n->client_shift) <= c->max_sessions / 16;)
+    for (n->client_shift = 58; UINT64_C(2) << (64 - n->client_shift) <= c->max_sessions / 4;)
         n->client_shift--;
     n->client_heads = calloc(UINT64_C(1) << (64 - n->client_shift), sizeof *n->client_heads);
     n->clients = nat_alloc(most * sizeof *n->clients);
     if (!n->client_heads || !n->clients)
+        return -ENOMEM;
+    if (c->client_rate && !(n->paces = nat_alloc(most * sizeof *n->paces)))
         return -ENOMEM;
     if (c->port_block || c->client_ports) {
         n->shares = nat_alloc(most * sizeof *n->shares);
@@ -51,14 +56,14 @@ int nat_clients_init(struct nat *n) {
 void nat_clients_fini(struct nat *n) {
     free(n->client_heads);
     free(n->clients);
+    free(n->paces);
     free(n->shares);
     free(n->blocks);
     free(n->blocks_free);
 }
 
 static uint64_t hash_inside(be32 inside) {
-    const struct nat_tuple who = {.src = inside};
-    return nat_hash(NAT_KEY_NOTHING, 0, &who);
+    return nat_hash_words(NAT_KEY_NOTHING, 0, nat_ends(inside, 0), 0);
 }
 
 /* The list of its hash: index + 1 of each record, 0 at the end. */
@@ -94,6 +99,8 @@ static uint32_t client_make(struct nat *n, be32 inside) {
     n->clients[c] = (struct nat_client){.inside = inside, .next = *head, .address = nat_home(n, inside)};
     if (n->shares)
         n->shares[c] = (struct nat_share){.block = NAT_NONE};
+    if (n->paces)
+        n->paces[c] = 0;
     *head = c + 1;
     return c;
 }
@@ -109,13 +116,31 @@ static void client_free(struct nat *n, uint32_t c) {
     n->client_free = c + 1;
 }
 
+/*
+ * A second's worth of sessions at once, and then one each `interval`: a record that is made anew finds that much unused
+ * (those that it has forgotten began a second ago at least).
+ */
+static uint64_t pace_interval(const struct nat *n) {
+    return SECOND / n->config.client_rate;
+}
+static bool pace_permits(const struct nat *n, uint32_t c, uint64_t now) {
+    return c == NAT_NONE || n->paces[c] + pace_interval(n) <= now + SECOND;
+}
+static __attribute__((noinline)) void pace_use(struct nat *n, uint32_t c) {
+    n->paces[c] = (n->paces[c] > n->now ? n->paces[c] : n->now) + pace_interval(n);
+}
+
 uint32_t nat_client_of(struct nat *n, be32 inside, const struct nat_place *place) {
     if (!n->clients)
         return NAT_NONE;
-    uint32_t c = nat_client_find(n, inside);
+    uint32_t c = place ? place->client : NAT_NONE;
+    if (c == NAT_NONE || !n->clients[c].sessions) /* what was in the way may have been its last one */
+        c = nat_client_find(n, inside);
     const bool is_new = c == NAT_NONE;
     if (is_new)
         c = client_make(n, inside);
+    if (n->paces)
+        pace_use(n, c);
     if (place && (is_new || place->block != NAT_NONE))
         n->clients[c].address = place->address;
     if (place && place->block != NAT_NONE) {
@@ -151,13 +176,20 @@ static uint32_t settled_client(struct nat *n, be32 inside, uint64_t now) {
     return nat_client_find(n, inside);
 }
 
-bool nat_client_may_begin(struct nat *n, be32 inside, uint64_t now) {
+static bool has_all_sessions(const struct nat *n, uint32_t c) {
     const uint32_t limit = n->config.client_sessions;
-    uint32_t c = limit ? nat_client_find(n, inside) : NAT_NONE;
-    if (c == NAT_NONE || n->clients[c].sessions < limit)
-        return true;
-    c = settled_client(n, inside, now);
-    return c == NAT_NONE || n->clients[c].sessions < limit;
+    return limit && c != NAT_NONE && n->clients[c].sessions >= limit;
+}
+
+static __attribute__((noinline)) bool is_within_limits(struct nat *n, be32 inside, uint64_t now) {
+    const uint32_t c = nat_client_find(n, inside);
+    if (n->paces && !pace_permits(n, c, now))
+        return false;
+    return !has_all_sessions(n, c) || !has_all_sessions(n, settled_client(n, inside, now));
+}
+
+bool nat_client_may_begin(struct nat *n, be32 inside, uint64_t now) {
+    return !(n->config.client_sessions || n->config.client_rate) || is_within_limits(n, inside, now);
 }
 
 static bool has_all_ports(const struct nat *n, uint32_t c, uint8_t proto) {
@@ -176,7 +208,12 @@ struct want {
 
 static bool place_at(struct nat *n, const struct want *w, uint32_t address, struct nat_range r,
                      struct nat_place *place) {
-    *place = (struct nat_place){.end = {.dst = n->config.addresses[address]}, .address = address, .block = NAT_NONE};
+    *place = (struct nat_place){.end = {.src = w->of->outward.src, .dst = n->config.addresses[address],
+                                        .dport = htons((uint16_t)w->port)},
+                                .address = address, .block = NAT_NONE, .client = NAT_NONE};
+    if (!n->rests && w->port >= r.low && w->port <= r.high && /* most get what they want */
+        nat_cell_node(n, nat_port_cell_at(n, w->of->proto, address, place->end.dport)) == NAT_NONE)
+        return true;
     return nat_port_for_mapping(n, w->of->proto, address, &place->end, r, w->port, w->now);
 }
 
@@ -228,6 +265,11 @@ static bool may_move(struct nat *n, be32 inside, uint64_t now) {
            (n->config.arbitrary_pooling || settled_client(n, inside, now) == NAT_NONE);
 }
 
+/* Has it an address that it would not get anew? */
+static bool has_moved(const struct nat *n, uint32_t c, const struct nat_want *of) {
+    return n->clients[c].address != (n->config.arbitrary_pooling ? nat_home(n, of->outward.src) : of->home);
+}
+
 enum drop nat_place_mapping(struct nat *n, const struct nat_want *of, struct nat_place *place, uint64_t now) {
     const struct nat_tuple *outward = &of->outward;
     const uint32_t own = ntohs(outward->sport);
@@ -239,14 +281,16 @@ enum drop nat_place_mapping(struct nat *n, const struct nat_want *of, struct nat
         w.port = (w.port & ~1u) | (own & 1);
     uint32_t c = find_in(n, of->client_list, outward->src);
     if (c != NAT_NONE && !nat_is_settled(n, now) &&
-        (n->blocks || has_all_ports(n, c, of->proto) || n->clients[c].address != nat_home(n, outward->src)))
+        (n->blocks || has_all_ports(n, c, of->proto) || has_moved(n, c, of)))
         c = settled_client(n, outward->src, now);
     if (has_all_ports(n, c, of->proto))
         return DROP_NAT_CLIENT_LIMIT;
     if (n->blocks)
         return place_in_blocks(n, &w, c, place);
     const uint32_t first = first_address(n, c, of);
-    if (place_at(n, &w, first, range, place))
+    const bool found = place_at(n, &w, first, range, place);
+    place->client = c;
+    if (found)
         return DROP_NONE;
     if (may_move(n, outward->src, now))
         for (uint32_t i = 1; i < n->config.n_addresses; i++)

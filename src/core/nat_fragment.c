@@ -93,7 +93,8 @@ static void follow(struct nat *n, struct packet *p, const struct nat_fragment *f
 
 /* Nothing is known of the first fragment. The node's own packets do not wait: they have no way in to come back by. */
 static void wait_for_first(struct nat *n, struct packet *p, const struct nat_datagram *d, uint64_t now) {
-    if (!n->held || p->flags & PACKET_WAITED || p->in_port == PORT_NONE || !nat_held_add(n->held, d, p, now)) {
+    if (!n->held || p->flags & PACKET_WAITED || p->in_port == PORT_NONE ||
+        !nat_held_add(n->held, d, p, NAT_HELD_DATAGRAM, now)) {
         packet_drop(p, DROP_NAT_FRAGMENT);
         return;
     }
@@ -143,15 +144,6 @@ void nat_fragment_out(struct nat *n, struct packet *p, uint64_t now) {
         nat_apply_source(n, p);
 }
 
-unsigned nat_due(struct nat *n) {
-    return n->held ? nat_held_due(n->held, n->now > NAT_FRAGMENT_NS ? n->now - NAT_FRAGMENT_NS : 0) : 0;
-}
-
-bool nat_take_due(struct nat *n, struct packet *p) {
-    return nat_due(n) && nat_held_take(n->held, p);
-}
-
-void nat_forget_held(struct nat *n) {
-    if (n->held)
-        nat_held_clear(n->held);
+unsigned nat_fragments_due(struct nat *n) {
+    return nat_held_due(n->held, n->now > NAT_FRAGMENT_NS ? n->now - NAT_FRAGMENT_NS : 0);
 }

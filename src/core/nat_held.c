@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Held fragments: slots in two queues, of those that wait and of those that are due, each in the order of coming in. */
+/* Held packets: slots in two queues, of those that wait and of those that are due, each in the order of coming in. */
 #include "nat_held.h"
 
 #include <stdlib.h>
@@ -21,8 +21,8 @@ struct queue {
 struct nat_held {
     struct queue waiting, due;
     uint16_t free;
-    struct slot slots[NAT_HELD_MAX];
-    uint8_t bytes[NAT_HELD_MAX][NAT_HELD_BYTES];
+    struct slot slots[NAT_HELD_SLOTS];
+    uint8_t bytes[NAT_HELD_SLOTS][NAT_HELD_BYTES];
 };
 
 static void append(struct nat_held *h, struct queue *q, uint16_t i) {
@@ -57,8 +57,8 @@ void nat_held_destroy(struct nat_held *h) {
 
 void nat_held_clear(struct nat_held *h) {
     h->waiting = h->due = (struct queue){0};
-    for (uint16_t i = 0; i < NAT_HELD_MAX; i++)
-        h->slots[i].next = i + 1 < NAT_HELD_MAX ? i + 1 : NONE;
+    for (uint16_t i = 0; i < NAT_HELD_SLOTS; i++)
+        h->slots[i].next = i + 1 < NAT_HELD_SLOTS ? i + 1 : NONE;
     h->free = 0;
 }
 
@@ -69,9 +69,14 @@ static unsigned count(const struct nat_held *h, const struct nat_datagram *of) {
     return n;
 }
 
-bool nat_held_add(struct nat_held *h, const struct nat_datagram *of, const struct packet *p, uint64_t now) {
+unsigned nat_held_waiting(const struct nat_held *h) {
+    return h->waiting.n;
+}
+
+bool nat_held_add(struct nat_held *h, const struct nat_datagram *of, const struct packet *p, unsigned most,
+                  uint64_t now) {
     const uint16_t i = h->free;
-    if (i == NONE || p->len > NAT_HELD_BYTES || count(h, of) >= NAT_HELD_DATAGRAM)
+    if (i == NONE || p->len > NAT_HELD_BYTES || count(h, of) >= most)
         return false;
     if (h->waiting.n == NAT_HELD_WAITING)
         append(h, &h->due, unlink_after(h, &h->waiting, NONE));

@@ -39,7 +39,7 @@ static inline struct nat_hit nat_hit_guess(const struct nat_hits *h, const struc
     const uint32_t match = nat_bucket_match(b, tag);
     if (__builtin_expect(!match, 0))
         return (struct nat_hit){NULL, NAT_NONE};
-    const uint32_t value = b->value[__builtin_ctz(match)];
+    const uint32_t value = b->value[(unsigned)__builtin_ctz(match)];
     struct nat_record *r = &h->records[value >> 1];
     __builtin_prefetch(r, 0, 2);
     return (struct nat_hit){r, value};
@@ -61,26 +61,24 @@ static inline bool nat_hit_is_way(const struct nat_record *r, unsigned reply, ui
     return load64(&way->src) == ends && load32(&way->sport) == ports && r->proto == proto;
 }
 
-/*
- * The steady session of a TCP or UDP packet; none when it goes untranslated, as long as it does not leave by the
- * outside port. False: it is not for the express stage. `ends`: source and destination, `ports`: both, as they stand in
- * the packet.
- */
-static inline bool nat_hit_find(const struct nat *n, const struct nat_hits *h, struct nat_hit *hit, uint8_t proto,
-                                uint64_t ends, uint32_t ports) {
-    struct nat_hit is = *hit;
-    if (__builtin_expect(!is.record, 0) ||
-        __builtin_expect(!nat_hit_is_way(is.record, is.value & 1, proto, ends, ports), 0)) {
-        struct nat_tuple t;
-        memcpy(&t.src, &ends, sizeof ends);
-        memcpy(&t.sport, &ports, sizeof ports);
-        is.value = nat_find_session(n, proto, &t);
-        is.record = is.value == NAT_NONE ? NULL : &h->records[is.value >> 1];
-        *hit = is;
-        if (!is.record)
-            return !h->conntrack && !nat_is_outside(n, t.dst);
-    }
-    return h->tick - is.record->last <= h->idle && is.record->flags >> (NAT_STEADY_SHIFT + (is.value & 1)) & 1;
+/* The session after a wrong guess. `ends`: source and destination, `ports`: both, as they stand in the packet. */
+static inline struct nat_hit nat_hit_search(const struct nat *n, const struct nat_hits *h, uint8_t proto, uint64_t ends,
+                                            uint32_t ports) {
+    struct nat_tuple t;
+    memcpy(&t.src, &ends, sizeof ends);
+    memcpy(&t.sport, &ports, sizeof ports);
+    const uint32_t value = nat_find_session(n, proto, &t);
+    return (struct nat_hit){value == NAT_NONE ? NULL : &h->records[value >> 1], value};
+}
+
+/* Does the session take a plain packet as it is? */
+static inline bool nat_hit_is_steady(const struct nat_hits *h, struct nat_hit hit) {
+    return h->tick - hit.record->last <= h->idle && hit.record->flags >> (NAT_STEADY_SHIFT + (hit.value & 1)) & 1;
+}
+
+/* May a packet without a session go untranslated, as long as it does not leave by the outside port? */
+static inline bool nat_hit_spares(const struct nat *n, const struct nat_hits *h, be32 dst) {
+    return !h->conntrack && !nat_is_outside(n, dst);
 }
 
 /*

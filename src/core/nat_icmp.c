@@ -112,7 +112,7 @@ void nat_icmp_in(struct nat *n, struct packet *p, uint64_t now) {
 static bool is_stray(const struct nat *n, const struct packet *p) {
     if (p->in_port == PORT_NONE || p->out_port == PORT_NONE)
         return false;
-    return (p->out_port == n->config.outside_port && !nat_is_outside(n, p->src)) ||
+    return (p->out_port == n->config.outside_port && !nat_is_outside(n, p->src) && !nat_is_untranslated(n, p->dst)) ||
            (p->in_port == n->config.outside_port && nat_is_outside(n, p->dst));
 }
 

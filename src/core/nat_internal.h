@@ -43,9 +43,10 @@ static inline void nat_forget_session(struct packet *p) {
     p->flags &= (uint16_t)~PACKET_REPLY;
 }
 
-/* Fetches memory that will be written. The empty asm keeps gcc from dropping calls of functions that only fetch. */
+/* Fetches memory into the second cache: the first one has too few buffers for what is on its way. The empty asm keeps
+ * gcc from dropping calls of functions that only fetch. */
 static inline void nat_fetch(const void *memory) {
-    __builtin_prefetch(memory, 1);
+    __builtin_prefetch(memory, 0, 2);
     __asm__ volatile("");
 }
 
@@ -71,7 +72,9 @@ static inline unsigned nat_first_timer(uint8_t proto) {
 }
 
 static inline struct nat_tuple nat_inverse(struct nat_tuple t) {
-    return (struct nat_tuple){t.dst, t.src, t.dport, t.sport};
+    const uint64_t ends = load64(&t.src);
+    const uint32_t ports = load32(&t.sport);
+    return nat_tuple_of(ends << 32 | ends >> 32, ports << 16 | ports >> 16);
 }
 /* How a session's packets leave; they come in as way[reply]. */
 static inline struct nat_tuple nat_after(const struct nat_record *r, bool reply) {
@@ -110,7 +113,8 @@ static inline struct nat_tuple nat_outside_end(const struct nat_record *r) {
 /* What a mapping looks at of a packet from inside (enum nat_behaviour): the rest is 0. */
 static inline struct nat_tuple nat_inside_end(const struct nat *n, const struct nat_tuple *outward) {
     const bool addr = n->config.mapping >= NAT_ADDRESS_DEPENDENT, port = n->config.mapping > NAT_ADDRESS_DEPENDENT;
-    return (struct nat_tuple){outward->src, addr ? outward->dst : 0, outward->sport, port ? outward->dport : 0};
+    return nat_tuple_of(nat_ends(outward->src, addr ? outward->dst : 0),
+                        nat_ports(outward->sport, port ? outward->dport : 0));
 }
 
 /* Its key. */
@@ -228,6 +232,11 @@ void nat_side_join(struct nat *n, uint32_t node, bool permits, uint64_t now);
 void nat_side_leave(struct nat *n, uint32_t node);
 
 /* nat_begin.c: what a new session gets. Refused packets are dropped. want: what is known of it already; NULL. */
+bool nat_is_named(const struct nat *n, be32 dst); /* among the destinations without translation */
+/* Is what goes there not translated (RFC 6888 REQ-6)? */
+static inline bool nat_is_untranslated(const struct nat *n, be32 dst) {
+    return n->config.n_untranslated && nat_is_named(n, dst);
+}
 void nat_begin(struct nat *n, struct packet *p, const struct nat_want *want, uint64_t now);
 
 /* nat_port.c: outside addresses and ports. Taken by sessions (NAT_CONNTRACK) or mappings (NAT_INTERFACE). */
@@ -267,10 +276,12 @@ struct nat_range nat_port_range(const struct nat *n, uint8_t proto, uint16_t own
 bool nat_port_for_session(struct nat *n, const struct packet *p, struct nat_tuple *reply, uint64_t now);
 /*
  * Completes a mapping's outside end with a free port of the range: the one that `wanted` names when it is in it, else
- * the next that is free, all round. wanted: host order.
+ * the next that is free, all round. wanted: host order; end->src: whose mapping it will be.
  */
 bool nat_port_for_mapping(struct nat *n, uint8_t proto, uint32_t address, struct nat_tuple *end, struct nat_range r,
                           uint32_t wanted, uint64_t now);
+/* A side of a session leaves its mapping: the port will rest from when that session ended, or a later one. */
+void nat_port_rest(struct nat *n, uint32_t node);
 
 /* nat_client.c: inside addresses, what they share of outside addresses and ports, and what they may have. */
 int nat_clients_init(struct nat *n);
@@ -292,6 +303,7 @@ struct nat_place {
     struct nat_tuple end; /* outside end */
     uint32_t address;     /* its index */
     uint32_t block;       /* that the client gets with it; NAT_NONE */
+    uint32_t client;      /* who asked for it; NAT_NONE: not known */
 };
 /* For what an inside end sends. DROP_NONE, DROP_NAT_NO_PORT, DROP_NAT_CLIENT_LIMIT. */
 enum drop nat_place_mapping(struct nat *n, const struct nat_want *w, struct nat_place *place, uint64_t now);
@@ -309,6 +321,7 @@ uint32_t nat_first_address(const struct nat *n, const struct nat_tuple *outward)
 bool nat_may_begin(const struct packet *p);
 void nat_track(struct nat *n, const struct packet *p, uint64_t now);
 bool nat_is_reset(const struct packet *p);
+bool nat_is_syn(const struct packet *p); /* the first packet of a connection */
 
 /* nat_rewrite.c: bytes. */
 bool nat_icmp_is_request(uint8_t type);
@@ -338,6 +351,15 @@ void nat_fragment_first_in(struct nat *n, const struct packet *p, uint64_t now);
 void nat_fragment_first_out(struct nat *n, const struct packet *p, be32 src, be32 dst, uint64_t now);
 void nat_fragment_in(struct nat *n, struct packet *p, uint64_t now);
 void nat_fragment_out(struct nat *n, struct packet *p, uint64_t now);
+unsigned nat_fragments_due(struct nat *n); /* held must not be NULL */
+
+/* nat_syn.c: SYNs that nobody asked for, and what waits. */
+/* Holds one that no mapping lets in, or drops it; leaves what is none alone. */
+void nat_syn_without_mapping(struct nat *n, struct packet *p, uint64_t now);
+/* The same of one that a filter refuses: with its destination again as it came in. False: it is none. */
+bool nat_syn_filtered(struct nat *n, struct packet *p, const struct nat_tuple *came, uint64_t now);
+/* As nat_in: what may be held, and what was. */
+void nat_held_in(struct nat *n, struct packet *p, uint64_t now);
 
 /* nat.c: takes the packet along with its session or mapping. */
 void nat_meet(struct nat *n, struct packet *p, uint32_t value);

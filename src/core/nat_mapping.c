@@ -117,6 +117,8 @@ static uint32_t find_inside(struct nat *n, uint8_t proto, const struct nat_tuple
 
 uint32_t nat_mapping_inside(struct nat *n, uint32_t natural, uint8_t proto, const struct nat_tuple *outward,
                             uint64_t now) {
+    if (n->groups && !n->cells[natural] && !n->config.n_port_maps)
+        return NAT_NONE;
     const struct nat_tuple any = {.src = outward->src, .sport = outward->sport}, end = nat_inside_end(n, outward);
     const bool maps = n->config.n_port_maps;
     uint32_t node = n->groups ? find_natural(n, natural, proto, &end, now) : NAT_NONE;
@@ -170,7 +172,7 @@ static void moved(struct nat *n, uint32_t natural, int change) {
 /* A side that is alone in its mapping. */
 static void mapping_begin(struct nat *n, uint32_t node, uint32_t client, uint16_t *flags, uint32_t cell,
                           uint32_t natural) {
-    link_add(n, RING_MAPPING, node, node);
+    *link_of(n, RING_MAPPING, node) = (struct nat_link){node, node};
     *flags |= NAT_MAPPED | NAT_HEAD | NAT_INSIDE_HEAD;
     nat_cell_set(n, cell, node);
     if (cell != natural) {
@@ -295,6 +297,8 @@ void nat_side_leave(struct nat *n, uint32_t node) {
     const uint16_t flags = *flags_of(n, node);
     if (flags & NAT_PERMITS)
         permit_leave(n, node);
+    if (flags & NAT_MAPPED && n->rests)
+        nat_port_rest(n, node);
     if (flags & NAT_MAPPED)
         mapping_leave(n, node);
     nat_client_leave(n, client_of(n, node));

@@ -5,6 +5,9 @@
  *
  * A port whose mapping is idle is free, although it may still stand in its cell: a search looks at such mappings as
  * long as there may be any. So the port that is found does not depend on when timers are looked at.
+ *
+ * A port may rest after its mapping (RFC 6888 REQ-8): it is free for nobody but who had it, so that nobody gets what is
+ * still on the way to another. The rest is counted from the end of the mapping's last session.
  */
 #include "nat_internal.h"
 
@@ -29,6 +32,8 @@ int nat_ports_init(struct nat *n) {
     n->cells = calloc(sets << 16, sizeof *n->cells); /* costs nothing where it is not used */
     if (c->personality == NAT_INTERFACE)
         n->groups = calloc((sets << 16) / NAT_PORT_GROUP, sizeof *n->groups);
+    if (c->port_rest && c->personality == NAT_INTERFACE && !(n->rests = calloc(sets << 16, sizeof *n->rests)))
+        return -ENOMEM;
     if (!n->address_slots || !n->cells || (c->personality == NAT_INTERFACE && !n->groups))
         return -ENOMEM;
     if (c->max_sessions >= sets << 16 >> DENSE_SHIFT)
@@ -46,6 +51,7 @@ void nat_ports_fini(struct nat *n) {
     free(n->address_slots);
     free(n->cells);
     free(n->groups);
+    free(n->rests);
 }
 
 void nat_port_take(struct nat *n, uint32_t cell) {
@@ -107,13 +113,45 @@ bool nat_port_for_session(struct nat *n, const struct packet *p, struct nat_tupl
     return false;
 }
 
-/* The first port from `from` to `to` that is free, of those that are `step` apart; UINT32_MAX. */
-static uint32_t first_free(const struct nat *n, uint32_t first_cell, uint32_t step, uint32_t from, uint32_t to) {
+/* ---- rest ---- */
+
+/* The tick as those of 64 bits are counted. */
+static uint64_t whole_tick(const struct nat *n, uint32_t tick) {
+    return (n->now >> NAT_TICK_SHIFT) + (uint64_t)(int32_t)(tick - nat_tick(n->now));
+}
+
+__attribute__((cold)) void nat_port_rest(struct nat *n, uint32_t node) {
+    const struct nat_record *r = &n->records[node >> 1];
+    const struct nat_tuple end = nat_node_outside(n, node);
+    if (r->proto == PROTO_TCP)
+        return;
+    struct nat_rest *rest = &n->rests[nat_port_cell(n, r->proto, end.dst, end.dport)];
+    const uint64_t until = whole_tick(n, r->last + n->idle[r->timer]) + (n->config.port_rest >> NAT_TICK_SHIFT) + 1;
+    if (rest->epoch != n->rest_epoch || rest->until < until)
+        rest->until = until;
+    rest->epoch = n->rest_epoch;
+    rest->inside = nat_node_outward(n, node)->src;
+}
+
+static __attribute__((noinline)) bool rests(const struct nat *n, uint32_t cell, be32 inside) {
+    const struct nat_rest *rest = &n->rests[cell];
+    return rest->epoch == n->rest_epoch && rest->inside != inside && n->now >> NAT_TICK_SHIFT <= rest->until;
+}
+
+/* ---- ports of mappings ---- */
+
+static bool is_free(const struct nat *n, uint32_t cell, be32 inside) {
+    return nat_cell_node(n, cell) == NAT_NONE && (!n->rests || !rests(n, cell, inside));
+}
+
+/* The first port from `from` to `to` that is free for `inside`, of those that are `step` apart; UINT32_MAX. */
+static uint32_t first_free(const struct nat *n, uint32_t first_cell, be32 inside, uint32_t step, uint32_t from,
+                           uint32_t to) {
     for (uint32_t port = from; port <= to;) {
         const uint32_t next = (port / NAT_PORT_GROUP + 1) * NAT_PORT_GROUP, parity = port % step;
         if (n->groups[(first_cell + port) / NAT_PORT_GROUP] < NAT_PORT_GROUP)
             for (; port < next && port <= to; port += step)
-                if (nat_cell_node(n, first_cell + port) == NAT_NONE)
+                if (is_free(n, first_cell + port, inside))
                     return port;
         port = next + parity;
     }
@@ -123,14 +161,15 @@ static uint32_t first_free(const struct nat *n, uint32_t first_cell, uint32_t st
 /* Is there a port among from..to, `step` apart? Those in use are asked about, in order, if they may be idle. */
 static bool search(struct nat *n, uint8_t proto, uint32_t first_cell, struct nat_tuple *end, uint32_t step,
                    uint32_t from, uint32_t to, uint32_t *asked, uint64_t now) {
-    uint32_t found = first_free(n, first_cell, step, from, to);
+    uint32_t found = first_free(n, first_cell, end->src, step, from, to);
     for (uint32_t port = from; port <= to && port < found && !nat_is_settled(n, now); port += step) {
         end->dport = htons((uint16_t)port);
-        if (nat_mapping_outside(n, proto, end->dst, end->dport, now) == NAT_NONE)
+        if (nat_mapping_outside(n, proto, end->dst, end->dport, now) == NAT_NONE &&
+            is_free(n, first_cell + port, end->src))
             return true;
         if (++*asked == ASK_MAX) {
             nat_settle(n, now);
-            found = first_free(n, first_cell, step, from, to);
+            found = first_free(n, first_cell, end->src, step, from, to);
         }
     }
     end->dport = htons((uint16_t)found);

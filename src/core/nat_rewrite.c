@@ -59,44 +59,49 @@ static uint8_t *checksum_field(const struct nat_view *v) {
     return v->l4 + offset;
 }
 
-void nat_view_set(const struct nat_view *v, bool source, be32 addr, be16 port) {
+/* port_field: as nat_port_field says. */
+static inline void view_set(const struct nat_view *v, bool source, uint8_t *port_field, be32 addr, be16 port) {
     struct ipv4_header *ip = v->ip;
-    uint8_t *sum_field = checksum_field(v), *port_field = nat_port_field(v, source);
-    be16 sum = sum_field ? load16(sum_field) : 0;
-    be32 from = source ? ip->src : ip->dst;
-    if (from != addr) {
-        ip->checksum = checksum_update32(ip->checksum, from, addr);
-        if (ip->proto != PROTO_ICMP) /* has no pseudo header */
-            sum = checksum_update32(sum, from, addr);
+    uint8_t *sum_field = checksum_field(v);
+    const be32 was = source ? ip->src : ip->dst, less = ~was;
+    uint32_t change = 0; /* to the sums (RFC 1624, equation 3) */
+    if (was != addr) {
+        change = (less & 0xffff) + (less >> 16) + (addr & 0xffff) + (addr >> 16);
+        ip->checksum = checksum_fold((uint16_t)~ip->checksum + change);
         if (source)
             ip->src = addr;
         else
             ip->dst = addr;
     }
+    if (ip->proto == PROTO_ICMP) /* has no pseudo header */
+        change = 0;
     if (port_field) {
-        sum = checksum_update16(sum, load16(port_field), port);
+        change += (uint16_t)~load16(port_field) + (uint32_t)port;
         store16(port_field, port);
     }
-    if (sum_field)
+    if (sum_field) {
+        const be16 sum = checksum_fold((uint16_t)~load16(sum_field) + change);
         store16(sum_field, ip->proto == PROTO_UDP && sum == 0 ? 0xffff : sum);
+    }
+}
+
+void nat_view_set(const struct nat_view *v, bool source, be32 addr, be16 port) {
+    view_set(v, source, nat_port_field(v, source), addr, port);
 }
 
 struct nat_tuple nat_packet_tuple(const struct packet *p) {
-    struct nat_tuple t = {.src = p->src, .dst = p->dst};
+    const uint64_t ends = load64(&p->src);
     if (!(p->flags & PACKET_PORTS))
-        return t;
-    t.sport = p->sport;
-    t.dport = p->dport;
-    if (p->proto == PROTO_ICMP) {
-        if (nat_icmp_is_request(p->data[p->l4]))
-            t.dport = 0;
-        else
-            t.sport = 0;
-    }
-    return t;
+        return nat_tuple_of(ends, 0);
+    if (p->proto != PROTO_ICMP)
+        return nat_tuple_of(ends, load32(&p->sport));
+    const bool request = nat_icmp_is_request(p->data[p->l4]);
+    return nat_tuple_of(ends, request ? nat_ports(p->sport, 0) : nat_ports(0, p->dport));
 }
 
 bool nat_moves_port(const struct packet *p, bool source) {
+    if (p->flags & PACKET_PORTS && p->proto != PROTO_ICMP)
+        return p->proto == PROTO_TCP || p->proto == PROTO_UDP;
     struct nat_view v = view_of(p);
     return nat_port_field(&v, source) != NULL;
 }
@@ -107,24 +112,24 @@ static bool is_tiny(const struct packet *p) {
     return ntohs(ip->total_length) < (ip->version_ihl & 15) * 4u + 18;
 }
 
-static void set(struct packet *p, bool source, be32 addr, be16 port) {
+static inline void set(struct packet *p, bool source, be32 addr, be16 port) {
     be16 *meta = source ? &p->sport : &p->dport;
     bool same = addr == (source ? p->src : p->dst);
     if (same && port == *meta)
         return;
     struct nat_view v = view_of(p);
-    bool has_port = nat_port_field(&v, source);
-    if (same && !has_port)
+    uint8_t *port_field = nat_port_field(&v, source);
+    if (same && !port_field)
         return;
     if (p->flags & PACKET_FRAG_FIRST && p->proto == PROTO_TCP && is_tiny(p))
         packet_drop(p, DROP_NAT_FRAGMENT);
-    nat_view_set(&v, source, addr, port);
+    view_set(&v, source, port_field, addr, port);
     p->flags |= source ? PACKET_SRC_CHANGED : PACKET_DST_CHANGED;
     if (source)
         p->src = addr;
     else
         p->dst = addr;
-    if (has_port) {
+    if (port_field) {
         *meta = port;
         if (p->proto == PROTO_ICMP)
             p->sport = p->dport = port;

@@ -14,7 +14,8 @@
 #define KEYS_AHEAD 6u     /* and also what their keys need */
 #define EXPIRE_LEAST 32u  /* looked at once a burst: some 5 us */
 #define ROOM_BATCH 16u    /* that are freed when one has no room */
-#define CELLS_OF_LINE 16u
+#define LINKS_OF_LINE 8u  /* of the rings of timers */
+#define CELLS_TRIED 4u    /* ports that are most often enough to find a free one */
 
 static void ring_init(struct nat_link *ring, uint32_t i) {
     ring[i] = (struct nat_link){i, i};
@@ -128,6 +129,7 @@ void nat_sessions_free(struct nat *n) {
     for (uint32_t i = 0; i < n->n_records && n->stats.live; i++)
         if (n->records[i].kind == NAT_SESSION)
             nat_session_free(n, i);
+    n->rest_epoch++;
 }
 
 static void bucket_prefetch(const struct nat *n, uint64_t hash) {
@@ -162,26 +164,34 @@ struct nat_want nat_want_of(const struct nat *n, uint8_t proto, const struct nat
                              .proto = proto};
 }
 
+/* The last of the cells that are likely to be tried, of the same address. */
+static uint32_t last_tried(uint32_t natural) {
+    const uint32_t last = natural | UINT16_MAX;
+    return last - natural < CELLS_TRIED ? last : natural + CELLS_TRIED;
+}
+
 void nat_want_fetch(const struct nat *n, const struct nat_want *w) {
-    if (w->natural != NAT_NONE)
+    if (w->natural != NAT_NONE) {
         nat_fetch(&n->cells[w->natural]);
+        nat_fetch(&n->cells[last_tried(w->natural)]);
+    }
     if (w->client_list)
         nat_fetch(w->client_list);
 }
 
-/* The port will be its own one, or another one of the same line. Mappings that are in the way may be idle. */
+/* The port will be its own one, or one of the next. Mappings that are in the way may be idle. */
 void nat_want_fetch_more(const struct nat *n, const struct nat_want *w) {
-    struct nat_tuple reply = nat_inverse(w->outward);
-    reply.dst = n->config.addresses[w->home];
+    const uint64_t ends = nat_ends(w->outward.dst, n->config.addresses[w->home]);
+    be16 port = w->outward.sport;
     if (w->natural != NAT_NONE) {
-        uint32_t cell = w->natural, node;
+        uint32_t cell = w->natural, last = last_tried(cell), node;
         if (n->cells[cell])
             bucket_prefetch(n, nat_hash_inside(n, w->proto, &w->outward));
-        for (; (node = nat_cell_node(n, cell)) != NAT_NONE && (cell + 1) % CELLS_OF_LINE; cell++)
+        for (; cell < last && (node = nat_cell_node(n, cell)) != NAT_NONE; cell++)
             nat_fetch(&n->records[node >> 1]);
-        reply.dport = htons((uint16_t)cell);
+        port = htons((uint16_t)cell);
     }
-    bucket_prefetch(n, nat_hash(NAT_KEY_SESSION, w->proto, &reply));
+    bucket_prefetch(n, nat_hash_words(NAT_KEY_SESSION, w->proto, ends, nat_ports(w->outward.dport, port)));
     if (w->client_list)
         nat_client_fetch(n, *w->client_list - 1);
 }
@@ -250,6 +260,12 @@ static bool timer_end(struct nat *n, uint32_t i, uint64_t now) {
     return ends;
 }
 
+/* What was made one after the other ends so, and stands in records next to one another: so do the links that follow. */
+static void links_fetch(const struct nat *n, uint32_t at) {
+    nat_fetch(&n->timers[at < LINKS_OF_LINE ? at : at - LINKS_OF_LINE]);
+    nat_fetch(&n->timers[at + LINKS_OF_LINE]); /* slots follow the records */
+}
+
 /*
  * Looks at `budget` sessions of a slot at most, until `wanted` were freed. Their records and then their keys are
  * fetched some sessions ahead, also for the next burst, which is likely to go on here. How many it looked at.
@@ -259,6 +275,7 @@ static unsigned slot_turn(struct nat *n, uint32_t slot, uint64_t now, unsigned b
     unsigned known = 0, fetched = 0, done = 0;
     while (done < budget && *wanted) {
         for (; at != slot && known < done + RECORDS_AHEAD; at = n->timers[at].next) {
+            links_fetch(n, at);
             nat_fetch(&n->records[at]);
             nat_fetch(&n->cold[at]);
             ahead[known++ % RECORDS_AHEAD] = at;

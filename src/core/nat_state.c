@@ -17,6 +17,10 @@ bool nat_is_reset(const struct packet *p) {
     return p->proto == PROTO_TCP && tcp_flags(p) & TCP_RST;
 }
 
+bool nat_is_syn(const struct packet *p) {
+    return p->proto == PROTO_TCP && (tcp_flags(p) & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_SYN;
+}
+
 /* Linux: TCP by SYN, or by ACK in the middle (nf_conntrack_tcp_loose); ICMP by a request; all else by anything. */
 bool nat_may_begin(const struct packet *p) {
     if (p->proto == PROTO_TCP) {

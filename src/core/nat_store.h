@@ -93,6 +93,13 @@ struct nat_block {
 #define NAT_CELL_MOST 3u
 #define NAT_PORT_GROUP 256u /* ports whose use is counted */
 
+/* An outside port that nobody else may have for a while. */
+struct nat_rest {
+    uint64_t until; /* tick, the last one */
+    be32 inside;    /* whose it was */
+    uint32_t epoch;
+};
+
 #define NAT_TICK_SHIFT 22    /* 2^22 ns = 4.2 ms */
 #define NAT_WHEEL_SLOTS 131072u /* 9 minutes; longer times are looked at once a turn */
 #define NAT_TICKS_MAX (1u << 30)  /* 52 days: no session is idle that long */
@@ -140,6 +147,10 @@ struct nat {
     uint64_t created_before;    /* stats.created when idle sessions were freed last, once a burst */
     struct random random;       /* draws ports */
     struct nat_stats stats;
+    struct nat_held *syns;      /* NULL: they do not wait */
+    uint64_t *paces;            /* of each client: when it may begin a whole second's worth; NULL: no limit */
+    struct nat_rest *rests;     /* of each cell; NULL: ports do not rest */
+    uint32_t rest_epoch;        /* rests of other ones are over */
 };
 
 #endif

@@ -48,6 +48,20 @@ static inline uint64_t nat_hash_words(enum nat_key_kind kind, uint8_t proto, uin
     return (((uint64_t)m ^ (uint64_t)(m >> 64)) & ~UINT64_C(1)) | (kind == NAT_KEY_SESSION);
 }
 
+/* The words of a tuple: written and read as such, as no CPU takes a word of two fields from stores on their way. */
+static inline uint64_t nat_ends(be32 src, be32 dst) {
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? (uint64_t)dst << 32 | src : (uint64_t)src << 32 | dst;
+}
+static inline uint32_t nat_ports(be16 sport, be16 dport) {
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? (uint32_t)dport << 16 | sport : (uint32_t)sport << 16 | dport;
+}
+static inline struct nat_tuple nat_tuple_of(uint64_t ends, uint32_t ports) {
+    struct nat_tuple t;
+    store64(&t.src, ends);
+    store32(&t.sport, ports);
+    return t;
+}
+
 static inline uint64_t nat_hash(enum nat_key_kind kind, uint8_t proto, const struct nat_tuple *t) {
     return nat_hash_words(kind, proto, load64(&t->src), load32(&t->sport));
 }

@@ -18,7 +18,7 @@
 const uint32_t *route_direct_entries(const void *state);
 
 static inline void route_direct_fetch(const uint32_t *entry, be32 dst) {
-    __builtin_prefetch(&entry[ntohl(dst) >> 8], 0, 2);
+    __builtin_prefetch(&entry[ntohl(dst) >> 8]);
 }
 
 static inline uint32_t route_direct_lookup(const uint32_t *entry, be32 dst) {

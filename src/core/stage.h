@@ -48,9 +48,9 @@ static inline bool is_link_local(be32 addr) {
     return (addr & htonl(0xffff0000)) == htonl(0xa9fe0000);
 }
 
-/* Addresses without a bit of node.own are nobody's here. */
-static inline uint64_t own_bit(be32 addr) {
-    return UINT64_C(1) << (addr * 0x9e3779b1u >> 26);
+/* Addresses whose bit of node.own is 0 are nobody's here. */
+static inline unsigned own_bit(be32 addr) {
+    return addr * 0x9e3779b1u >> 26;
 }
 
 static inline bool is_own_address(const struct node *node, be32 addr) {

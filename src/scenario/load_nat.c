@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define NAT_ADDRESSES_MAX 1024 /* as the core has it */
+#define UNTRANSLATED_MAX 64    /* looked through for each new session */
+#define RATE_MAX 1000000u
 #define SESSIONS_MAX (1u << 24)
 #define SECONDS_MAX (366u * 86400)
 
@@ -228,10 +230,42 @@ static void check_blocks(const struct reader *r, const struct tree *t, const str
     }
 }
 
+static void load_untranslated(const struct reader *r, const struct tree *t, struct scenario_nat *nat) {
+    const struct tree *list = read_list(r, t, "untranslated", OPTIONAL, "a list of prefixes, such as [10.8.0.0/16]");
+    struct ip_prefix prefix;
+    for (size_t i = 0; list && next_prefix(r, list, &i, "untranslated", &prefix);) {
+        if (prefix.addr.family == FAMILY_IPV4) {
+            vec_push(&nat->untranslated, prefix);
+            continue;
+        }
+        complain(r->c, list->at, SEVERITY_ERROR, "\"untranslated\" has an IPv6 prefix");
+        complain_hint(r->c, "NAT is for IPv4: what is IPv6 is never translated");
+    }
+    if (nat->untranslated.n > UNTRANSLATED_MAX) {
+        complain(r->c, list->at, SEVERITY_ERROR, "\"untranslated\" has %zu prefixes", nat->untranslated.n);
+        complain_hint(r->c, "%u at most: shorter prefixes, that hold several", UNTRANSLATED_MAX);
+    }
+}
+
+/* What subscribers may have (RFC 6888), and what is not translated for them. */
+static void load_limits(const struct reader *r, const struct tree *t, struct scenario_nat *nat) {
+    read_uint(r, t, "port_block", OPTIONAL, 1, 65535, &nat->port_block);
+    read_uint(r, t, "blocks_per_client", OPTIONAL, 1, 65535, &nat->blocks_per_client);
+    read_uint(r, t, "sessions_per_client", OPTIONAL, 1, SESSIONS_MAX, &nat->sessions_per_client);
+    read_uint(r, t, "ports_per_client", OPTIONAL, 1, 65535, &nat->ports_per_client);
+    read_uint(r, t, "session_rate_per_client", OPTIONAL, 1, RATE_MAX, &nat->session_rate_per_client);
+    read_uint(r, t, "port_rest", OPTIONAL, 1, SECONDS_MAX, &nat->port_rest);
+    load_untranslated(r, t, nat);
+    check_blocks(r, t, nat);
+    if (nat->port_block && !nat->blocks_per_client)
+        nat->blocks_per_client = 1;
+}
+
 /* Behaviours that only NAT by interface has: Linux' connection tracking does not choose. */
 static void load_behaviours(const struct reader *r, const struct tree *t, struct scenario_nat *nat) {
     static const char *const keys[] = {"mapping", "filtering", "port_choice", "parity", "pooling", "refresh",
-                                       "port_block", "blocks_per_client", "sessions_per_client", "ports_per_client"};
+                                       "port_block", "blocks_per_client", "sessions_per_client", "ports_per_client",
+                                       "session_rate_per_client", "port_rest", "hold_syns", "untranslated"};
     static const char *const ports[] = {"preserved", "random", NULL}, *const pooling[] = {"paired", "arbitrary", NULL},
                       *const refresh[] = {"both", "outbound", NULL};
     unsigned mapping = 0, filtering = 0, port = 0, pool = 0, refreshed = 0;
@@ -250,18 +284,13 @@ static void load_behaviours(const struct reader *r, const struct tree *t, struct
     read_choice(r, t, "pooling", OPTIONAL, pooling, &pool);
     read_choice(r, t, "refresh", OPTIONAL, refresh, &refreshed);
     read_bool(r, t, "parity", &nat->parity);
+    read_bool(r, t, "hold_syns", &nat->hold_syns);
     nat->mapping = (uint8_t)mapping;
     nat->filtering = (uint8_t)filtering;
     nat->random_ports = port;
     nat->arbitrary_pooling = pool;
     nat->outbound_refresh_only = refreshed;
-    read_uint(r, t, "port_block", OPTIONAL, 1, 65535, &nat->port_block);
-    read_uint(r, t, "blocks_per_client", OPTIONAL, 1, 65535, &nat->blocks_per_client);
-    read_uint(r, t, "sessions_per_client", OPTIONAL, 1, SESSIONS_MAX, &nat->sessions_per_client);
-    read_uint(r, t, "ports_per_client", OPTIONAL, 1, 65535, &nat->ports_per_client);
-    check_blocks(r, t, nat);
-    if (nat->port_block && !nat->blocks_per_client)
-        nat->blocks_per_client = 1;
+    load_limits(r, t, nat);
 }
 
 void load_nat(const struct reader *r, const struct tree *t, uint32_t machine) {
@@ -270,7 +299,8 @@ void load_nat(const struct reader *r, const struct tree *t, uint32_t machine) {
     unsigned personality = 0;
     read_keys(r, t, KEYS("outside", "personality", "addresses", "ports", "max_sessions", "timers", "port_maps",
                          "mapping", "filtering", "port_choice", "parity", "pooling", "hairpin", "hold_fragments",
-                         "refresh", "port_block", "blocks_per_client", "sessions_per_client", "ports_per_client"));
+                         "refresh", "port_block", "blocks_per_client", "sessions_per_client", "ports_per_client",
+                         "session_rate_per_client", "port_rest", "hold_syns", "untranslated"));
     nat.outside = read_nic(r, t, "outside", REQUIRED, machine);
     bool known = read_choice(r, t, "personality", REQUIRED, personalities, &personality);
     nat.conntrack = personality == 1;

@@ -19,6 +19,7 @@ void scenario_destroy(struct scenario *s) {
     }
     for (size_t i = 0; i < s->nats.n; i++) {
         vec_free(&s->nats.v[i].addresses);
+        vec_free(&s->nats.v[i].untranslated);
         vec_free(&s->nats.v[i].port_maps);
     }
     for (size_t i = 0; i < s->dhcps.n; i++)

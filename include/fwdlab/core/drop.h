@@ -50,8 +50,9 @@ enum drop_class { DROP_CLASS_NONE, DROP_CLASS_MALFORMED, DROP_CLASS_IGNORED, DRO
     X(NO_NEIGHBOUR, DROP, "no-neighbour", "nobody on the link has the next hop's address")                             \
     X(NAT_NO_PORT, DROP, "nat-no-port", "no outside port was free for a new session")                                  \
     X(NAT_TABLE_FULL, DROP, "nat-table-full", "no room for a new session")                                             \
-    X(NAT_CLIENT_LIMIT, DROP, "nat-client-limit", "the inside address has all sessions or ports that it may have")     \
+    X(NAT_CLIENT_LIMIT, DROP, "nat-client-limit", "the inside address has, or began, as much as it may")               \
     X(NAT_FILTERED, DROP, "nat-filtered", "the NAT has a mapping for it, but not for this remote end")                 \
+    X(NAT_UNSOLICITED, DROP, "nat-unsolicited", "a SYN from outside that nobody inside met in time (RFC 5382 REQ-4)")  \
     X(NAT_FRAGMENT, DROP, "nat-fragment", "a later fragment whose first one was not seen")                             \
     X(NAT_ICMP_ERROR, DROP, "nat-icmp-error", "an ICMP error that is broken, or about a packet that no session sent")  \
     X(LOOP, DROP, "loop", "the packet visited too many nodes")

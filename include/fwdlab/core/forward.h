@@ -106,10 +106,11 @@ void forward(struct node *node, struct packet *const *pkts, unsigned n, uint64_t
 void forward_own(struct node *node, struct packet *p, uint64_t now);
 
 /*
- * Packets that forward() held (VERDICT_HELD: fragments that came before their first one). After a burst the caller takes
- * those that are due into memory of its own (p->data, p->room: NAT_HELD_BYTES) and passes them through forward() as a
- * later burst: the verdict is that of the packet that was held, whose tag they have. Those that waited in vain come too,
- * and are dropped then. So each packet that came in is delivered, forwarded, dropped, or still held.
+ * Packets that forward() held (VERDICT_HELD: fragments that came before their first one, SYNs that nobody asked for).
+ * After a burst the caller takes those that are due into memory of its own (p->data, p->room: NAT_HELD_BYTES) and
+ * passes them through forward() as a later burst: the verdict is that of the packet that was held, whose tag they have.
+ * Those that waited in vain come too, and are dropped then. So each packet that came in is delivered, forwarded,
+ * dropped, or still held.
  */
 static inline unsigned node_due(const struct node *node) {
     return node->nat ? nat_due(node->nat) : 0;

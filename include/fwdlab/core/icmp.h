@@ -12,6 +12,7 @@
  *   no-neighbour  3/1                                         1/3
  *   nat-no-port, nat-table-full, nat-client-limit             -
  *                 3/13 (RFC 5508 REQ-8; NAT_CONNTRACK tells nothing, as Linux)
+ *   nat-unsolicited 3/3 (RFC 5382 REQ-4)                      -
  *   bad-options   12/0 with a pointer                         -
  *   bad-extension -                                           4/2 a hop-by-hop option that asks for it, 4/0 jumbo
  *   link-local    -                                           1/2 (source beyond its scope)

@@ -52,6 +52,10 @@ struct nat_port_map {
     char name[40];
 };
 
+struct nat_net {
+    be32 addr, mask; /* no bit of addr beyond the mask */
+};
+
 /*
  * Idle times in nanoseconds; 0 takes the personality's default, in seconds:
  *                  tcp_established  tcp_transitory  tcp_closing  udp  udp_stream  icmp  other
@@ -84,11 +88,20 @@ struct nat_config {
     bool arbitrary_pooling;         /* any outside address with a free port; else the same for an inside address as long
                                        as it has sessions (paired, RFC 4787 REQ-2) */
     bool outbound_refresh_only;     /* what comes in keeps no session alive (RFC 4787 REQ-6) */
+    bool hold_syns;                 /* a TCP SYN from outside, for a port of the range, that nothing lets in waits for
+                                       6 s; then its sender is told, unless inside opened the same connection (RFC 5382
+                                       REQ-4). Else: one for a mapping is dropped, others are left to the node */
     uint32_t port_block;            /* ports that an inside address gets at a time, a divisor of the range, of each
                                        protocol (RFC 6888 REQ-14; RFC 7422, 2); 0: no blocks */
     uint32_t client_blocks;         /* at most so many for an inside address; 0: 1 */
     uint32_t client_sessions;       /* sessions that an inside address may have (RFC 6888 REQ-5); 0: no limit */
     uint32_t client_ports;          /* outside ports, of each protocol (RFC 6888 REQ-4); 0: no limit */
+    uint32_t client_rate;           /* sessions that an inside address may begin a second, as many at once (RFC 6888
+                                       REQ-4 c, REQ-5 b); 0: no limit. For idle times of a second at least */
+    uint64_t port_rest;             /* ns for which nobody else gets an outside port whose mapping has ended (RFC 6888
+                                       REQ-8), of UDP and ICMP: TCP's states are tracked (REQ-8 a); 0: none */
+    uint32_t n_untranslated;        /* destinations that are not translated for (RFC 6888 REQ-6) */
+    const struct nat_net *untranslated; /* copied */
     uint32_t n_port_maps;
     const struct nat_port_map *port_maps; /* copied; the first of several for one outside port wins */
 };
@@ -118,7 +131,7 @@ enum nat_state {
 
 struct nat_stats {
     uint64_t created, expired, refused_port, refused_full, refused_client; /* client: a limit of an inside address */
-    uint64_t held;                   /* fragments that waited or wait */
+    uint64_t held;                   /* packets that waited or wait */
     uint32_t live, peak;             /* sessions */
     uint32_t ports_live, ports_peak; /* outside ports of all protocols in use */
     uint32_t ports_available;        /* outside ports of one protocol, all addresses */
@@ -142,12 +155,12 @@ void nat_reset(struct nat *n);
 void nat_in(struct nat *n, struct packet **pkts, unsigned count, uint64_t now);
 void nat_out(struct nat *n, struct packet **pkts, unsigned count, uint64_t now);
 /*
- * Held fragments. How many are due to pass the node again, their first one being decided, or their time being up: to be
- * asked after a burst. The next of them, in the order they became due, as it came in: copies it to p->data, at most
+ * Held packets. How many are due to pass the node again, their first fragment being decided, or their time being up: to
+ * be asked after a burst. The next of them, in the order they became due, as it came in: copies it to p->data, at most
  * p->room bytes, and sets what forward() needs of the packet, its tag included. False: none.
  */
 #define NAT_HELD_BYTES 2048 /* a frame with more bytes present is dropped, not held */
-#define NAT_HELD_MAX 256    /* frames; 128 that wait, 16 of a datagram, and those that are due */
+#define NAT_HELD_MAX 512    /* frames; 128 fragments that wait, 16 of a datagram, 128 SYNs, and those that are due */
 unsigned nat_due(struct nat *n);
 bool nat_take_due(struct nat *n, struct packet *p);
 void nat_forget_held(struct nat *n); /* as if they had never come */

@@ -167,8 +167,10 @@ struct scenario_nat {
     bool hairpin, hold_fragments; /* default: true with personality interface, else false */
     /* The next ones are as zero with personality conntrack; meanings as in core/nat.h. */
     uint8_t mapping, filtering;  /* index in nat_behaviour_names */
-    bool random_ports, parity, arbitrary_pooling, outbound_refresh_only;
+    bool random_ports, parity, arbitrary_pooling, outbound_refresh_only, hold_syns;
     uint32_t port_block, blocks_per_client, sessions_per_client, ports_per_client; /* 0: not said */
+    uint32_t session_rate_per_client, port_rest; /* sessions/s; s; 0: not said */
+    VEC(struct ip_prefix) untranslated; /* IPv4, at most 64 */
     struct {
         uint32_t tcp_established, tcp_transitory, tcp_closing, udp, udp_stream, icmp, other;
     } timers; /* s; 0 default */

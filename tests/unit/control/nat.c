@@ -18,7 +18,8 @@ Test(nat, every_key_reaches_the_core) {
         "personality: interface, addresses: [198.51.100.1, 198.51.100.8/29], mapping: address-dependent,\n"
         "filtering: address-and-port-dependent, port_choice: random, parity: true, pooling: arbitrary,\n"
         "hairpin: false, hold_fragments: false, refresh: outbound, port_block: 512, blocks_per_client: 2,\n"
-        "sessions_per_client: 2000, ports_per_client: 600,\n"
+        "sessions_per_client: 2000, ports_per_client: 600, session_rate_per_client: 50, port_rest: 120,\n"
+        "hold_syns: true, untranslated: [198.18.0.0/15, 192.0.2.1/32],\n"
         "port_maps: { a: { proto: tcp, port: 80, to: \"100.64.0.2:8080\" },\n"
         "b: { proto: udp, address: 198.51.100.9, port: 53, to: \"100.64.0.2:53\" } }"));
     const struct nat_config *c = config_of(&b);
@@ -30,6 +31,10 @@ Test(nat, every_key_reaches_the_core) {
     cr_expect(c->port_choice == NAT_PORT_RANDOM && c->parity && c->arbitrary_pooling && c->outbound_refresh_only);
     cr_expect(!c->hairpin && !c->hold_fragments);
     cr_expect(c->port_block == 512 && c->client_blocks == 2 && c->client_sessions == 2000 && c->client_ports == 600);
+    cr_expect(c->client_rate == 50 && c->port_rest == 120000000000u && c->hold_syns);
+    cr_assert_eq(c->n_untranslated, 2);
+    cr_expect(c->untranslated[0].addr == htonl(0xc6120000) && c->untranslated[0].mask == htonl(0xfffe0000));
+    cr_expect(c->untranslated[1].addr == htonl(0xc0000201) && c->untranslated[1].mask == 0xffffffff);
     cr_assert_eq(c->n_port_maps, 2);
     cr_expect(c->port_maps[0].outside_addr == c->addresses[0] && c->port_maps[1].outside_addr == c->addresses[2]);
     destroy(&b);
@@ -42,6 +47,7 @@ Test(nat, behaviours_by_default) {
     cr_expect(c->mapping == NAT_ENDPOINT_INDEPENDENT && c->filtering == NAT_ENDPOINT_INDEPENDENT);
     cr_expect(!c->parity && !c->arbitrary_pooling && !c->outbound_refresh_only);
     cr_expect(!c->port_block && !c->client_blocks && !c->client_sessions && !c->client_ports);
+    cr_expect(!c->client_rate && !c->port_rest && !c->hold_syns && !c->n_untranslated);
     destroy(&b);
     b = build_text(ROUTER("personality: conntrack"));
     c = config_of(&b);

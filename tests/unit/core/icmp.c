@@ -175,7 +175,7 @@ Test(icmp, what_no_error_is_due_about) {
     cr_expect(!is_due(&n, p, 0), "not dropped");
     for (enum drop reason = 0; reason < DROP_COUNT; reason++) {
         static const enum drop told[] = {DROP_TTL_EXPIRED, DROP_NO_ROUTE, DROP_UNREACHABLE, DROP_PROHIBITED,
-                                         DROP_TOO_BIG, DROP_NO_NEIGHBOUR, DROP_BAD_OPTIONS};
+                                         DROP_TOO_BIG, DROP_NO_NEIGHBOUR, DROP_NAT_UNSOLICITED, DROP_BAD_OPTIONS};
         bool want = false;
         for (unsigned i = 0; i < sizeof told / sizeof *told; i++)
             want |= told[i] == reason;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a node with NAT owes: fragments that waited, ICMP errors of its own (RFC 4787 REQ-13, RFC 5508 REQ-8). */
+/* What a node with NAT owes: fragments that waited, ICMP errors of its own (RFC 4787 REQ-13, RFC 5382 REQ-4,
+ * RFC 5508 REQ-8). */
 #include "errors.h"
 #include <fwdlab/core/fragment.h>
 
@@ -11,7 +12,7 @@ static struct node nat_router(enum nat_personality personality, uint32_t max_ses
     struct node n = router();
     const struct nat_config config = {.personality = personality, .outside_port = 1, .n_addresses = 1,
                                       .addresses = (const be32[]){addr("10.0.1.1")}, .max_sessions = max_sessions,
-                                      .hold_fragments = true};
+                                      .hold_fragments = true, .hold_syns = true};
     n.nat = nat_create(&config);
     node_prepare(&n);
     return n;
@@ -131,4 +132,41 @@ Test(rfc4787, req_14_through_the_node) {
     account(&n, 3, 1, 0);
     node_reset(&n);
     node_fini(&n);
+}
+
+/* A SYN from outside that nobody asked for: after six seconds its sender is told, about the packet as it sent it; but
+ * not when a guest has opened the same connection. */
+Test(rfc5382, req_4_through_the_node) {
+    for (int met = 0; met < 2; met++) {
+        struct node n = nat_router(NAT_INTERFACE, 0);
+        struct frame syn = frame_make(FAR, "10.0.1.1", PROTO_TCP, 20), out = frame_make(GUEST, FAR, PROTO_TCP, 20);
+        const uint8_t ports[] = {0, 80, 0x13, 0x88, 0x13, 0x88, 0, 80};
+        memcpy(syn.byte + ETH + 20, ports, 4);
+        memcpy(out.byte + ETH + 20, ports + 4, 4);
+        syn.byte[ETH + 33] = out.byte[ETH + 33] = TCP_SYN;
+        struct packet *p = packet_make(&syn, 0, 1);
+        forward(&n, &p, 1, EPOCH);
+        cr_expect_eq(p->verdict, VERDICT_HELD);
+        packet_free(p);
+        if (met)
+            packet_free(pass(&n, &out, EPOCH + S));
+        cr_expect_eq(n.forwarded, (uint64_t)met);
+        const struct frame other = ipv4(GUEST, FAR, 9, 20);
+        packet_free(pass(&n, &other, EPOCH + 7 * S));
+        cr_assert_eq(node_due(&n), 1);
+        uint8_t data[NAT_HELD_BYTES];
+        struct packet due = {.data = data, .room = sizeof data}, *one = &due;
+        cr_assert(node_take_due(&n, &due));
+        forward(&n, &one, 1, EPOCH + 7 * S);
+        cr_expect(due.verdict == VERDICT_DROP && due.reason == (met ? DROP_NAT_FILTERED : DROP_NAT_UNSOLICITED));
+        struct packet *e = error_about(&n, &due, EPOCH + 7 * S);
+        cr_expect_eq(!e, met);
+        if (e) {
+            unsigned at = check_error(&n, e, &(struct want){3, 3, 0, "10.0.1.1", FAR, 1}, EPOCH + 7 * S);
+            cr_expect_eq(memcmp(e->data + at, syn.byte + ETH, e->len - at), 0);
+            packet_free(e);
+        }
+        cr_expect(node_due(&n) == 0 && n.delivered == 0);
+        node_fini(&n);
+    }
 }

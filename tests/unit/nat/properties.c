@@ -72,6 +72,7 @@ static struct wire *random_packet(struct random *r, bool back) {
 static struct nat_config random_config(enum nat_personality personality, uint64_t seed) {
     static be32 addresses[3];
     static struct nat_port_map map;
+    static struct nat_net net;
     struct random r;
     random_seed(&r, seed * 1000);
     struct nat_config c = config_of(personality);
@@ -79,6 +80,7 @@ static struct nat_config random_config(enum nat_personality personality, uint64_
                                 .inside_port = htons(5002)};
     for (int i = 0; i < 3; i++)
         addresses[i] = addr((const char *[]){"10.0.0.4", "10.0.0.5", "10.0.0.6"}[i]);
+    net = (struct nat_net){addr("203.0.113.2"), ~0u};
     c.max_sessions = 40;
     c.port_min = 5000;
     c.port_max = 5005;
@@ -101,6 +103,11 @@ static struct nat_config random_config(enum nat_personality personality, uint64_
     c.client_blocks = random_below(&r, 3);
     c.client_sessions = (uint32_t[]){0, 3, 12}[random_below(&r, 3)];
     c.client_ports = (uint32_t[]){0, 1, 4}[random_below(&r, 3)];
+    c.client_rate = (uint32_t[]){0, 0, 5}[random_below(&r, 3)];
+    c.port_rest = (uint64_t[]){0, 0, 30 * S}[random_below(&r, 3)];
+    c.hold_syns = random_below(&r, 2);
+    c.untranslated = &net;
+    c.n_untranslated = random_below(&r, 8) == 0;
     return c;
 }
 

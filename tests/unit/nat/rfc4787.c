@@ -318,6 +318,26 @@ BOTH(rfc4787_req_9_port_maps) {
     }
 }
 
+/* No application's payload is looked into, on the ports of those that gateways are known for (also RFC 5382 REQ-6). */
+Test(rfc4787, req_10_no_application_gateways) {
+    static const uint16_t ports[] = {21, 69, 137, 500, 554, 1720, 5060};
+    struct nat *n = rfc_nat(rfc_config(1));
+    const be32 guest = addr(GUEST);
+    for (size_t i = 0; i < 2 * sizeof ports / sizeof *ports; i++) {
+        const uint8_t proto = rfc_protos[i % 2];
+        struct wire *w = wire_make(&(struct spec){.proto = proto, .src = GUEST, .dst = WEB, .sport = 5000,
+                                                  .dport = ports[i / 2], .tcp = TCP_ACK, .payload = 40});
+        uint8_t *payload = w->bytes + 20 + (proto == PROTO_TCP ? 20 : 8), before[40];
+        memcpy(payload, &guest, sizeof guest); /* in place of what wire_make put there: nobody reads its checksum */
+        memcpy(before, payload, sizeof before);
+        pass(n, w, INSIDE, OUTSIDE, EPOCH);
+        cr_expect(w->p.src == addr(NODE) && w->p.verdict == VERDICT_NONE);
+        cr_expect_eq(memcmp(payload, before, sizeof before), 0);
+        wire_free(w);
+    }
+    nat_destroy(n);
+}
+
 /* A NAT behaves the same whatever it holds: a port that is taken changes the number that a mapping gets, and nothing
  * of its mapping and filtering. */
 Test(rfc4787, req_11_deterministic) {
@@ -329,6 +349,29 @@ Test(rfc4787, req_11_deterministic) {
     cr_expect_eq(rfc_out(n, PROTO_UDP, addr(GUEST), 5000, WEB2, 1, EPOCH).port, 5001);
     cr_expect_eq(rfc_in(n, PROTO_UDP, WEB, 54, 5001, EPOCH), DROP_NONE);
     cr_expect_eq(rfc_in(n, PROTO_UDP, "203.0.113.12", 54, 5001, EPOCH), DROP_NAT_FILTERED);
+    nat_destroy(n);
+}
+
+/* ICMP errors of whatever kind end no mapping, and open no filter. */
+Test(rfc4787, req_12_icmp_ends_no_mapping) {
+    struct nat_config c = rfc_config(1);
+    c.filtering = NAT_ADDRESS_DEPENDENT;
+    struct nat *n = rfc_nat(c);
+    const struct spec out = {.proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000, .dport = 53};
+    struct wire *left = wire_send(n, INSIDE, OUTSIDE, EPOCH, &out);
+    for (uint8_t type = ICMP_UNREACHABLE; type <= ICMP_PARAMETER; type++)
+        for (uint8_t code = 0; code < 16; code++) {
+            if (type != ICMP_UNREACHABLE && type != ICMP_SOURCE_QUENCH && type != ICMP_TIME_EXCEEDED &&
+                type != ICMP_PARAMETER)
+                continue;
+            struct wire *e = wire_error_of(type, code, WEB2, left, 8);
+            pass(n, e, OUTSIDE, INSIDE, EPOCH);
+            expect(e, WEB2, 0, GUEST, 0);
+            cr_expect_eq(rfc_in(n, PROTO_UDP, WEB, 53, 5000, EPOCH), DROP_NONE);
+            cr_expect_eq(rfc_in(n, PROTO_UDP, WEB2, 53, 5000, EPOCH), DROP_NAT_FILTERED);
+        }
+    cr_expect(rfc_stats(n).live == 1 && rfc_stats(n).created == 1);
+    wire_free(left);
     nat_destroy(n);
 }
 

@@ -264,3 +264,20 @@ Test(rfc5508, req_7_hairpinned_errors) {
     expect(w, NODE, 5000, GUEST2, 6000);
     nat_destroy(n);
 }
+
+/* Messages that are neither queries nor errors: translated by address, and nothing else of them changes. */
+Test(rfc5508, req_11_other_messages) {
+    static const uint8_t types[] = {9, 10, 30, 40, 253}; /* router discovery, traceroute, Photuris, an experiment */
+    for (size_t i = 0; i < sizeof types; i++) {
+        struct nat *n = nat_of(NAT_INTERFACE);
+        struct wire *w = wire_make(&(struct spec){.proto = PROTO_ICMP, .src = GUEST, .dst = WEB, .sport = 77,
+                                                  .type = types[i], .payload = 24}), *before = wire_copy(w);
+        pass(n, w, INSIDE, OUTSIDE, EPOCH);
+        cr_expect_eq(memcmp(w->bytes + 20, before->bytes + 20, w->p.len - 20), 0, "type %u", types[i]);
+        expect(w, NODE, 0, WEB, 0);
+        expect(SEND(n, OUTSIDE, INSIDE, EPOCH, .proto = PROTO_ICMP, .src = WEB, .dst = NODE, .type = types[i]), WEB, 0,
+               GUEST, 0);
+        wire_free(before);
+        nat_destroy(n);
+    }
+}

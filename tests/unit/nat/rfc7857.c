@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* RFC 7857: what it changes, by section. Section 2, TCP: rfc5382_tcp.c; 10 to 12, ICMP and fragments: rfc5508.c. */
+/* RFC 7857: what it changes, by section. Section 2, TCP: rfc5382_tcp.c; 11 and 12, ICMP: rfc5508.c. */
 #include "rfc.h"
 
 /* 3: ports may overlap where mappings depend on the remote end; here none is ever shared. */
@@ -100,5 +100,19 @@ Test(rfc7857, section_9_randomization) {
     for (uint16_t i = 0; i < 100; i++)
         kept += rfc_out(n, rfc_protos[i & 1], addr(GUEST), (uint16_t)(5000 + i), WEB, 1, EPOCH).port == 5000 + i;
     cr_expect_lt(kept, 5);
+    nat_destroy(n);
+}
+
+/* 10, as RFC 6864, 4.1 has it of whole datagrams with DF: any identification is right. It stays. */
+Test(rfc7857, section_10_identification_stays) {
+    struct nat *n = rfc_nat(rfc_config(1));
+    for (int back = 0; back < 2; back++)
+        for (uint32_t id = 0; id < 65536; id += 4369) {
+            struct wire *w = SEND(n, back ? OUTSIDE : INSIDE, back ? INSIDE : OUTSIDE, EPOCH, .proto = PROTO_UDP,
+                                  .src = back ? WEB : GUEST, .dst = back ? NODE : WEB, .sport = back ? 53 : 5000,
+                                  .dport = back ? 5000 : 53, .id = (uint16_t)id, .fragment = IPV4_DF);
+            cr_expect_eq(packet_ipv4(&w->p)->id, htons((uint16_t)id));
+            expect(w, back ? WEB : NODE, back ? 53 : 5000, back ? GUEST : WEB, back ? 5000 : 53);
+        }
     nat_destroy(n);
 }

@@ -5,6 +5,8 @@
 
 #define NAT(text) HOST("nat: { " text " }")
 #define FORWARDING "nics: { NIC1: { ip_forwarding: true } }, "
+#define FOUR(x) ", 198.19." x "0/32, 198.19." x "1/32, 198.19." x "2/32, 198.19." x "3/32"
+#define MANY FOUR("1.") FOUR("2.") FOUR("3.") FOUR("4.")
 #define INTERFACE(text) NAT("personality: interface, " text)
 
 static const struct expected wrong[] = {
@@ -21,6 +23,16 @@ static const struct expected wrong[] = {
     {INTERFACE("ports_per_client: 0"), "4", E, "\"ports_per_client\" is \"0\"", "1 to 65535"},
     {INTERFACE("sessions_per_client: 0"), "4", E, "\"sessions_per_client\" is \"0\"", "1 to 16777216"},
 
+    {INTERFACE("hold_syns: 6"), "4", E, "\"hold_syns\" is \"6\"", "true or false"},
+    {INTERFACE("port_rest: 0"), "4", E, "\"port_rest\" is \"0\"", "1 to "},
+    {INTERFACE("session_rate_per_client: 1000001"), "4", E, "\"session_rate_per_client\" is", "1 to 1000000"},
+    {INTERFACE("session_rate: 10"), "4", E, "unknown key \"session_rate\"", ""},
+    {INTERFACE("untranslated: 198.18.0.0/15"), "4", E, "\"untranslated\" is", "a list of prefixes"},
+    {INTERFACE("untranslated: [198.18.0.0/15,\n  198.18.0.1/24]"), "5", E, "host bits", "198.18.0.0/24"},
+    {INTERFACE("untranslated: [\"2001:db8::/32\"]"), "4", E, "\"untranslated\" has an IPv6 prefix", "never translated"},
+    {INTERFACE("untranslated: [198.18.0.0/32" MANY MANY MANY MANY "]"), "4", E,
+     "\"untranslated\" has 65 prefixes", "64 at most"},
+
     /* Linux has one behaviour. */
     {NAT("mapping: endpoint-independent"), "4", E, "\"mapping\" is not for \"personality: conntrack\"", "interface"},
     {NAT("\n  filtering: address-dependent"), "5", E, "\"filtering\" is not for", "remove it"},
@@ -32,6 +44,10 @@ static const struct expected wrong[] = {
     {NAT("blocks_per_client: 2"), "4", E, "\"blocks_per_client\" is not for", "remove it"},
     {NAT("sessions_per_client: 2"), "4", E, "\"sessions_per_client\" is not for", "remove it"},
     {NAT("ports_per_client: 2"), "4", E, "\"ports_per_client\" is not for", "remove it"},
+    {NAT("session_rate_per_client: 2"), "4", E, "\"session_rate_per_client\" is not for", "remove it"},
+    {NAT("port_rest: 120"), "4", E, "\"port_rest\" is not for", "remove it"},
+    {NAT("hold_syns: true"), "4", E, "\"hold_syns\" is not for", "remove it"},
+    {NAT("untranslated: [198.18.0.0/15]"), "4", E, "\"untranslated\" is not for", "remove it"},
 
     /* Blocks and limits. */
     {INTERFACE("port_block: 1000"), "4", E, "blocks of 1000 do not divide the 64512 ports 1024-65535",
@@ -105,7 +121,8 @@ Test(nat, behaviours_by_default) {
         cr_expect(n->hairpin == !i && n->hold_fragments == !i, "case %u", i);
         cr_expect(n->mapping == 0 && n->filtering == 0 && !n->random_ports && !n->parity && !n->arbitrary_pooling);
         cr_expect(!n->outbound_refresh_only && !n->port_block && !n->blocks_per_client);
-        cr_expect(!n->sessions_per_client && !n->ports_per_client);
+        cr_expect(!n->sessions_per_client && !n->ports_per_client && !n->session_rate_per_client);
+        cr_expect(!n->port_rest && !n->hold_syns && !n->untranslated.n);
         scenario_destroy(s);
     }
 }
@@ -115,11 +132,13 @@ Test(nat, every_key) {
     struct scenario *s = load(VARIANT INTERFACE(
         "mapping: address-dependent, filtering: address-and-port-dependent, port_choice: random, parity: true,\n"
         "pooling: arbitrary, hairpin: false, hold_fragments: false, refresh: outbound, port_block: 512,\n"
-        "blocks_per_client: 2, sessions_per_client: 2000, ports_per_client: 1000"), &n);
+        "blocks_per_client: 2, sessions_per_client: 2000, ports_per_client: 1000, session_rate_per_client: 50,\n"
+        "port_rest: 120, hold_syns: true, untranslated: [198.18.0.0/15, 192.0.2.1/32]"), &n);
     cr_expect(n->mapping == 1 && n->filtering == 2 && n->random_ports && n->parity && n->arbitrary_pooling);
     cr_expect(!n->hairpin && !n->hold_fragments && n->outbound_refresh_only);
     cr_expect(n->port_block == 512 && n->blocks_per_client == 2);
-    cr_expect(n->sessions_per_client == 2000 && n->ports_per_client == 1000);
+    cr_expect(n->sessions_per_client == 2000 && n->ports_per_client == 1000 && n->session_rate_per_client == 50);
+    cr_expect(n->port_rest == 120 && n->hold_syns && n->untranslated.n == 2 && n->untranslated.v[1].len == 32);
     scenario_destroy(s);
     s = load(VARIANT NAT("hairpin: true, hold_fragments: true"), &n); /* these two Linux may be given too */
     cr_expect(n->conntrack && n->hairpin && n->hold_fragments);
