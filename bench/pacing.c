@@ -157,7 +157,8 @@ static int ring_part(const struct piece *p, struct err *e) {
          options.rounds);
     const struct stats_ratio least = stats_paired_ratio(bare99, p99, options.rounds, SEED);
     tell("    two bare loops: p50 %.0f ns, p99 %.0f ns; ours to theirs at p99: %.2f [%.2f, %.2f]\n",
-         stats_median(bare50, options.rounds), stats_median(bare99, options.rounds), least.ratio, least.low, least.high);
+         stats_median(bare50, options.rounds), stats_median(bare99, options.rounds), least.ratio, least.low,
+         least.high);
     tell_promise("gap error at p50", stats_median(p50, options.rounds), PROMISED_P50, "ns");
     tell_promise("gap error at p99", stats_median(p99, options.rounds), PROMISED_P99, "ns");
     return 0;

@@ -2,6 +2,7 @@
 /* The pass over the trace, and what is concluded after it. */
 #include <stdlib.h>
 #include <string.h>
+#include <fwdlab/base/block.h>
 #include "analyze.h"
 #include "marks.h"
 #include "natuse.h"
@@ -59,13 +60,11 @@ static void conclude(struct analysis *a) {
     for (size_t i = 0; i < a->flows.n; i++)
         if (a->flows.v[i].used)
             observe_pairs(a, &a->flows.v[i]);
-    for (size_t i = 0; i < a->flows.n; i++)
-        if (a->flows.v[i].used)
-            a->flows.v[i].observed = (uint8_t)observe(a, &a->flows.v[i]);
-    a->judgements = a->fabric ? xzalloc(a->flows.n + 1, sizeof *a->judgements) : NULL;
     for (uint32_t i = 0; i < a->flows.n; i++)
-        if (a->flows.v[i].used)
+        if (a->flows.v[i].used) {
+            a->flows.v[i].observed = (uint8_t)observe(a, &a->flows.v[i]);
             judge_flow(a, i);
+        }
     if (a->fabric)
         mend_findings(a);
     for (uint32_t i = 0; i < a->flows.n; i++)
@@ -75,12 +74,13 @@ static void conclude(struct analysis *a) {
 
 /* Two entries of the feed's book (inside and outside NAT) with what leads to them; arrays that grow have spare room. */
 size_t analysis_flow_size(void) {
-    return 2 * (sizeof(struct flow) + sizeof(struct judgement) + 2 * 80);
+    return 2 * (sizeof(struct flow) + 2 * 80);
 }
 
 struct analysis *analyze(const struct feed_source *from, const struct analysis_options *o, struct err *e) {
     struct analysis *a = xzalloc(1, sizeof *a);
     a->o = *o;
+    a->slot_mask = flow_slot_mask(o->max_flows);
     a->node = o->control ? &o->control->nodes[o->node] : NULL;
     a->fabric = o->fabric;
     a->marks = o->keep_flows ? marks_create() : NULL;
@@ -120,7 +120,7 @@ void analysis_destroy(struct analysis *a) {
     natuse_destroy(a->nat_use);
     vec_free(&a->interfaces);
     vec_free(&a->tunnels);
-    vec_free(&a->flows);
+    block_free(a->flows.v, a->flows.cap * sizeof *a->flows.v);
     vec_free(&a->findings);
     vec_free(&a->notes);
     vec_free(&a->verdicts);
@@ -130,7 +130,6 @@ void analysis_destroy(struct analysis *a) {
     feed_destroy(a->feed);
     marks_destroy(a->marks);
     free(a->damage);
-    free(a->judgements);
     free(a);
 }
 

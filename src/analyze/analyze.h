@@ -3,9 +3,12 @@
 #ifndef ANALYZE_ANALYZE_PRIVATE_H
 #define ANALYZE_ANALYZE_PRIVATE_H
 
+#include <assert.h>
+#include <stddef.h>
 #include <fwdlab/analyze/analyze.h>
 #include <fwdlab/core/parse.h>
 #include "dhcp.h"
+#include "hosts.h"
 #include "tcp.h"
 
 enum observed { OBSERVED_SYMMETRIC, OBSERVED_IFACE_ASYM, OBSERVED_NEXTHOP_ASYM, OBSERVED_REVERSE_ELSEWHERE,
@@ -25,38 +28,69 @@ static inline uint64_t frame_of(const struct trace_packet *raw) {
 #define LOCAL_BIT (1ull << 63)
 struct direction {
     uint64_t in, out;        /* ports it was seen to arrive by and to leave by */
-    struct mac from, to;     /* neighbours: source as it arrived, destination as it left; the first ones seen */
-    bool has_from, has_to;
-    bool has_macs;           /* the latest frame's, as it arrived: */
-    struct mac macs[2];      /* destination and source */
-    uint8_t tcp_flags;       /* all of them */
     uint64_t packets, bytes; /* bytes from the IP header on */
-    uint64_t forwarded, delivered, copies; /* by the core; by the core, to the node itself; seen to leave */
+    uint64_t forwarded;      /* by the core */
+    uint32_t delivered, copies; /* by the core, to the node itself; seen to leave */
+    struct mac macs[2];      /* has_macs: destination and source of the latest frame, as it arrived */
+    uint8_t tcp_flags;       /* all of them */
+    bool has_from : 1, has_to : 1; /* flow.ends */
+    bool has_macs : 1;
 };
 
+/* Neighbours of a direction: source as it arrived, destination as it left; the first ones seen. */
+struct ends {
+    struct mac from, to;
+};
+
+/* What the core's NAT made of it (struct nat_session). */
+struct flow_nat {
+    struct nat_tuple original, reply;
+};
+
+/*
+ * In lines of the cache: what every packet looks at, its direction, TCP's two, and two for the first packets and the
+ * report. flow_fetch gets them ahead.
+ */
 struct flow {
-    struct flow_key key;     /* as its initiator sends it; ICMP: id as sport, type as dport */
-    struct flow_key outside; /* as it is beyond NAT, by the capture or by the core; family NONE: not translated */
-    struct direction way[2]; /* from the initiator, to the initiator */
     uint64_t first, last;    /* ns since the first packet of the trace */
     uint64_t id;             /* in the order of first packets, from 1 */
-    struct tcp_flow tcp;
-    uint8_t observed, model; /* enum observed, enum model_verdict */
     uint32_t label;          /* see pass.c: of way 0 */
-    bool used;               /* the slot */
-    bool ended;              /* its ports serve a later connection */
-    bool translated;         /* by the core */
+    uint32_t gaps;           /* TCP: segments before which something was not captured */
+    struct flow_nat nat;     /* translated: its mapping */
+    uint8_t observed, model; /* enum observed, enum model_verdict */
     uint8_t depth;           /* tunnels around it */
     uint8_t n_frames;
-    uint64_t frames[FLOW_FRAMES];
-    struct nat_session session; /* translated: its mapping */
-    uint32_t errors, fragments; /* ICMP errors about it; its fragments */
+    bool used;               /* the slot */
+    bool ended;              /* its ports serve a later connection */
+    bool translated;         /* by the core: */
+    bool from_outside;       /* began there */
+
+    struct direction way[2]; /* from the initiator, to the initiator */
+
+    struct tcp_flow tcp;
     uint32_t finding;        /* index of the model's finding; FLOW_NONE */
-    uint32_t next_free;
     uint32_t tunnel;         /* index in analysis.tunnels; FLOW_NONE */
+    uint32_t errors, fragments; /* ICMP errors about it; its fragments */
+
+    uint64_t frames[FLOW_FRAMES];
+    struct flow_key key;     /* as its initiator sends it; ICMP: id as sport, type as dport */
+    struct nat_tuple outside; /* IPv4, has_outside: as it is beyond NAT, by the capture or by the core */
+    bool has_outside;
+    bool works : 1, into_nat : 1; /* by the model */
     uint16_t vlan;
-    uint32_t gaps;           /* TCP: segments before which something was not captured */
-};
+    struct ends ends[2];     /* of each way */
+} __attribute__((aligned(64)));
+static_assert(sizeof(struct direction) == 64 && offsetof(struct flow, way) == 64 && offsetof(struct flow, tcp) == 192 &&
+              offsetof(struct flow, frames) == 320 && sizeof(struct flow) == 448, "lines of the cache");
+
+/* Fetches what a packet of a flow looks at. */
+static inline void flow_fetch(const struct flow *f, unsigned way) {
+    __builtin_prefetch(f, 1);
+    __builtin_prefetch(&f->way[way], 1);
+    __builtin_prefetch(&f->tcp, 1);
+    __builtin_prefetch((const uint8_t *)&f->tcp + 64, 1);
+    __builtin_prefetch(f->frames, 1);
+}
 
 #define FINDING_FRAMES 20
 struct finding {
@@ -66,6 +100,7 @@ struct finding {
     uint64_t first, last;    /* ns, of all its flows */
     uint64_t packets, bytes;
     struct flow_key example; /* of one of its flows */
+    struct hosts hosts;      /* that began them */
     struct judgement judgement; /* the model's: of the example */
     uint64_t in, out, back;  /* observed: ports there, and back */
     struct ip_prefix far;    /* declared prefix of the far end */
@@ -116,11 +151,10 @@ struct analysis {
     bool interrupted;
     uint64_t clock;            /* the core's, of the batches so far */
 
-    VEC(struct flow) flows;    /* slots */
-    uint32_t free, live;       /* list of unused slots; flows in use */
+    VEC(struct flow) flows;    /* slots: a block (block.h) */
+    uint32_t slot_mask;        /* of labels (pass.c) */
     uint32_t hand;             /* where the search for an idle one goes on */
     uint64_t seen_flows, evicted;
-    struct judgement *judgements; /* one a slot */
     VEC(struct finding) findings;
     VEC(struct note) notes;
     struct pairs pairs;
@@ -158,14 +192,19 @@ static inline uint64_t core_clock(const struct analysis *a, const struct feed_pa
 /* A new flow, or the slot of the one that was idle longest: its number. `answer`: a packet of this key cannot be its
  * initiator's, so it is named the other way round. */
 uint32_t flow_new(struct analysis *a, const struct feed_packet *q, const struct flow_key *key, bool answer);
-/* Counts a packet to a flow. *anew: it begins another connection with the same ports, and was not counted. */
-bool flow_see(struct analysis *a, const struct feed_packet *q, uint32_t flow, unsigned way);
-void flow_left(struct analysis *a, const struct feed_packet *copy, uint32_t flow, unsigned way);
+/* Counts a packet to a flow. False: it begins another connection with the same ports, and was not counted. */
+bool flow_see(struct analysis *a, const struct feed_packet *q, struct flow *f, unsigned way);
+void flow_left(const struct feed_packet *copy, struct flow *f, unsigned way);
+/* As it leaves NAT, by what its answer comes in with. */
+struct nat_tuple flow_outside(const struct nat_tuple *reply, uint8_t proto);
+/* The key of a tuple of the flow's. */
+struct flow_key flow_key_of(const struct flow *f, const struct nat_tuple *t);
 /* The node's output, whose arrival was not found: did the node forward it all the same? */
 bool flow_forwarded(const struct analysis *a, const struct feed_packet *q);
 /* Both verdicts are known: files the observed one, and tells the caller. */
 void flow_done(struct analysis *a, uint32_t flow);
 /* pass.c: a batch of packets through the core and to their flows. The label of a slot's next flow. */
+uint32_t flow_slot_mask(size_t max_flows);
 uint32_t flow_label(const struct analysis *a, uint32_t flow, uint32_t before);
 void pass_batch(struct analysis *a, struct feed_packet *q, unsigned n);
 /* notes.c: files it under its verdict and text, with a frame that shows it (0: none); a count of 0 means: one more */

@@ -179,6 +179,7 @@ static json_t *finding_json(const struct analysis *a, uint32_t index) {
     const struct finding *g = &a->findings.v[index];
     const struct judgement *j = g->observed || !a->fabric ? NULL : &g->judgement;
     char text[1000];
+    bool more;
     json_t *o = json_object();
     json_object_set_new(o, "source", json_string(g->observed ? "observed" : "model"));
     json_object_set_new(o, "verdict",
@@ -194,6 +195,8 @@ static json_t *finding_json(const struct analysis *a, uint32_t index) {
     json_object_set_new(o, "reason", j && j->reason ? json_string(drop_name(j->reason)) : json_null());
     json_object_set_new(o, "told", j && j->reason ? json_boolean(j->told) : json_null());
     json_object_set_new(o, "flow", flow_json(&g->example));
+    json_object_set_new(o, "hosts", hosts_json(&g->hosts, &more));
+    json_object_set_new(o, "hosts_more", json_boolean(more));
     json_object_set_new(o, "frames", frames_json(a, g->frames, g->n_frames));
     json_object_set_new(o, "probability",
                         j && j->verdict == MODEL_ASYM_POSSIBLE ? json_real(j->probability) : json_null());
@@ -263,16 +266,15 @@ static json_t *nat(const struct analysis *a) {
     document_count(o, "created", a->nat.created);
     for (uint32_t i = 0; i < a->flows.n; i++) {
         const struct flow *f = &a->flows.v[i];
-        const struct nat_session *s = &f->session;
         if (!f->used || !f->translated)
             continue;
-        bool in = s->from_outside;
-        const struct nat_tuple *t = &s->original, *r = &s->reply;
+        bool in = f->from_outside;
+        const struct nat_tuple *t = &f->nat.original, *r = &f->nat.reply;
         json_t *inside = in ? endpoint(r->src, r->sport) : endpoint(t->src, t->sport);
         json_t *outside = in ? endpoint(t->dst, t->dport) : endpoint(r->dst, r->dport);
         json_t *pair = json_pack("{s:o, s:o, s:I, s:I}", "inside", inside, "outside", outside, "first",
                                  (json_int_t)f->first, "last", (json_int_t)f->last);
-        json_object_set_new(pair, "proto", json_integer(s->proto));
+        json_object_set_new(pair, "proto", json_integer(f->key.proto));
         json_array_append_new(pairs, pair);
     }
     json_object_set_new(o, "pairs", pairs);

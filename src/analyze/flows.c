@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fwdlab/base/block.h>
 #include <fwdlab/base/random.h>
 #include "analyze.h"
 #include "marks.h"
 
+#define FLOWS_AT_FIRST 64
 #define LOOKED_AT 32 /* flows, to find an idle one */
 
 /* ---- slots ---- */
@@ -21,8 +23,10 @@ static void forget(struct analysis *a, const struct flow *f) {
     if (proto_is_icmp(key.proto))
         key.dport = 0;
     feed_forget(a->feed, &key, f->depth);
-    if (f->outside.family)
-        feed_forget(a->feed, &f->outside, f->depth);
+    if (f->has_outside) {
+        key = flow_key_of(f, &f->outside);
+        feed_forget(a->feed, &key, f->depth);
+    }
 }
 
 /* Done with: both verdicts are known as far as they can be by now. */
@@ -34,7 +38,6 @@ static void evict(struct analysis *a, uint32_t flow) {
     flow_done(a, flow);
     forget(a, f);
     f->used = false;
-    a->live--;
     a->evicted++;
 }
 
@@ -50,13 +53,25 @@ static uint32_t find_idle(struct analysis *a) {
     return best;
 }
 
-static uint32_t slot(struct analysis *a) {
-    if (!a->o.max_flows || a->flows.n < a->o.max_flows) {
-        vec_push(&a->flows, (struct flow){0});
-        return (uint32_t)a->flows.n - 1;
+static void grow(struct analysis *a) {
+    const size_t old = a->flows.cap, cap = old ? 2 * old : FLOWS_AT_FIRST;
+    a->flows.v = block_grow(a->flows.v, old * sizeof *a->flows.v, cap * sizeof *a->flows.v);
+    a->flows.cap = cap;
+}
+
+/* A slot, and *before: the label of the flow that was there. */
+static uint32_t slot(struct analysis *a, uint32_t *before) {
+    uint32_t i = (uint32_t)a->flows.n;
+    *before = 0;
+    if (a->o.max_flows && i >= a->o.max_flows) {
+        i = find_idle(a);
+        *before = a->flows.v[i].label;
+        evict(a, i);
+    } else {
+        if (a->flows.n == a->flows.cap)
+            grow(a);
+        a->flows.n++;
     }
-    const uint32_t i = find_idle(a);
-    evict(a, i);
     return i;
 }
 
@@ -80,11 +95,11 @@ static uint32_t tunnel_of(struct analysis *a, const char *name) {
 }
 
 uint32_t flow_new(struct analysis *a, const struct feed_packet *q, const struct flow_key *key, bool answer) {
-    const uint32_t i = slot(a);
+    uint32_t before;
+    const uint32_t i = slot(a, &before);
     struct flow *f = &a->flows.v[i];
-    const uint32_t label = flow_label(a, i, f->label);
     memset(f, 0, sizeof *f);
-    f->label = label;
+    f->label = flow_label(a, i, before);
     f->key = answer ? flow_key_reverse(key) : *key;
     f->first = f->last = packet_time(a, q);
     f->finding = FLOW_NONE;
@@ -93,7 +108,6 @@ uint32_t flow_new(struct analysis *a, const struct feed_packet *q, const struct 
     f->vlan = vlan_of(q);
     f->used = true;
     f->id = ++a->seen_flows;
-    a->live++;
     return i;
 }
 
@@ -148,13 +162,15 @@ static bool see_tcp(struct analysis *a, const struct feed_packet *q, struct flow
     struct tcp_segment s;
     if (!segment_of(a, q, &s))
         return true;
-    if (f->way[0].packets + f->way[1].packets && tcp_begins_anew(&f->tcp, way, &s))
+    if (tcp_begins_anew(&f->tcp, way, &s) && f->way[0].packets + f->way[1].packets)
         return false;
     const unsigned what = tcp_note(&f->tcp, way, &s);
     a->segments++;
+    f->way[way].tcp_flags |= s.flags;
+    if (!what)
+        return true;
     a->gaps += (what & TCP_LOST_SEGMENT) != 0;
     f->gaps += (what & TCP_LOST_SEGMENT) != 0;
-    f->way[way].tcp_flags |= s.flags;
     a->retransmissions += (what & TCP_RETRANSMISSION) != 0;
     a->out_of_order += (what & TCP_OUT_OF_ORDER) != 0;
     if (what & TCP_HANDSHAKE) {
@@ -180,10 +196,9 @@ bool flow_forwarded(const struct analysis *a, const struct feed_packet *q) {
     return ttl != 1 && ttl != 32 && ttl != 64 && ttl != 128 && ttl != 255;
 }
 
-bool flow_see(struct analysis *a, const struct feed_packet *q, uint32_t flow, unsigned way) {
-    struct flow *f = &a->flows.v[flow];
+bool flow_see(struct analysis *a, const struct feed_packet *q, struct flow *f, unsigned way) {
     struct direction *d = &f->way[way];
-    if (f->key.proto == PROTO_TCP && !see_tcp(a, q, f, way))
+    if (q->p.key.proto == PROTO_TCP && !see_tcp(a, q, f, way))
         return false;
     f->last = packet_time(a, q);
     d->packets++;
@@ -194,25 +209,45 @@ bool flow_see(struct analysis *a, const struct feed_packet *q, uint32_t flow, un
     if (q->p.kind == INJECT_OWN) {
         d->in |= flow_forwarded(a, q) ? 0 : LOCAL_BIT;
         d->out |= port_bit(q->p.port);
-        d->has_to = d->has_to || mac_at(q, 0, &d->to);
+        if (!d->has_to)
+            d->has_to = mac_at(q, 0, &f->ends[way].to);
     } else {
         d->in |= port_bit(q->p.port);
-        d->has_from = d->has_from || mac_at(q, 6, &d->from);
-        d->has_macs = mac_at(q, 0, &d->macs[0]) && mac_at(q, 6, &d->macs[1]);
+        d->has_macs = q->p.mac != NULL;
+        if (q->p.mac)
+            memcpy(d->macs, q->p.mac, sizeof d->macs);
+        if (!d->has_from)
+            d->has_from = mac_at(q, 6, &f->ends[way].from);
     }
     return true;
 }
 
-void flow_left(struct analysis *a, const struct feed_packet *q, uint32_t flow, unsigned way) {
-    struct flow *f = &a->flows.v[flow];
+void flow_left(const struct feed_packet *q, struct flow *f, unsigned way) {
     struct direction *d = &f->way[way];
     d->out |= port_bit(q->p.port);
     d->copies += q->first_copy;
-    d->has_to = d->has_to || mac_at(q, 0, &d->to);
+    if (!d->has_to)
+        d->has_to = mac_at(q, 0, &f->ends[way].to);
     if (way || q->p.flags & (PACKET_FRAG_LATER | PACKET_ICMP_ERROR) || q->p.key.family != FAMILY_IPV4)
         return;
-    if (memcmp(q->p.key.src, f->key.src, 4) || memcmp(q->p.key.dst, f->key.dst, 4) || q->p.key.sport != f->key.sport)
-        f->outside = q->p.key;
+    if (!memcmp(q->p.key.src, f->key.src, 4) && !memcmp(q->p.key.dst, f->key.dst, 4) && q->p.key.sport == f->key.sport)
+        return;
+    f->outside = (struct nat_tuple){.sport = q->p.key.sport, .dport = q->p.key.dport};
+    memcpy(&f->outside.src, q->p.key.src, 4);
+    memcpy(&f->outside.dst, q->p.key.dst, 4);
+    f->has_outside = true;
+}
+
+struct nat_tuple flow_outside(const struct nat_tuple *reply, uint8_t proto) {
+    return (struct nat_tuple){.src = reply->dst, .dst = reply->src, .sport = reply->dport,
+                              .dport = proto == PROTO_ICMP ? 0 : reply->sport};
+}
+
+struct flow_key flow_key_of(const struct flow *f, const struct nat_tuple *t) {
+    struct flow_key k = {.family = FAMILY_IPV4, .proto = f->key.proto, .sport = t->sport, .dport = t->dport};
+    memcpy(k.src, &t->src, 4);
+    memcpy(k.dst, &t->dst, 4);
+    return k;
 }
 
 /* ---- as a record ---- */
@@ -227,7 +262,7 @@ static const char *interface_of(const struct analysis *a, uint64_t ports) {
 
 static void make_record(const struct analysis *a, const struct flow *f, struct flow_record *r) {
     const uint64_t epoch = a->feed ? feed_count(a->feed)->epoch_ns : a->counts.epoch_ns;
-    *r = (struct flow_record){.id = f->id, .key = f->key, .outside = f->outside, .first_ns = epoch + f->first,
+    *r = (struct flow_record){.id = f->id, .key = f->key, .first_ns = epoch + f->first,
                               .last_ns = epoch + f->last, .vlan = f->vlan, .observed = observed_name(f->observed),
                               .model = a->fabric ? model_verdict_name(f->model) : NULL, .icmp_errors = f->errors,
                               .fragments = f->fragments};
@@ -238,16 +273,14 @@ static void make_record(const struct analysis *a, const struct flow *f, struct f
         r->way[w].tcp_flags = d->tcp_flags;
         r->way[w].in = interface_of(a, d->in);
         r->way[w].out = interface_of(a, d->out);
-        r->way[w].mac = d->from;
+        r->way[w].mac = f->ends[w].from;
     }
-    if (f->translated && !f->outside.family) {
-        const struct nat_tuple *back = &f->session.reply;
-        r->outside = f->key;
-        memcpy(r->outside.src, &back->dst, 4);
-        memcpy(r->outside.dst, &back->src, 4);
-        r->outside.sport = back->dport;
-        if (f->key.proto != PROTO_ICMP)
-            r->outside.dport = back->sport;
+    if (f->has_outside) {
+        r->outside = flow_key_of(f, &f->outside);
+    } else if (f->translated) {
+        const struct nat_tuple outside = flow_outside(&f->nat.reply, f->key.proto);
+        r->outside = flow_key_of(f, &outside);
+        r->outside.dport = f->key.proto == PROTO_ICMP ? f->key.dport : outside.dport;
     }
     if (f->tunnel != FLOW_NONE)
         snprintf(r->tunnel, sizeof r->tunnel, "%s", a->tunnels.v[f->tunnel]);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The model's verdict beside the observed one, and what is not symmetric put into findings by its cause. */
 #include <stdio.h>
-#include <string.h>
 #include "analyze.h"
 #include "whatif.h"
 
@@ -50,6 +49,8 @@ void finding_count(struct finding *g, const struct flow *f) {
     g->last = f->last > g->last ? f->last : g->last;
     g->packets += f->way[0].packets + f->way[1].packets;
     g->bytes += f->way[0].bytes + f->way[1].bytes;
+    const struct ip who = flow_key_src(&f->key);
+    hosts_count(&g->hosts, &who);
     for (unsigned k = 0; k < f->n_frames && g->n_frames < FINDING_FRAMES; k++)
         g->frames[g->n_frames++] = f->frames[k];
 }
@@ -72,20 +73,20 @@ static void file_model(struct analysis *a, struct flow *f, const struct judgemen
 
 /* Packets that this node forwarded and another one then dropped. */
 static void count_elsewhere(struct analysis *a, const struct flow *f, const struct judgement *j) {
-    const struct control *c = fabric_control(a->fabric);
-    bool here = j->cause_node != INDEX_NONE && !strcmp(c->nodes[j->cause_node].name, a->node->name);
-    if (j->works || !j->reason || (j->verdict == MODEL_DROPPED && here))
+    if (j->works || !j->reason || (j->verdict == MODEL_DROPPED && j->cause_node == a->o.node))
         return;
     a->elsewhere[j->reason] += f->way[j->lost_on_return ? 1 : 0].forwarded;
 }
 
 /* Between two declared places, and yet translated on the way: who is reached sees the NAT's address. */
 static void note_nat(struct analysis *a, const struct flow *f, const struct judgement *j) {
+    if (!j->translated || j->nat_node == INDEX_NONE)
+        return;
     struct ip src = flow_key_src(&f->key), dst = flow_key_dst(&f->key);
     struct ip_prefix to = fabric_declared(a->fabric, &dst), from = fabric_declared(a->fabric, &src);
     char prefix[PREFIX_TEXT], route[200];
-    if (!j->translated || j->nat_node == INDEX_NONE || ip_is_none(&to.addr) || ip_is_none(&from.addr) ||
-        fabric_owner(a->fabric, &src) == j->nat_node || fabric_owner(a->fabric, &dst) == j->nat_node)
+    if (ip_is_none(&to.addr) || ip_is_none(&from.addr) || fabric_owner(a->fabric, &src) == j->nat_node ||
+        fabric_owner(a->fabric, &dst) == j->nat_node)
         return;
     const struct control_node *n = &fabric_control(a->fabric)->nodes[j->nat_node];
     struct note note = {.source = "nat", .verdict = "into_nat", .benign = j->works, .has_flow = true, .flow = f->key};
@@ -112,12 +113,10 @@ static const struct judgement unmodelled = {.verdict = MODEL_UNMODELLED, .cause_
 
 void judge_flow(struct analysis *a, uint32_t flow) {
     struct flow *f = &a->flows.v[flow];
-    struct judgement once, *j = a->judgements ? &a->judgements[flow] : &once;
-    if (!a->fabric || f->depth)
-        *j = unmodelled;
-    else
-        fabric_judge(a->fabric, &f->key, j, NULL, NULL); /* a cache would hold every flow there ever was */
+    const struct judgement *j = a->fabric && !f->depth ? fabric_judge_cached(a->fabric, &f->key) : &unmodelled;
     f->model = (uint8_t)j->verdict;
+    f->works = j->works;
+    f->into_nat = j->translated;
     a->model[j->verdict]++;
     if (!a->fabric)
         return;

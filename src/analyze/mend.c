@@ -39,10 +39,10 @@ static bool sent_by(const struct analysis *a, uint32_t node, const struct flow_k
 }
 
 static void compare(const struct analysis *a, uint32_t node, struct harm *h, const struct flow_key *key,
-                    const struct judgement *was, const struct judgement *is) {
-    if (was->works && !was->translated && is->translated && !sent_by(a, node, key) && !h->into_nat++)
+                    bool worked, bool translated, const struct judgement *is) {
+    if (worked && !translated && is->translated && !sent_by(a, node, key) && !h->into_nat++)
         h->nat_example = *key;
-    if (was->works && !is->works && !h->lost++)
+    if (worked && !is->works && !h->lost++)
         h->lost_example = *key;
 }
 
@@ -75,14 +75,15 @@ static void weigh(struct analysis *a, const struct change *c, const struct judge
     for (unsigned i = 0; i < n; i++)
         fabric_judge(a->fabric, &probe[i], &before[i], NULL, NULL);
     fabric_apply(a->fabric, c);
-    for (uint32_t i = 0; i < a->flows.n; i++)
-        if (a->flows.v[i].used && !a->flows.v[i].depth)
-            compare(a, c->node, h, &a->flows.v[i].key, &a->judgements[i],
-                    fabric_judge_cached(a->fabric, &a->flows.v[i].key));
+    for (uint32_t i = 0; i < a->flows.n; i++) {
+        const struct flow *f = &a->flows.v[i];
+        if (f->used && !f->depth)
+            compare(a, c->node, h, &f->key, f->works, f->into_nat, fabric_judge_cached(a->fabric, &f->key));
+    }
     for (unsigned i = 0; i < n; i++) {
         struct judgement after;
         fabric_judge(a->fabric, &probe[i], &after, NULL, NULL);
-        compare(a, c->node, h, &probe[i], &before[i], &after);
+        compare(a, c->node, h, &probe[i], before[i].works, before[i].translated, &after);
     }
     free(before);
 }

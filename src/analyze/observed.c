@@ -17,14 +17,21 @@ static unsigned lowest(uint64_t bits) {
     return bits ? (unsigned)__builtin_ctzll(bits) : 0;
 }
 
+/* By which ports it left. Local delivery leaves no copy: what the core delivers and nobody saw leave ended at the node.
+ */
+static uint64_t out_of(const struct direction *d) {
+    return d->out | (d->delivered > d->copies ? LOCAL_BIT : 0);
+}
+
 static void pairs_add(struct pairs *p, const struct direction *d) {
     p->in |= d->in;
     for (uint64_t in = d->in; in; in &= in - 1)
-        p->out[lowest(in)] |= d->out;
+        p->out[lowest(in)] |= out_of(d);
 }
 
 static bool pairs_have(const struct pairs *p, const struct direction *d) {
-    return d->out ? (p->out[lowest(d->in)] & d->out) != 0 : (p->in & d->in) != 0;
+    const uint64_t out = out_of(d);
+    return out ? (p->out[lowest(d->in)] & out) != 0 : (p->in & d->in) != 0;
 }
 
 static bool answerable(const struct flow *f) {
@@ -59,16 +66,17 @@ static bool other_neighbour(const struct direction *there, const struct directio
 
 static enum observed two_way(const struct flow *f) {
     const struct direction *there = &f->way[0], *back = &f->way[1];
-    bool blind = (!there->in && !there->out) || (!there->out && !back->in) || (!there->in && !back->out);
+    const uint64_t there_out = out_of(there), back_out = out_of(back);
+    bool blind = (!there->in && !there_out) || (!there_out && !back->in) || (!there->in && !back_out);
     if (blind)
         return OBSERVED_UNOBSERVABLE;
     /* a side that was not seen at one end says nothing about that end */
-    bool near = !there->in || !back->out || there->in == back->out;
-    bool far = !there->out || !back->in || there->out == back->in;
+    bool near = !there->in || !back_out || there->in == back_out;
+    bool far = !there_out || !back->in || there_out == back->in;
     if (!near || !far)
         return OBSERVED_IFACE_ASYM;
-    if (!same_mac(there->has_from, &there->from, back->has_to, &back->to) ||
-        !same_mac(back->has_from, &back->from, there->has_to, &there->to))
+    if (!same_mac(there->has_from, &f->ends[0].from, back->has_to, &f->ends[1].to) ||
+        !same_mac(back->has_from, &f->ends[1].from, there->has_to, &f->ends[0].to))
         return OBSERVED_NEXTHOP_ASYM;
     return other_neighbour(there, back) ? OBSERVED_NEXTHOP_ASYM : OBSERVED_SYMMETRIC;
 }
@@ -91,57 +99,43 @@ static enum observed one_way(const struct analysis *a, const struct flow *f) {
     return f->key.proto == PROTO_TCP && f->tcp.acked[seen - f->way] ? OBSERVED_REVERSE_ELSEWHERE : OBSERVED_UNANSWERED;
 }
 
-/* Local delivery leaves no copy: what the core delivers and nobody saw leave ended at the node. */
-static struct direction where(const struct direction *d) {
-    struct direction w = *d;
-    if (d->delivered > d->copies)
-        w.out |= LOCAL_BIT;
-    return w;
-}
-
 void observe_pairs(struct analysis *a, const struct flow *f) {
     if (!f->way[0].packets || !f->way[1].packets)
         return;
-    for (unsigned w = 0; w < 2; w++) {
-        const struct direction d = where(&f->way[w]);
-        pairs_add(&a->pairs, &d);
-    }
+    pairs_add(&a->pairs, &f->way[0]);
+    pairs_add(&a->pairs, &f->way[1]);
 }
 
 enum observed observe(const struct analysis *a, const struct flow *f) {
-    struct flow seen = *f;
-    seen.way[0] = where(&f->way[0]);
-    seen.way[1] = where(&f->way[1]);
-    return f->way[0].packets && f->way[1].packets ? two_way(&seen) : one_way(a, &seen);
+    return f->way[0].packets && f->way[1].packets ? two_way(f) : one_way(a, f);
 }
 
 static bool unanswered_but_errors(const struct flow *f) {
     return f->observed == OBSERVED_UNANSWERED && f->errors;
 }
 
-static bool observed_like(const struct finding *f, const struct finding *g) {
-    return g->observed && f->verdict == g->verdict && f->in == g->in && f->out == g->out && f->back == g->back &&
-           f->errors == g->errors;
+static bool observed_like(const struct finding *g, const struct flow *f) {
+    return g->observed && g->verdict == f->observed && g->in == f->way[0].in && g->out == out_of(&f->way[0]) &&
+           g->back == out_of(&f->way[1]) && g->errors == unanswered_but_errors(f);
 }
 
 uint32_t file_observed(struct analysis *a, const struct flow *f) {
     a->observed[f->observed]++;
     if (f->observed == OBSERVED_SYMMETRIC)
         return FLOW_NONE;
-    const struct finding mine = {.observed = true,
-                                 .verdict = f->observed,
-                                 .example = f->key,
-                                 .first = f->first,
-                                 .in = f->way[0].in,
-                                 .out = where(&f->way[0]).out,
-                                 .back = where(&f->way[1]).out,
-                                 .errors = unanswered_but_errors(f),
-                                 .benign = f->observed != OBSERVED_REVERSE_ELSEWHERE};
     uint32_t k = 0;
-    while (k < a->findings.n && !observed_like(&mine, &a->findings.v[k]))
+    while (k < a->findings.n && !observed_like(&a->findings.v[k], f))
         k++;
     if (k == a->findings.n)
-        vec_push(&a->findings, mine);
+        vec_push(&a->findings, (struct finding){.observed = true,
+                                                .verdict = f->observed,
+                                                .example = f->key,
+                                                .first = f->first,
+                                                .in = f->way[0].in,
+                                                .out = out_of(&f->way[0]),
+                                                .back = out_of(&f->way[1]),
+                                                .errors = unanswered_but_errors(f),
+                                                .benign = f->observed != OBSERVED_REVERSE_ELSEWHERE});
     finding_count(&a->findings.v[k], f);
     return k;
 }

@@ -14,13 +14,13 @@
  */
 #define LABEL_BITS 30
 
-static uint32_t slot_mask(const struct analysis *a) {
-    return a->o.max_flows && a->o.max_flows < 1u << LABEL_BITS
-               ? UINT32_MAX >> __builtin_clz((uint32_t)a->o.max_flows | 1) : (1u << LABEL_BITS) - 1;
+uint32_t flow_slot_mask(size_t max_flows) {
+    return max_flows && max_flows < 1u << LABEL_BITS ? UINT32_MAX >> __builtin_clz((uint32_t)max_flows | 1)
+                                                     : (1u << LABEL_BITS) - 1;
 }
 
 uint32_t flow_label(const struct analysis *a, uint32_t flow, uint32_t before) {
-    const uint32_t mask = slot_mask(a), times = before >> 1 & ~mask;
+    const uint32_t mask = a->slot_mask, times = before >> 1 & ~mask;
     return ((times + mask + 1) % (1u << LABEL_BITS) + flow) << 1;
 }
 
@@ -28,13 +28,13 @@ static uint32_t label_of(const struct analysis *a, uint32_t flow, unsigned way) 
     return a->flows.v[flow].label | way;
 }
 
-static uint32_t flow_of(const struct analysis *a, uint32_t label) {
-    return label >> 1 & slot_mask(a);
+static struct flow *flow_of(const struct analysis *a, uint32_t label) {
+    return &a->flows.v[label >> 1 & a->slot_mask];
 }
 
 /* LABEL_NONE: the flow that it names is done with. */
 static uint32_t living(const struct analysis *a, uint32_t label) {
-    return label == LABEL_NONE || a->flows.v[flow_of(a, label)].label != (label & ~1u) ? LABEL_NONE : label;
+    return label == LABEL_NONE || flow_of(a, label)->label != (label & ~1u) ? LABEL_NONE : label;
 }
 
 static bool is_icmp_error(const struct inject_packet *p) {
@@ -123,10 +123,9 @@ static void run_core(struct analysis *a, struct feed_packet *q, unsigned n, stru
 /* ---- flows ---- */
 
 /* What became of a packet of a flow, by the core. */
-static void count_verdict(struct analysis *a, uint32_t label, const struct packet *core) {
-    struct direction *d = &a->flows.v[flow_of(a, label)].way[label & 1];
-    d->forwarded += core && core->verdict == VERDICT_FORWARD;
-    d->delivered += core && core->verdict == VERDICT_DELIVER;
+static void count_verdict(struct direction *d, const struct packet *core) {
+    d->forwarded += core->verdict == VERDICT_FORWARD;
+    d->delivered += core->verdict == VERDICT_DELIVER;
 }
 
 /* The query that an ICMP message of this type answers; -1: it answers none. */
@@ -172,24 +171,14 @@ static bool core_session(const struct analysis *a, const struct packet *core, st
 static void see_error(struct analysis *a, uint32_t after, const struct packet *core) {
     if (after == LABEL_NONE)
         return;
-    a->flows.v[flow_of(a, after)].errors++;
-    a->flows.v[flow_of(a, after)].way[!(after & 1)].forwarded += core && core->verdict == VERDICT_FORWARD;
+    struct flow *f = flow_of(a, after);
+    f->errors++;
+    f->way[!(after & 1)].forwarded += core && core->verdict == VERDICT_FORWARD;
 }
 
-static bool same_session(const struct nat_session *a, const struct nat_session *b) {
+static bool same_session(const struct nat_session *a, const struct flow_nat *b) {
     return !memcmp(&a->original, &b->original, sizeof a->original) &&
            !memcmp(&a->reply, &b->reply, sizeof a->reply);
-}
-
-static struct flow_key outside_key(const struct nat_session *s, const struct flow_key *key) {
-    struct flow_key k = *key;
-    const struct nat_tuple *r = &s->reply; /* the other way round */
-    memcpy(k.src, &r->dst, 4);
-    memcpy(k.dst, &r->src, 4);
-    k.sport = r->dport;
-    if (k.proto != PROTO_ICMP)
-        k.dport = r->sport;
-    return k;
 }
 
 /* By the core's session the packet is an answer, although the capture shows nothing that it answers. */
@@ -208,7 +197,9 @@ static uint32_t find_by_session(struct analysis *a, const struct feed_packet *q,
             initiator.dport = named(q).dport;
         label = label_of(a, flow_new(a, q, &initiator, false), 0);
     }
-    a->flows.v[flow_of(a, label)].outside = outside_key(s, &key);
+    struct flow *f = flow_of(a, label);
+    f->outside = flow_outside(&s->reply, key.proto);
+    f->has_outside = true;
     return label_flip(label);
 }
 
@@ -246,15 +237,18 @@ static void renew(struct renewals *r, uint32_t old, uint32_t now) {
 
 /* All that the old one was found by is the new one's. Who sends a SYN is the new one's initiator. */
 static uint32_t begin_anew(struct analysis *a, const struct feed_packet *q, uint32_t label, struct renewals *r) {
-    const struct flow old = a->flows.v[flow_of(a, label)];
+    const struct flow old = *flow_of(a, label);
     const bool turned = (label & 1) != is_answer(q);
     const struct flow_key key = turned ? flow_key_reverse(&old.key) : old.key;
-    a->flows.v[flow_of(a, label)].ended = true;
+    flow_of(a, label)->ended = true;
     const uint32_t flow = flow_new(a, q, &key, false), now = label_of(a, flow, turned);
     feed_put(a->feed, &old.key, old.depth, now);
-    if (old.outside.family)
-        feed_put(a->feed, &old.outside, old.depth, now);
+    if (old.has_outside) {
+        const struct flow_key outside = flow_key_of(&old, &old.outside);
+        feed_put(a->feed, &outside, old.depth, now);
+    }
     a->flows.v[flow].outside = old.outside;
+    a->flows.v[flow].has_outside = old.has_outside;
     renew(r, label, now ^ (label & 1));
     return now ^ (label & 1);
 }
@@ -270,24 +264,24 @@ static uint32_t begin_again(struct analysis *a, const struct feed_packet *q, con
     return label;
 }
 
-static void note_session(struct analysis *a, uint32_t label, const struct packet *core) {
-    struct flow *f = &a->flows.v[flow_of(a, label)];
+static void note_session(const struct analysis *a, struct flow *f, unsigned way, const struct packet *core) {
     struct nat_session s;
-    if (!core || !core->session || !(core->flags & (PACKET_SRC_CHANGED | PACKET_DST_CHANGED)))
+    if (!core->session || !(core->flags & (PACKET_SRC_CHANGED | PACKET_DST_CHANGED)))
         return;
-    const struct nat_tuple *reply = &f->session.reply;
-    bool known = f->translated && !(label & 1) && reply->dst == core->src && reply->dport == core->sport;
-    if ((f->translated && label & 1) || known || !core_session(a, core, &s))
+    const struct nat_tuple *reply = &f->nat.reply;
+    if ((f->translated && (way || (reply->dst == core->src && reply->dport == core->sport))) ||
+        !core_session(a, core, &s))
         return;
     f->translated = true;
-    f->session = s;
+    f->from_outside = s.from_outside;
+    f->nat = (struct flow_nat){.original = s.original, .reply = s.reply};
 }
 
 /* Has the core another session by now than the one that this label was given for? */
 static bool is_stale(const struct analysis *a, uint32_t label, const struct packet *core, struct nat_session *s) {
-    const struct flow *f = &a->flows.v[flow_of(a, label)];
+    const struct flow *f = flow_of(a, label);
     return core && core->flags & PACKET_REPLY && f->translated && core_session(a, core, s) &&
-           !same_session(s, &f->session);
+           !same_session(s, &f->nat);
 }
 
 static uint32_t arrived(struct analysis *a, const struct feed_packet *q, const struct packet *core,
@@ -317,8 +311,11 @@ static uint32_t arrived(struct analysis *a, const struct feed_packet *q, const s
         label = begin_anew(a, q, label, r);
         flow_see(a, q, flow_of(a, label), label & 1);
     }
-    note_session(a, label, core);
-    count_verdict(a, label, core);
+    if (core) {
+        struct flow *f = flow_of(a, label);
+        note_session(a, f, label & 1, core);
+        count_verdict(&f->way[label & 1], core);
+    }
     return label;
 }
 
@@ -333,8 +330,8 @@ static uint32_t own(struct analysis *a, const struct feed_packet *q, const uint3
     uint32_t label = living(a, named);
     if (label == LABEL_NONE)
         label = begin_again(a, q, NULL, named, names, r);
-    if (a->flows.v[flow_of(a, label)].way[label & 1].in & ~LOCAL_BIT && flow_forwarded(a, q))
-        flow_left(a, q, flow_of(a, label), label & 1); /* a piece of what arrived, or its arrival was not captured */
+    if (flow_of(a, label)->way[label & 1].in & ~LOCAL_BIT && flow_forwarded(a, q))
+        flow_left(q, flow_of(a, label), label & 1); /* a piece of what arrived, or its arrival was not captured */
     else
         flow_see(a, q, flow_of(a, label), label & 1);
     return label;
@@ -352,7 +349,7 @@ static uint32_t to_flow(struct analysis *a, const struct feed_packet *q, const s
     case INJECT_COPY: {
         const uint32_t label = living(a, renewed(r, label_settle(q->partner, names)));
         if (label != LABEL_NONE)
-            flow_left(a, q, flow_of(a, label), label & 1);
+            flow_left(q, flow_of(a, label), label & 1);
         return label;
     }
     default:
@@ -367,14 +364,7 @@ static void fetch_flows(const struct analysis *a, const struct feed_packet *q, u
         const uint32_t label = r->after != LABEL_NONE ? label_flip(r->after) : r->same;
         if (label == LABEL_NONE || label_is_pending(label))
             continue;
-        const struct flow *f = &a->flows.v[flow_of(a, label)];
-        __builtin_prefetch(f);
-        __builtin_prefetch(&f->way[label & 1], 1);
-        __builtin_prefetch(&f->way[label & 1].packets, 1);
-        __builtin_prefetch(&f->last, 1);
-        __builtin_prefetch(&f->tcp.way[0], 1);
-        __builtin_prefetch(&f->tcp.way[1].last_ns, 1);
-        __builtin_prefetch(&f->observed, 1);
+        flow_fetch(flow_of(a, label), label & 1);
     }
 }
 
@@ -397,6 +387,6 @@ void pass_batch(struct analysis *a, struct feed_packet *q, unsigned n) {
         names[i] = to_flow(a, &q[i], &core[i], names, &r);
     for (unsigned i = 0; a->marks && i < n; i++)
         if (names[i] != LABEL_NONE)
-            marks_packet(a->marks, &q[i].raw, a->flows.v[flow_of(a, names[i])].id);
+            marks_packet(a->marks, &q[i].raw, flow_of(a, names[i])->id);
     feed_name(a->feed, names);
 }

@@ -24,9 +24,15 @@ struct owned { /* an address and the NIC or gateway that has it */
     uint32_t subnet; /* gateways */
 };
 
-struct cached {
-    struct flow_key flow;
-    uint64_t generation; /* 0: empty */
+/* Flows of one class are alike to the model (classes.c). */
+struct class_key {
+    uint64_t generation; /* of the tables; 0: none */
+    uint32_t src, dst;   /* stretches of the address space */
+    uint32_t proto, type; /* ICMP: of the query; else 0 */
+};
+struct class {
+    struct class_key key;
+    bool shared;         /* the judgement is that of all its flows, but for `far`, which is their source or none */
     struct judgement judgement;
 };
 
@@ -35,8 +41,13 @@ struct fabric {
     VEC(struct owned) owned; /* sorted by addr; of equal ones in the scenario's order, NICs first */
     uint64_t generation;     /* of the tables, from 1 */
     struct forks forks;
-    struct cached *cache;
-    size_t cache_n, cache_size; /* a power of two */
+    VEC(uint32_t) walked;    /* nodes that may remember packets of walks since fabric_forget */
+    bool alike;              /* no node walked since this was set looked at more than addresses */
+    VEC(uint32_t) cuts;      /* first addresses of the stretches, host order, in order; by the tables of: */
+    uint64_t cuts_generation;
+    uint32_t first_cut[257]; /* for each first octet: index in cuts */
+    struct class *classes;
+    struct judgement alone;  /* of a flow that shares none */
     VEC(struct change) applied; /* single adds and removes, to be undone backwards */
 };
 

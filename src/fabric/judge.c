@@ -206,30 +206,36 @@ static bool next_choice(struct forks *forks) {
     return false;
 }
 
+/* Of two choices: does this one break the flow, or bend its way back, where the other does not? */
+static bool is_worse(const struct judgement *j, const struct judgement *than) {
+    return than->works && (!j->works || (than->verdict == MODEL_SYMMETRIC && j->verdict != MODEL_SYMMETRIC));
+}
+
 /* Over all choices: the verdict of the one that is worst, and how large the share of those that break the flow is. */
 static void judge_forks(struct fabric *f, uint32_t origin, const struct flow_key *flow, struct judgement *out,
                         struct walk *there, struct walk *back) {
     double broken = 0, bent = 0;
-    bool first = true;
+    struct judgement other, *j = out;
+    struct walk p, q;
     f->forks = (struct forks){0};
-    do {
-        struct judgement j;
-        struct walk p, q;
-        f->forks.n = 0;
-        judge_once(f, origin, flow, &j, &p, &q);
+    judge_once(f, origin, flow, out, there, back);
+    for (;;) {
         double share = 1;
         for (unsigned i = 0; i < f->forks.n; i++)
             share /= f->forks.of[i];
-        broken += j.works ? 0 : share;
-        bent += j.verdict == MODEL_ASYM_BENIGN ? share : 0;
-        bool worse = out->works ? !j.works || (out->verdict == MODEL_SYMMETRIC && j.verdict != MODEL_SYMMETRIC) : false;
-        if (first || worse) {
-            *out = j;
+        broken += j->works ? 0 : share;
+        bent += j->verdict == MODEL_ASYM_BENIGN ? share : 0;
+        if (j != out && is_worse(j, out)) {
+            *out = *j;
             *there = p;
             *back = q;
         }
-        first = false;
-    } while (next_choice(&f->forks));
+        if (!next_choice(&f->forks))
+            break;
+        j = &other;
+        f->forks.n = 0;
+        judge_once(f, origin, flow, j, &p, &q);
+    }
     f->forks = (struct forks){0};
     if (broken > 0 && broken < 1 - 1e-9) {
         out->verdict = MODEL_ASYM_POSSIBLE;
@@ -275,52 +281,11 @@ void fabric_judge(struct fabric *f, const struct flow_key *flow, struct judgemen
     struct walk p, q;
     struct ip src = flow_key_src(flow);
     uint32_t origin = fabric_owner(f, &src);
-    *out = judgement_none;
-    p.n = p.mtu = q.n = q.mtu = 0;
+    there = there ? there : &p;
+    back = back ? back : &q;
+    there->n = there->mtu = back->n = back->mtu = 0;
     if (is_modelled(f, origin, flow))
-        judge_forks(f, origin, flow, out, &p, &q);
-    if (there)
-        *there = p;
-    if (back)
-        *back = q;
-}
-
-static uint64_t hash_flow(const struct flow_key *k) {
-    uint64_t h = 0xcbf29ce484222325ull;
-    for (size_t i = 0; i < sizeof *k; i++)
-        h = (h ^ ((const uint8_t *)k)[i]) * 0x100000001b3ull;
-    return h ^ h >> 29;
-}
-
-static struct cached *cache_slot(struct cached *cache, size_t size, const struct flow_key *flow) {
-    size_t i = hash_flow(flow) & (size - 1);
-    while (cache[i].generation && memcmp(&cache[i].flow, flow, sizeof *flow))
-        i = (i + 1) & (size - 1);
-    return &cache[i];
-}
-
-static void cache_grow(struct fabric *f) {
-    size_t size = f->cache_size ? f->cache_size * 2 : 1024;
-    struct cached *bigger = xzalloc(size, sizeof *bigger);
-    for (size_t i = 0; i < f->cache_size; i++)
-        if (f->cache[i].generation)
-            *cache_slot(bigger, size, &f->cache[i].flow) = f->cache[i];
-    vec_release(f->cache);
-    f->cache = bigger;
-    f->cache_size = size;
-}
-
-const struct judgement *fabric_judge_cached(struct fabric *f, const struct flow_key *flow) {
-    if (f->cache_n * 2 >= f->cache_size)
-        cache_grow(f);
-    struct cached *c = cache_slot(f->cache, f->cache_size, flow);
-    if (!c->generation) {
-        f->cache_n++;
-        c->flow = *flow;
-    }
-    if (c->generation != f->generation) {
-        c->generation = f->generation;
-        fabric_judge(f, flow, &c->judgement, NULL, NULL);
-    }
-    return &c->judgement;
+        judge_forks(f, origin, flow, out, there, back);
+    else
+        *out = judgement_none;
 }

@@ -16,8 +16,10 @@ void fabric_destroy(struct fabric *f) {
     if (!f)
         return;
     vec_free(&f->owned);
+    vec_free(&f->walked);
     vec_free(&f->applied);
-    free(f->cache);
+    vec_free(&f->cuts);
+    free(f->classes);
     free(f);
 }
 
@@ -26,13 +28,27 @@ struct control *fabric_control(const struct fabric *f) {
 }
 
 void fabric_forget(struct fabric *f) {
-    for (uint32_t i = 0; i < f->control->n_nodes; i++) {
-        const struct node *n = &f->control->nodes[i].node;
+    for (size_t i = 0; i < f->walked.n; i++) {
+        const struct node *n = &f->control->nodes[f->walked.v[i]].node;
         if (n->nat)
             nat_reset(n->nat);
         if (n->filter)
             filter_reset(n->filter);
     }
+    f->walked.n = 0;
+}
+
+/* A packet comes to a node: does it look at more than addresses, and has it a memory that is to be cleared? */
+static void note_walked(struct fabric *f, uint32_t node) {
+    const struct node *n = &f->control->nodes[node].node;
+    if (n->nat || n->filter || n->rules || n->icmp)
+        f->alike = false;
+    if (!n->nat && !n->filter)
+        return;
+    for (size_t i = 0; i < f->walked.n; i++)
+        if (f->walked.v[i] == node)
+            return;
+    vec_push(&f->walked, node);
 }
 
 const struct route *hop_route(const struct control *c, const struct hop *h) {
@@ -206,6 +222,7 @@ static struct hop *decide(struct fabric *f, const struct step *at, struct packet
     struct hop *h = add_hop(w, at->node, at->in);
     struct forks *forks = &f->forks;
     unsigned table = 0;
+    note_walked(f, at->node);
     p->in_port = at->in;
     p->flags = PACKET_RAW_IP;
     n->node.hash_fixed = true;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fwdlab/base/block.h>
 #include "tracker.h"
 
 #define AT_FIRST 1024
@@ -55,7 +56,7 @@ struct book *book_create(void) {
 void book_destroy(struct book *b) {
     if (!b)
         return;
-    free(b->entries);
+    block_free(b->entries, b->cap * sizeof *b->entries);
     free(b->numbers);
     free(b->head);
     vec_free(&b->unsettled);
@@ -160,8 +161,9 @@ static uint32_t entry_take(struct book *b) {
         return i;
     }
     if (b->n == b->cap) {
-        b->cap = b->cap ? 2 * b->cap : AT_FIRST;
-        b->entries = xrealloc(b->entries, b->cap, sizeof *b->entries);
+        const size_t old = b->cap;
+        b->cap = old ? 2 * b->cap : AT_FIRST;
+        b->entries = block_grow(b->entries, old * sizeof *b->entries, b->cap * sizeof *b->entries);
         b->numbers = xrealloc(b->numbers, b->cap, sizeof *b->numbers);
     }
     return b->n++;

@@ -51,6 +51,8 @@ static const struct { const char *label; enum tone tone; } kinds[] = {
     [FINDING_FAULT] = {"Fault", TONE_BAD}, [FINDING_SEEN] = {"Seen", TONE_WARN},
     [FINDING_ASYMMETRY] = {"Asymmetric", TONE_INFO}};
 
+#define HOSTS_SAID 4
+
 /* Its text names the node and the route already. */
 static bool tells_cause(struct arena *a, const json_t *finding) {
     const char *text = text_at(finding, "text"), *route = route_text(a, value_at(finding, "cause.route"));
@@ -74,6 +76,7 @@ static void say_fault(struct arena *a, const json_t *analyze, const struct fault
     }
     say(out, kinds[f->kind].label, kinds[f->kind].tone,
         arena_printf(a, "%s%s%s", flows, *flows ? ": " : "", fault_what(a, f)));
+    say(out, "Hosts", TONE_NONE, finding_hosts(a, analyze, f->finding, HOSTS_SAID));
     say(out, "Since", TONE_NONE, fault_since(a, analyze, f));
     say(out, "Cause", TONE_NONE, caused && *cause ? "As above." : cause);
     say(out, "Mend", tone, mended && *mend ? "As above." : mend);

@@ -254,6 +254,23 @@ const char *finding_flows(struct arena *a, const json_t *analyze, const json_t *
     return arena_printf(a, count == 1 ? "%s, %s" : "%s such as %s", n, flow);
 }
 
+const char *finding_hosts(struct arena *a, const json_t *analyze, const json_t *finding, size_t limit) {
+    const json_t *list = value_at(finding, "hosts");
+    const char *text = "";
+    size_t i, n = json_array_size(list);
+    json_t *host;
+    if (n < 2)
+        return "";
+    json_array_foreach(list, i, host) {
+        if (i == limit)
+            break;
+        const long long flows = count_at(host, "flows");
+        text = arena_printf(a, "%s%s%s (%s %s)", text, i ? ", " : "", name_of(analyze, text_at(host, "addr")),
+                            count_text(a, flows), flows == 1 ? "flow" : "flows");
+    }
+    return n > limit || json_is_true(value_at(finding, "hosts_more")) ? arena_printf(a, "%s, and others", text) : text;
+}
+
 const char *finding_frames(struct arena *a, const json_t *finding, size_t limit) {
     const json_t *list = value_at(finding, "frames");
     const char *text = "";

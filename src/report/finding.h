@@ -49,6 +49,8 @@ const char *finding_mend(struct arena *a, const json_t *finding);
 /* "" for a finding that is about no flows; else "26 flows such as guest1 -> nat-machine (tcp 10.0.2.2:53206 ->
  * 10.0.0.10:80)", named by the topology. */
 const char *finding_flows(struct arena *a, const json_t *analyze, const json_t *finding, long long count);
+/* Whose flows they are, when they are several hosts': "guest1 (12 flows), 10.0.2.3 (4 flows), and others". */
+const char *finding_hosts(struct arena *a, const json_t *analyze, const json_t *finding, size_t limit);
 /* What a fault says, and the notes that it stands for: "X is there twice; Y is there twice; and 38 more (...)." */
 const char *fault_what(struct arena *a, const struct fault *f);
 /* "2026-11-22 06:22:33 UTC (+6.043 s, frame 11742) until +21.989 s: 37 packets."; "frame 7" alone. */

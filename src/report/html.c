@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The HTML page: conclusions first, then what they rest on. */
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include "conclude.h"
@@ -125,6 +126,7 @@ static void finding_card(struct arena *a, const json_t *analyze, const json_t *f
         badge(o, tone, arena_printf(a, "mend %s", state));
     emit(o, "<span class=\"sub\">%s</span></div>\n<p>%s</p><dl>\n", source_text(f), finding_what(a, f));
     term(o, "plain", "Flows", finding_flows(a, analyze, f, count_at(f, "count")));
+    term(o, "plain", "Hosts", finding_hosts(a, analyze, f, SIZE_MAX));
     term(o, "plain", "Since", isnan(alone.first) ? "" : fault_since(a, analyze, &alone));
     term(o, "plain", "Frames", finding_frames(a, f, FRAMES_MAX));
     if (json_is_number(probability))

@@ -18,6 +18,7 @@
 #include "source.h"
 
 #define WAITING_MAX 65536u
+#define FETCH_AHEAD 8       /* packets */
 #define BYTES_MAX (32u << 20) /* of the files, that are kept for those that wait */
 
 struct trace_many {
@@ -199,7 +200,7 @@ static int take(struct trace_many *m, struct err *e) {
     m->bytes += stream_offset(s->trace->stream);
     if (s->ended)
         m->open[0] = m->open[--m->n_open];
-    if (m->n_open)
+    if (m->n_open > 1)
         sift_down(m);
     return s->ended ? ended(m, s, e) : 0;
 }
@@ -242,6 +243,7 @@ static void give(struct trace_many *m, const struct waiting *first, struct trace
     else
         m->last = first->key;
     reorder_pop(&m->waiting);
+    reorder_fetch(&m->waiting, FETCH_AHEAD);
 }
 
 int trace_many_read(struct trace_many *m, struct trace_packet *out, struct err *e) {

@@ -13,6 +13,7 @@ from nat import FOLDER, HOME1, HOME2, POOL, UDP
 
 TRACE = FOLDER / 'open.pcapng.zst'
 PORT_MAP = 6881
+TICK = 10000000  # ns, of the core's clock
 
 
 class Run:
@@ -22,7 +23,7 @@ class Run:
         self.rows, self.use = golden.decisions(path), self.doc['nat']['use']
         times = {f.number: f.time for f in frames(decompressed(TRACE))}
         first = min(times.values())
-        self.at = {n: (t - first) // 1000000 * 1000000 for n, t in times.items()}  # the core's clock: whole ms
+        self.at = {n: (t - first) // TICK * TICK for n, t in times.items()}
 
     def refused(self, reason):
         return sorted(n for n, r in self.rows.items() if r['reason'] == reason)

@@ -85,7 +85,10 @@ uint32_t fabric_owner(const struct fabric *f, const struct ip *addr);
  */
 void fabric_judge(struct fabric *f, const struct flow_key *flow, struct judgement *out, struct walk *there,
                   struct walk *back);
-/* The same out of a cache by flow and table generation. */
+/*
+ * The same for many flows: those that nothing on their way can tell apart are judged once, until tables change. Valid
+ * until the next call.
+ */
 const struct judgement *fabric_judge_cached(struct fabric *f, const struct flow_key *flow);
 
 enum change_kind { CHANGE_ADD, CHANGE_REMOVE, CHANGE_REPLACE, CHANGE_ASSOCIATE };

@@ -105,8 +105,12 @@ struct flow_key flow_key_reverse(const struct flow_key *k);
 static inline uint64_t inject_time(const struct inject *in, uint32_t i) {
     return in->packets[i].raw->time_ns - in->epoch_ns;
 }
-/* The core's clock: trace time in whole milliseconds, so that a burst within one has one time, whoever forms it. */
-#define INJECT_TICK_NS 1000000ull
+/*
+ * The core's clock: trace time in whole ticks, so that a burst within one has one time, whoever forms it. What has a
+ * time is a tick off at most: a session may end that much before its idle time was over (RFC 4787 REQ-5, RFC 5382
+ * REQ-5), or after it, and rates of ICMP errors are those of whole ticks.
+ */
+#define INJECT_TICK_NS 10000000ull
 static inline uint64_t inject_clock(const struct inject *in, uint32_t i) {
     return inject_time(in, i) / INJECT_TICK_NS * INJECT_TICK_NS;
 }

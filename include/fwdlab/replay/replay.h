@@ -5,7 +5,7 @@
  * pairs. Where tables and packets happen to lie in memory makes equal configurations differ by 1 to 2 % for as long as
  * they lie there; so a run has epochs: in each the tables are made and the packets are placed anew, in turning order,
  * and intervals are taken over epochs. Verdicts come from a lap of their own, with the core's clock at trace time (in
- * whole milliseconds, so that they do not depend on the burst): they are those of analyze, packet by packet.
+ * whole ticks, so that they do not depend on the burst): they are those of analyze, packet by packet.
  */
 #ifndef FWDLAB_REPLAY_REPLAY_H
 #define FWDLAB_REPLAY_REPLAY_H

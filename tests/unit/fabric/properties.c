@@ -147,15 +147,6 @@ Test(properties, one_stray_route_is_blamed) {
     cr_expect_gt(blamed, 50u);
 }
 
-static bool same(const struct judgement *a, const struct judgement *b) {
-    return a->verdict == b->verdict && a->reason == b->reason && a->lost_on_return == b->lost_on_return &&
-           a->works == b->works && a->translated == b->translated && a->probability == b->probability &&
-           a->cause_node == b->cause_node && a->cause_nic == b->cause_nic &&
-           prefix_equal(&a->cause_route.prefix, &b->cause_route.prefix) && a->cause_route.port == b->cause_route.port &&
-           a->mend_port == b->mend_port && ip_equal(&a->mend_via, &b->mend_via) && ip_equal(&a->far, &b->far) &&
-           a->nat_node == b->nat_node && a->told == b->told && a->mtu == b->mtu && a->cause_table == b->cause_table;
-}
-
 static struct flow_key nested_flow(struct random *r) {
     static const char *const ends[] = {"10.0.2.2",        "10.0.2.3",       "10.0.0.4",   "10.0.1.4",     "10.0.0.10",
                                        "10.0.3.4",        "172.16.0.10",    "172.16.2.2", "203.0.113.10", "8.8.8.8",

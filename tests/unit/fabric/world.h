@@ -97,6 +97,15 @@ static inline struct judgement judge(struct world *w, const struct flow_key *k, 
     return j;
 }
 
+static inline bool same(const struct judgement *a, const struct judgement *b) {
+    return a->verdict == b->verdict && a->reason == b->reason && a->lost_on_return == b->lost_on_return &&
+           a->works == b->works && a->translated == b->translated && a->probability == b->probability &&
+           a->cause_node == b->cause_node && a->cause_nic == b->cause_nic &&
+           prefix_equal(&a->cause_route.prefix, &b->cause_route.prefix) && a->cause_route.port == b->cause_route.port &&
+           a->mend_port == b->mend_port && ip_equal(&a->mend_via, &b->mend_via) && ip_equal(&a->far, &b->far) &&
+           a->nat_node == b->nat_node && a->told == b->told && a->mtu == b->mtu && a->cause_table == b->cause_table;
+}
+
 /* "guest1 hyperv[NIC1] nested-fun/nat ...": each node with the port it is left by, if a machine routes there. */
 static inline const char *path(const struct world *w, const struct walk *walk, char *buf, size_t size) {
     buf[0] = '\0';

@@ -45,7 +45,7 @@ static void check_verdicts(const struct inject *in, bool nat, uint64_t udp_ns, u
     struct replay_result out;
     struct node *node = traffic_node(&route_dir24_8, nat, udp_ns), *other = traffic_node(&route_linear, nat, udp_ns);
     struct replay_configuration c = {.name = "a", .node = node, .cost = in, .own = in};
-    struct inject_verdict *expected = one_by_one(other, in, udp_ns ? 1000000 : 1);
+    struct inject_verdict *expected = one_by_one(other, in, udp_ns ? INJECT_TICK_NS : 1);
     cr_assert_eq(replay_run(&c, 1, &(struct replay_options){.laps = 1, .burst = burst}, &out, &e), 0, "%s", e.what);
     cr_assert_eq(c.n_verdicts, in->arrived);
     uint64_t drops = 0, stage_drops = 0, delivered = 0, forwarded = 0, by_reason[DROP_COUNT] = {0};

@@ -23,6 +23,7 @@ static const char analyze_text[] =
     "   'nat': {'nat_bypass': 1}},"
     " 'findings': [{'source': 'model', 'verdict': 'asym_breaks', 'count': 4, 'frames': [1, 'NAME'], 'benign': false,"
     "     'flow': {'proto': 'tcp', 'src': '10.0.0.10', 'sport': 1000, 'dst': 'NAME', 'dport': 80}, 'probability': 0.5,"
+    "     'hosts': [{'addr': '10.0.0.10', 'flows': 3}, {'addr': '10.0.0.99', 'flows': 1}], 'hosts_more': true,"
     "     'cause': {'node': 'NAME', 'route': {'prefix': '10.0.0.0/22', 'via': 'NAME', 'dev': 'NIC2', 'metric': 256,"
     "       'origin': 'static', 'name': 'NAME'}}, 'text': 'NAME', 'reason': null,"
     "     'mend': {'node': 'NAME', 'change': 'add', 'route': {'prefix': '10.0.0.0/24'}, 'old': null, 'proven': true,"
@@ -83,6 +84,7 @@ Test(report, page_says_who_is_broken_by_what_and_what_mends_it) {
         "Forwarding report: routed", "Faults</dt><dd>routed", "Mendable</dt><dd>routed",
         "4 of 9 flows do not work as they should, by the model; 7 work, asymmetrically.",
         "Fault</dt><dd>4 flows such as 10.0.0.10 → routed (tcp 10.0.0.10:1000 → routed:80): routed.",
+        "Hosts</dt><dd>10.0.0.10 (3 flows), 10.0.0.99 (1 flow), and others",
         "On routed the route 10.0.0.0/22 via routed dev NIC2 metric 256 (static, routed) wins.",
         "Mend</dt><dd>Proved on the whole trace: add routed.",
         "Asymmetric</dt><dd>7 flows such as bentman ↔ routed (tcp 10.0.0.11:1 → 10.0.0.12:2): bent routed.",

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Whose flows a finding is about: the hosts that most of them come from, in little memory however many there are
+ * (Metwally, Agrawal, El Abbadi: Efficient computation of frequent and top-k elements in data streams, 2005).
+ */
+#ifndef ANALYZE_HOSTS_H
+#define ANALYZE_HOSTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <fwdlab/base/addr.h>
+
+#define HOSTS_KEPT 32
+#define HOSTS_TOLD 8
+
+/* All zero at first. As long as there are at most HOSTS_KEPT, all are here with their exact counts. */
+struct hosts {
+    uint32_t n;
+    bool more;              /* there were others: counts are lower bounds, and whoever has over flows / KEPT is here */
+    struct host {
+        struct ip who;
+        uint32_t flows;     /* at most */
+        uint32_t unsure;    /* of these, may have been others' */
+    } of[HOSTS_KEPT];
+};
+
+void hosts_count(struct hosts *h, const struct ip *who);
+/* [ { addr, flows } ], HOSTS_TOLD at most, the one with the most flows first; *more: there are others. */
+json_t *hosts_json(const struct hosts *h, bool *more);
+
+#endif
