@@ -103,7 +103,7 @@ uint32_t flow_new(struct analysis *a, const struct feed_packet *q, const struct 
     f->key = answer ? flow_key_reverse(key) : *key;
     f->first = f->last = packet_time(a, q);
     f->finding = FLOW_NONE;
-    f->tunnel = tunnel_of(a, q->tunnel);
+    f->tunnel = tunnel_of(a, q->depth ? q->tunnel : "");
     f->depth = q->depth;
     f->vlan = vlan_of(q);
     f->used = true;

@@ -14,15 +14,16 @@
 #define HOSTS_KEPT 32
 #define HOSTS_TOLD 8
 
-/* All zero at first. As long as there are at most HOSTS_KEPT, all are here with their exact counts. */
+/*
+ * All zero at first. As long as there are at most HOSTS_KEPT, all are here with their exact counts; after that counts
+ * may be too high by what is unsure of them, and whoever has more than flows / HOSTS_KEPT is here.
+ */
 struct hosts {
     uint32_t n;
-    bool more;              /* there were others: counts are lower bounds, and whoever has over flows / KEPT is here */
-    struct host {
-        struct ip who;
-        uint32_t flows;     /* at most */
-        uint32_t unsure;    /* of these, may have been others' */
-    } of[HOSTS_KEPT];
+    bool more;                   /* there were others */
+    uint32_t mark[HOSTS_KEPT];   /* of the address: looked at first */
+    uint32_t flows[HOSTS_KEPT], unsure[HOSTS_KEPT];
+    struct ip who[HOSTS_KEPT];
 };
 
 void hosts_count(struct hosts *h, const struct ip *who);

@@ -134,6 +134,9 @@ static void relate_all(struct feed *f, struct batch *b) {
     for (unsigned i = 0; i < b->n; i++) {
         struct feed_packet *q = &b->packets[i];
         outer = q->depth ? outer : q;
+        q->relation = (struct relation){.same = LABEL_NONE, .after = LABEL_NONE};
+        q->partner = LABEL_NONE;
+        q->first_copy = q->settle = false;
         if (q->p.kind == INJECT_INNER)
             relate_inner(f, q, &b->prints[i], label_pending(i), outer);
         else if (batch_relates(q))

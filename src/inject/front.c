@@ -160,6 +160,15 @@ static bool is_long(const struct inject_packet *p) {
     return is_dhcp(p) || p->flags & PACKET_ICMP_ERROR || p->l4 > FEED_ROOM / 2;
 }
 
+/* `room` is in whole lines; nothing beyond len is read. (memmove: compilers put a slow loop for memcpy here.) */
+static uint8_t *copy(uint8_t *to, const uint8_t *from, uint32_t len, uint32_t room) {
+    if (len < room)
+        return memmove(to, from, len);
+    for (uint32_t at = 0; at < room; at += 64)
+        memcpy(to + at, from + at, 64);
+    return to;
+}
+
 /* The bytes that the caller gets to see are the feed's own: headers and somewhat more, in whole cache lines. */
 static void keep_bytes(struct batch *b, struct feed_packet *q) {
     const bool whole = q->raw.len > FEED_ROOM && is_long(&q->p);
@@ -169,18 +178,14 @@ static void keep_bytes(struct batch *b, struct feed_packet *q) {
         q->raw.len = room;
     if (q->p.mac)
         q->p.mac = memcpy(q->mac, q->p.mac, 12); /* the core changes those of the frame */
-    q->raw.data = memcpy(to, q->raw.data, q->raw.len);
+    q->raw.data = copy(to, q->raw.data, q->raw.len, room);
     q->raw.comment = NULL;
 }
 
 static struct feed_packet *begin(struct batch *b) {
     struct feed_packet *q = &b->packets[b->n++];
     q->p = (struct inject_packet){.partner = INJECT_NONE, .answer = INJECT_NONE, .after = INJECT_NONE};
-    q->relation = (struct relation){.same = LABEL_NONE, .after = LABEL_NONE};
-    q->partner = LABEL_NONE;
-    q->first_copy = q->settle = false;
     q->depth = 0;
-    q->tunnel[0] = '\0';
     return q;
 }
 
@@ -223,16 +228,16 @@ static void follow_tunnels(struct front *f, struct batch *b, const struct feed_p
     }
 }
 
-static void take(struct front *f, struct batch *b, const struct trace_packet *raw, uint16_t linktype) {
+/* The next one of the batch, whose `raw` was read already. */
+static void take(struct front *f, struct batch *b, uint16_t linktype) {
     struct feed_packet *q = begin(b);
     struct prints *prints = &b->prints[q - b->packets];
     struct link_view view;
-    q->raw = *raw;
     q->p.raw = &q->raw;
     f->known |= link_type_known(linktype);
-    q->p.port = port_of(f, raw, linktype);
+    q->p.port = port_of(f, &q->raw, linktype);
     b->read++;
-    b->bytes += raw->wire_len;
+    b->bytes += q->raw.wire_len;
     const bool mapped = q->p.port != PORT_NONE;
     if ((!mapped && !f->sources) || !classify_packet(&q->p, &q->raw, f->node ? &f->node->node : NULL, linktype, &view))
         q->p.kind = INJECT_ELSEWHERE;
@@ -287,24 +292,24 @@ void front_stop(struct front *f) {
 }
 
 void front_fill(struct front *f, struct batch *b) {
-    struct trace_packet raw;
+    struct trace_packet *raw;
     uint32_t n;
     b->n = 0;
     b->read = b->bytes = 0;
     b->code = 1;
     map_interfaces(f);
     while (b->n < FEED_BATCH && !atomic_load_explicit(&f->stop, memory_order_relaxed) &&
-           (b->code = read_one(f, &raw, &b->err)) > 0) {
+           (b->code = read_one(f, raw = &b->packets[b->n].raw, &b->err)) > 0) {
         const struct trace_interface *interfaces = f->from.interfaces(f->from.of, &n);
         if (n > f->n_ports && b->n) { /* a batch knows its interfaces from the beginning */
-            f->held = raw;
+            f->held = *raw;
             f->is_held = true;
             break;
         }
         if (n > f->n_ports)
             map_interfaces(f);
         f->any = true;
-        take(f, b, &raw, interfaces[raw.interface].linktype);
+        take(f, b, interfaces[raw->interface].linktype);
     }
     if (f->early.n && f->early_at == f->early.n)
         forget_early(f);

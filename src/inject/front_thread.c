@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <fwdlab/base/vec.h>
 
-#define BATCHES 32   /* both sides' unevenness; together they fit a cache of third level */
+#define BATCHES 32   /* for both sides' unevenness; together they fit a cache of third level */
 #define PATIENCE 64  /* looks before a side goes to sleep: to be woken takes as long as several batches */
 
 struct front_thread {

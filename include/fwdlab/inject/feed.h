@@ -66,13 +66,14 @@ struct relation {
 struct feed_packet {
     struct trace_packet raw;
     struct inject_packet p; /* its `raw` is the one above; of `partner`, `answer` and `after` see below */
-    struct relation relation;
-    uint32_t partner;       /* COPY: label of the packet that arrived */
+    uint8_t mac[12];
+    uint8_t depth;          /* tunnels around it: 0 is what the node sees */
     bool first_copy;        /* COPY: whole, or the first piece */
     bool settle;            /* what came before it must have gone through the core */
-    uint8_t depth;          /* tunnels around it: 0 is what the node sees */
-    char tunnel[64];        /* which, for the innermost ones: "vxlan 42"; empty */
-    uint8_t bytes[FEED_ROOM], mac[12];
+    uint32_t partner;       /* COPY: label of the packet that arrived */
+    struct relation relation;
+    uint8_t bytes[FEED_ROOM] __attribute__((aligned(64)));
+    char tunnel[64];        /* which, for the innermost ones: "vxlan 42"; with a depth only */
 };
 
 struct feed_counts {
