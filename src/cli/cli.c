@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <fwdlab/base/file.h>
 #include <fwdlab/core/icmp.h>
 #include <fwdlab/core/parse.h>
@@ -58,8 +59,23 @@ json_t *cli_complaints_json(const struct complaints *c) {
     return list;
 }
 
+/* A capture where a scenario should stand? (What cannot be read twice is not looked at.) */
+static bool is_capture(const char *path) {
+    struct stat st;
+    struct err ignored;
+    struct trace *t = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? trace_open(path, &ignored) : NULL;
+    trace_close(t);
+    return t != NULL;
+}
+
 int cli_load(struct setup *s, const char *path, bool force, struct err *e) {
     *s = (struct setup){0};
+    if (is_capture(path)) {
+        err_set(e, -EINVAL, "this is a capture, and a scenario is to come first");
+        err_where(e, "%s", path);
+        err_hint(e, "without one `fwdlab analyze --no-scenario %s` tells what the capture shows by itself", path);
+        return -EINVAL;
+    }
     s->scenario = force ? scenario_load_forced(path, &s->complaints) : scenario_load(path, &s->complaints);
     cli_complaints_print(&s->complaints, SEVERITY_ERROR);
     if (s->scenario)

@@ -65,6 +65,7 @@ def usage(c):
     c.refused('an unknown command', ['`analyse`'], 'analyse', S)
     c.refused('an unknown word of --fail-on', ['`asymetry`', 'asymmetry'], 'analyze', S, '--fail-on', 'asymetry')
     c.refused('a filter that is none', ['no such protocol'], 'analyze', S, T, '--filter', 'no such protocol')
+    c.refused('a capture without a scenario', ['a capture', '--no-scenario'], 'analyze', T)
     c.refused('an unknown node', ['`nobody`', '--node'], 'analyze', S, '--node', 'nobody')
     c.refused('an unknown end', ['`nobody`', 'routed.yaml'], 'explain', S, '--from', 'guest1', '--to', 'nobody')
     c.refused('a port that is none', ['`70000`', '65535'], 'explain', S, '--from', 'guest1', '--to', 'guest2',
