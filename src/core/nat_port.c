@@ -144,11 +144,11 @@ static bool is_free(const struct nat *n, uint32_t cell, be32 inside) {
     return nat_cell_node(n, cell) == NAT_NONE && (!n->rests || !rests(n, cell, inside));
 }
 
-/* The first port from `from` to `to` that is free for `inside`, of those that are `step` apart; UINT32_MAX. */
+/* The first port from `from` to `to` that is free for `inside`, of those that are `step` (1, 2) apart; UINT32_MAX. */
 static uint32_t first_free(const struct nat *n, uint32_t first_cell, be32 inside, uint32_t step, uint32_t from,
                            uint32_t to) {
     for (uint32_t port = from; port <= to;) {
-        const uint32_t next = (port / NAT_PORT_GROUP + 1) * NAT_PORT_GROUP, parity = port % step;
+        const uint32_t next = (port / NAT_PORT_GROUP + 1) * NAT_PORT_GROUP, parity = port & (step - 1);
         if (n->groups[(first_cell + port) / NAT_PORT_GROUP] < NAT_PORT_GROUP)
             for (; port < next && port <= to; port += step)
                 if (is_free(n, first_cell + port, inside))
@@ -179,8 +179,8 @@ static bool search(struct nat *n, uint8_t proto, uint32_t first_cell, struct nat
 bool nat_port_for_mapping(struct nat *n, uint8_t proto, uint32_t address, struct nat_tuple *end, struct nat_range r,
                           uint32_t wanted, uint64_t now) {
     const uint32_t size = r.high - r.low + 1, from = in_range(r, wanted) ? wanted : r.low + wanted % size;
-    const uint32_t step = n->config.parity && proto == PROTO_UDP ? 2 : 1, odd = (from ^ wanted) % step;
-    const uint32_t low = r.low + (r.low ^ wanted) % step, first_cell = nat_port_cell_at(n, proto, address, 0);
+    const uint32_t step = n->config.parity && proto == PROTO_UDP ? 2 : 1, odd = (from ^ wanted) & (step - 1);
+    const uint32_t low = r.low + ((r.low ^ wanted) & (step - 1)), first_cell = nat_port_cell_at(n, proto, address, 0);
     uint32_t asked = 0;
     return search(n, proto, first_cell, end, step, from + odd, r.high, &asked, now) ||
            (from > r.low && search(n, proto, first_cell, end, step, low, from - 1, &asked, now));
