@@ -114,6 +114,8 @@ static void count(struct feed_counts *c, const struct inject_packet *p) {
 /* What is looked at, in two steps. */
 static void fetch(struct feed *f, const struct batch *b) {
     for (unsigned i = 0; i < b->n; i++) {
+        if (i + FETCH_AHEAD < b->n)
+            batch_fetch(&b->packets[i + FETCH_AHEAD], false);
         if (!batch_relates(&b->packets[i]))
             continue;
         book_fetch(f->book, b->prints[i].key);

@@ -184,6 +184,8 @@ static void keep_bytes(struct batch *b, struct feed_packet *q) {
 
 static struct feed_packet *begin(struct batch *b) {
     struct feed_packet *q = &b->packets[b->n++];
+    if (b->n + FETCH_AHEAD <= FEED_MOST)
+        batch_fetch(q + FETCH_AHEAD, true);
     q->p = (struct inject_packet){.partner = INJECT_NONE, .answer = INJECT_NONE, .after = INJECT_NONE};
     q->depth = 0;
     return q;

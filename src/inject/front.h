@@ -6,6 +6,7 @@
 #ifndef INJECT_FRONT_H
 #define INJECT_FRONT_H
 
+#include <stddef.h>
 #include <fwdlab/inject/feed.h>
 
 #define FRONT_LONG 1600 /* bytes of a packet that are kept where FEED_ROOM is not enough */
@@ -37,6 +38,16 @@ void front_fill(struct front *f, struct batch *b);
 void front_stop(struct front *f);
 /* Forgets what the batch owns besides itself. */
 void batch_fini(struct batch *b);
+/* What is looked at of every packet, some packets ahead: it may be in another CPU's cache. */
+#define FETCH_AHEAD 4
+static inline void batch_fetch(const struct feed_packet *q, bool write) {
+    for (unsigned at = 0; at < offsetof(struct feed_packet, bytes) + 128; at += 64) {
+        if (write)
+            __builtin_prefetch((const uint8_t *)q + at, 1);
+        else
+            __builtin_prefetch((const uint8_t *)q + at);
+    }
+}
 /* Is the packet to be related to others? */
 bool batch_relates(const struct feed_packet *q);
 
