@@ -39,10 +39,8 @@ void feed_run_ahead(struct feed *f) {
 void feed_destroy(struct feed *f) {
     if (!f)
         return;
-    if (f->batch && !f->thread) {
-        batch_fini(f->batch);
-        free(f->batch);
-    }
+    if (f->batch && !f->thread)
+        batches_destroy(f->batch, 1);
     front_thread_stop(f->thread);
     front_destroy(f->front);
     joiner_destroy(f->joiner);
@@ -167,7 +165,7 @@ static struct batch *next_batch(struct feed *f) {
     if (f->thread)
         return front_thread_next(f->thread);
     if (!f->batch)
-        f->batch = xzalloc(1, sizeof *f->batch);
+        f->batch = batches_create(1);
     front_fill(f->front, f->batch);
     return f->batch;
 }

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fwdlab/base/block.h>
 #include "tracker.h"
 
 #define LOOKED_AT 4096       /* packets by which nameless interfaces are told */
@@ -272,11 +273,20 @@ static void tell_interfaces(struct front *f, struct batch *b) {
     }
 }
 
-void batch_fini(struct batch *b) {
-    for (uint32_t i = 0; b->new_interfaces && i < b->n_new; i++)
-        free((char *)b->new_interfaces[i].name);
-    free(b->new_interfaces);
-    b->new_interfaces = NULL;
+struct batch *batches_create(unsigned n) {
+    struct batch *b = block_grow(NULL, 0, n * sizeof *b);
+    for (unsigned i = 0; i < n; i++)
+        b[i].new_interfaces = NULL;
+    return b;
+}
+
+void batches_destroy(struct batch *b, unsigned n) {
+    for (unsigned i = 0; i < n; i++) {
+        for (uint32_t k = 0; b[i].new_interfaces && k < b[i].n_new; k++)
+            free((char *)b[i].new_interfaces[k].name);
+        free(b[i].new_interfaces);
+    }
+    block_free(b, n * sizeof *b);
 }
 
 /* Why there is nothing to be had of a capture that was read whole. */
@@ -297,7 +307,7 @@ void front_fill(struct front *f, struct batch *b) {
     struct trace_packet *raw;
     uint32_t n;
     b->n = 0;
-    b->read = b->bytes = 0;
+    b->read = b->bytes = b->done = b->total = 0;
     b->code = 1;
     map_interfaces(f);
     while (b->n < FEED_BATCH && !atomic_load_explicit(&f->stop, memory_order_relaxed) &&

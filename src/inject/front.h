@@ -36,8 +36,9 @@ void front_destroy(struct front *f);
 void front_fill(struct front *f, struct batch *b);
 /* From another thread: ends front_fill at its next packet. */
 void front_stop(struct front *f);
-/* Forgets what the batch owns besides itself. */
-void batch_fini(struct batch *b);
+/* Empty ones, in lines of the cache; and with what they own besides themselves. */
+struct batch *batches_create(unsigned n);
+void batches_destroy(struct batch *b, unsigned n);
 /* What is looked at of every packet, some packets ahead: it may be in another CPU's cache. */
 #define FETCH_AHEAD 4
 static inline void batch_fetch(const struct feed_packet *q, bool write) {

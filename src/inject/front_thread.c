@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <fwdlab/base/vec.h>
+#include <fwdlab/base/block.h>
 
 #define BATCHES 32   /* for both sides' unevenness; together they fit a cache of third level */
 #define PATIENCE 64  /* looks before a side goes to sleep: to be woken takes as long as several batches */
@@ -74,7 +74,6 @@ static void give_back(struct front_thread *t) {
     if (!t->out)
         return;
     t->out = false;
-    batch_fini(&t->ring[atomic_load(&t->taken) % BATCHES]);
     atomic_fetch_add(&t->taken, 1);
     wake(t);
 }
@@ -87,21 +86,16 @@ struct batch *front_thread_next(struct front_thread *t) {
 }
 
 static void destroy(struct front_thread *t) {
-    while (may_take(t)) {
-        t->out = true;
-        give_back(t);
-    }
     pthread_mutex_destroy(&t->lock);
     pthread_cond_destroy(&t->changed);
-    vec_release(t->ring);
-    vec_release(t);
+    batches_destroy(t->ring, BATCHES);
+    block_free(t, sizeof *t);
 }
 
 struct front_thread *front_thread_start(struct front *f) {
-    struct front_thread *t = xzalloc(1, sizeof *t);
+    struct front_thread *t = block_grow(NULL, 0, sizeof *t);
     sigset_t all, old;
-    t->front = f;
-    t->ring = xzalloc(BATCHES, sizeof *t->ring);
+    *t = (struct front_thread){.front = f, .ring = batches_create(BATCHES)};
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
     sigfillset(&all);
