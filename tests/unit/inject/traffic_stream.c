@@ -244,7 +244,10 @@ static void write_long(const char *path, uint32_t n) {
     vec_free(&c.frames);
 }
 
-/* Ten times as long, no more memory; and the first flow is remembered among 300000 others. */
+/*
+ * Three times as long, no more memory but for a chunk that happens to be read ahead; and the first flow is remembered
+ * among 300000 others.
+ */
 Test(traffic_stream, memory_is_bounded) {
     if (MEMORY_IS_UNLIMITED)
         cr_skip_test("address sanitizer: mallinfo2 says nothing");
@@ -277,7 +280,7 @@ Test(traffic_stream, memory_is_bounded) {
         }
     }
     cr_expect_eq(n, (size_t)N);
-    cr_expect(chunks >= 28 && most < early + early / 4, "%zu bytes in the first chunks, %zu later", early, most);
+    cr_expect(chunks >= 28 && most < early + early / 2, "%zu bytes in the first chunks, %zu later", early, most);
     traffic_stream_close(s);
     waitpid(child, NULL, 0);
     unlink(path);
