@@ -7,13 +7,17 @@
 #include <fwdlab/core/checksum.h>
 #include <fwdlab/core/parse.h>
 #include <fwdlab/measure/stats.h>
+#include <linux/if_packet.h>
 #include <math.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define SHORTEST 60
 #define LONGEST 1514
@@ -160,6 +164,8 @@ int gap_errors(const struct piece *p, const struct veth_arrival *a, size_t n, st
 
 struct bare {
     const struct piece *piece;
+    int socket; /* -1: only the number of the packet is sent */
+    int failed; /* errno */
     _Alignas(64) atomic_bool ready;
     _Alignas(64) atomic_uint sent; /* packets */
 };
@@ -174,6 +180,9 @@ static void *bare_send(void *arg) {
         const uint64_t due = start + (uint64_t)((double)b->piece->at[i] * ticks);
         while (clock_tsc() < due)
             ;
+        const struct traffic_packet *packet = &b->piece->traffic->packets[i];
+        if (b->socket >= 0 && send(b->socket, packet->data, packet->len, 0) < 0)
+            b->failed = errno;
         atomic_store_explicit(&b->sent, i + 1, memory_order_release);
     }
     return NULL;
@@ -201,7 +210,7 @@ static void run_at(pthread_t t, unsigned cpu, int policy) {
 }
 
 int gap_floor(const struct piece *p, unsigned from_cpu, unsigned to_cpu, struct gap_errors *out, struct err *e) {
-    struct bare b = {.piece = p};
+    struct bare b = {.piece = p, .socket = -1};
     pthread_t sender;
     int rc = pthread_create(&sender, NULL, bare_send, &b);
     if (rc)
@@ -215,4 +224,32 @@ int gap_floor(const struct piece *p, unsigned from_cpu, unsigned to_cpu, struct 
     rc = gap_errors(p, arrivals, p->n, out, e);
     vec_release(arrivals);
     return rc;
+}
+
+static int socket_open(void) {
+    const int on = 1;
+    const struct sockaddr_ll near = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(VETH_NEAR)};
+    const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && (setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on) ||
+                    bind(fd, (const struct sockaddr *)&near, sizeof near))) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+int gap_floor_veth(const struct piece *p, unsigned cpu, struct err *e) {
+    struct bare b = {.piece = p, .socket = socket_open()};
+    pthread_t sender;
+    if (b.socket < 0)
+        return err_set(e, -errno, "no socket at " VETH_NEAR ": %s", strerror(errno));
+    int rc = pthread_create(&sender, NULL, bare_send, &b);
+    if (!rc) {
+        run_at(sender, cpu, SCHED_FIFO);
+        atomic_store(&b.ready, true);
+        pthread_join(sender, NULL);
+    }
+    close(b.socket);
+    rc = rc ? rc : b.failed;
+    return rc ? err_set(e, -EIO, "the bare loop does not send: %s", strerror(rc)) : 0;
 }

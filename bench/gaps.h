@@ -37,5 +37,7 @@ int gap_errors(const struct piece *p, const struct veth_arrival *a, size_t n, st
  * caller runs on `to_cpu` from then on.
  */
 int gap_floor(const struct piece *p, unsigned from_cpu, unsigned to_cpu, struct gap_errors *out, struct err *e);
+/* The same loop on `cpu`, that sends each packet into VETH_NEAR by a socket. -EIO: the kernel did not take one. */
+int gap_floor_veth(const struct piece *p, unsigned cpu, struct err *e);
 
 #endif

@@ -5,9 +5,10 @@
  *     ring   from the generator to a worker on another CPU; times are those at which the worker has the packet. Gaps
  *            are between neighbours of a flow. The ratio is to what is promised (100 ns at the median, 1 us at p99);
  *            beside it what two bare loops keep in turn with it (gap_floor): what the machine takes itself.
- *     veth   into one end of a veth pair, by our generator through DPDK's af_packet and by tcpreplay, in turn
- *            (A B B A), pinned to the same CPU under the same policy; the kernel's stamps at the far end tell. The
- *            ratio is ours to tcpreplay's; 0.5 is promised, and a duration within 0.01 % of the trace's.
+ *     veth   into one end of a veth pair, by our generator through DPDK's af_packet, by tcpreplay, and by a bare loop
+ *            around send() (gap_floor_veth), in turn (A B C C B A), pinned to the same CPU under the same policy; the
+ *            kernel's stamps at the far end tell. The ratio is ours to tcpreplay's; 0.5 is promised, and a duration
+ *            within 0.01 % of the trace's.
  *
  * tcpreplay runs with its default timer and the file preloaded.
  */
@@ -166,6 +167,8 @@ static int ring_part(const struct piece *p, struct err *e) {
 
 /* ---- over a veth ---- */
 
+enum sender { OURS, TCPREPLAY, BARE, SENDERS };
+
 struct veth {
     struct topology topology;
     struct veth_receiver receiver;
@@ -202,54 +205,70 @@ static int run_tcpreplay(const char *path, struct err *e) {
     return 0;
 }
 
-/* One replay, by us or by them, and what it was like at the far end. */
-static int veth_round(struct veth *v, const struct piece *p, bool ours, unsigned round, struct gap_errors *out,
-                      struct err *e) {
+static int send_ours(struct veth *v, const struct piece *p, unsigned round, struct err *e) {
     struct trial_result r;
-    veth_receiver_take(&v->receiver, v->arrivals, VETH_FRAMES);
-    int rc = ours ? send_piece(p, &v->topology, &r, e) : run_tcpreplay(p->path, e);
+    int rc = send_piece(p, &v->topology, &r, e);
     if (rc)
         return rc;
-    if (ours) {
-        v->lost[round] = lost_share(&r);
-        trial_result_fini(&r);
-    }
+    v->lost[round] = lost_share(&r);
+    trial_result_fini(&r);
+    return 0;
+}
+
+/* One replay, and what it was like at the far end. */
+static int veth_round(struct veth *v, const struct piece *p, enum sender who, unsigned round, struct gap_errors *out,
+                      struct err *e) {
+    veth_receiver_take(&v->receiver, v->arrivals, VETH_FRAMES);
+    int rc = who == OURS        ? send_ours(v, p, round, e)
+             : who == TCPREPLAY ? run_tcpreplay(p->path, e)
+                                : gap_floor_veth(p, options.cpu, e);
+    if (rc)
+        return rc;
     usleep(REST_US);
     const size_t n = veth_receiver_take(&v->receiver, v->arrivals, VETH_FRAMES);
     return gap_errors(p, v->arrivals, n, out, e);
 }
 
-static void veth_points(const struct veth *v, const struct piece *p, const struct gap_errors *ours,
-                        const struct gap_errors *theirs) {
+static void veth_points(const struct veth *v, const struct piece *p, struct gap_errors errors[SENDERS][ROUNDS_MAX]) {
     const size_t n = options.rounds;
-    double a[3][ROUNDS_MAX], b[3][ROUNDS_MAX];
+    double p50[SENDERS][ROUNDS_MAX], p99[SENDERS][ROUNDS_MAX], off[SENDERS][ROUNDS_MAX];
     char name[160];
-    for (size_t i = 0; i < n; i++) {
-        a[0][i] = ours[i].p50, a[1][i] = ours[i].p99, a[2][i] = fabs(ours[i].duration);
-        b[0][i] = theirs[i].p50, b[1][i] = theirs[i].p99, b[2][i] = fabs(theirs[i].duration);
-    }
+    for (unsigned who = 0; who < SENDERS; who++)
+        for (size_t i = 0; i < n; i++) {
+            p50[who][i] = errors[who][i].p50;
+            p99[who][i] = errors[who][i].p99;
+            off[who][i] = fabs(errors[who][i].duration);
+        }
     snprintf(name, sizeof name, "veth, %.90s: p50", p->name);
-    point(name, "ns", stats_median(a[0], n), b[0], a[0], n);
+    point(name, "ns", stats_median(p50[OURS], n), p50[TCPREPLAY], p50[OURS], n);
     snprintf(name, sizeof name, "veth, %.90s: p99", p->name);
-    point(name, "ns", stats_median(a[1], n), b[1], a[1], n);
+    point(name, "ns", stats_median(p99[OURS], n), p99[TCPREPLAY], p99[OURS], n);
     tell("    %u packets; tcpreplay: p50 %.0f ns, p99 %.0f ns, duration off by %.4f %%; we lost %.3f %% of our time\n",
-         p->n, stats_median(b[0], n), stats_median(b[1], n), stats_median(b[2], n) * 100,
+         p->n, stats_median(p50[TCPREPLAY], n), stats_median(p99[TCPREPLAY], n), stats_median(off[TCPREPLAY], n) * 100,
          stats_median(v->lost, n) * 100);
-    tell_promise("p50, to tcpreplay's", stats_paired_ratio(b[0], a[0], n, SEED).ratio, PROMISED_RATIO, "");
-    tell_promise("p99, to tcpreplay's", stats_paired_ratio(b[1], a[1], n, SEED).ratio, PROMISED_RATIO, "");
-    tell_promise("duration off by", stats_median(a[2], n) * 100, PROMISED_DURATION * 100, "%");
+    const struct stats_ratio least = stats_paired_ratio(p99[BARE], p99[OURS], n, SEED),
+                             lowest = stats_paired_ratio(p99[TCPREPLAY], p99[BARE], n, SEED);
+    tell("    a bare loop around send(): p50 %.0f ns, p99 %.0f ns: %.2f [%.2f, %.2f] of tcpreplay's p99; ours to its\n"
+         "    p99: %.2f [%.2f, %.2f]\n",
+         stats_median(p50[BARE], n), stats_median(p99[BARE], n), lowest.ratio, lowest.low, lowest.high, least.ratio,
+         least.low, least.high);
+    tell_promise("p50, to tcpreplay's", stats_paired_ratio(p50[TCPREPLAY], p50[OURS], n, SEED).ratio, PROMISED_RATIO,
+                 "");
+    tell_promise("p99, to tcpreplay's", stats_paired_ratio(p99[TCPREPLAY], p99[OURS], n, SEED).ratio, PROMISED_RATIO,
+                 "");
+    tell_promise("duration off by", stats_median(off[OURS], n) * 100, PROMISED_DURATION * 100, "%");
 }
 
 static int veth_part(struct veth *v, const struct piece *p, struct err *e) {
-    struct gap_errors ours[ROUNDS_MAX], theirs[ROUNDS_MAX];
+    struct gap_errors errors[SENDERS][ROUNDS_MAX];
     int rc = 0;
-    for (unsigned i = 0; i < options.rounds && !rc; i++) {
-        const bool first = i % 2 == 0;
-        rc = veth_round(v, p, first, i, first ? &ours[i] : &theirs[i], e);
-        rc = rc ? rc : veth_round(v, p, !first, i, first ? &theirs[i] : &ours[i], e);
-    }
+    for (unsigned i = 0; i < options.rounds && !rc; i++)
+        for (unsigned k = 0; k < SENDERS && !rc; k++) {
+            const enum sender who = i % 2 ? SENDERS - 1 - k : k;
+            rc = veth_round(v, p, who, i, &errors[who][i], e);
+        }
     if (!rc)
-        veth_points(v, p, ours, theirs);
+        veth_points(v, p, errors);
     return rc;
 }
 
