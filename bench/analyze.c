@@ -3,9 +3,10 @@
  * How fast captures are analysed: packets a second of `fwdlab analyze`, with a scenario and without, against a bare
  * loop that maps the file and counts flows in a table, and against other programs when they are installed. Each is a
  * process of its own on one CPU, in turn; its time is what it used of the CPU. Then two workers against one, by the
- * time that passed. The file is made: the packets of a
- * capture, repeated with their times moved on and their addresses shifted, so that each lap brings new flows.
+ * time that passed, with a control of what the machine gave (cores.h). The file is made: the packets of a capture,
+ * repeated with their times moved on and their addresses shifted, so that each lap brings new flows.
  */
+#include "cores.h"
 #include "points.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -328,18 +329,31 @@ static void measure(unsigned rounds) {
     }
 }
 
-/* Packets a second that passed, with both CPUs for either. */
-static void measure_workers(unsigned rounds) {
-    double by[2][ROUNDS_MAX];
-    for (unsigned i = 0; i < 2 * rounds; i++) {
-        const unsigned two = (i + i / 2) % 2; /* A B B A */
-        struct usage u;
-        char *argv[] = {fwdlab, "analyze", "--workers", two ? "2" : "1", (char *)scenario, pcap, "-o", out, NULL};
-        if (!run(argv, false, &u))
-            fail(fwdlab, NULL);
-        by[two][i / 2] = (double)packets / u.elapsed;
-    }
-    point("fwdlab analyze, scenario: two workers to one", "pps", stats_median(by[1], rounds), by[0], by[1], rounds);
+/* Packets a second that passes, with both CPUs for either. */
+static double analyze_with(const char *workers) {
+    char *argv[] = {fwdlab, "analyze", "--workers", (char *)workers, (char *)scenario, pcap, "-o", out, NULL};
+    struct usage u;
+    if (!run(argv, false, &u))
+        fail(fwdlab, NULL);
+    return (double)packets / u.elapsed;
+}
+
+static double one_worker(void *arg) {
+    (void)arg;
+    return analyze_with("1");
+}
+
+static double two_workers(void *arg) {
+    (void)arg;
+    return analyze_with("2");
+}
+
+static void measure_workers(bool quick) {
+    const struct cores_work work = {.one = one_worker, .two = two_workers, .unit = "pps"};
+    const struct cores_bound bound = {.pairs = quick ? 8 : 12, .seconds = quick ? 30 : 180};
+    struct cores c;
+    cores_init(&c);
+    cores_compare(&c, "fwdlab analyze, scenario: two workers to one", &work, &bound);
 }
 
 static void clean_up(void) {
@@ -382,7 +396,7 @@ int main(int argc, char **argv) {
     points_begin("Packets a second of CPU time, from a file in the page cache. Ratio: to the bare loop.\n"
                  "Two workers: of time that passed; to one worker.", json);
     measure(quick ? 8 : 12);
-    measure_workers(quick ? 8 : 12);
+    measure_workers(quick);
     points_end();
     return 0;
 }

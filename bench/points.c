@@ -40,6 +40,14 @@ void point_alone(const char *name, const char *unit, double value) {
     fflush(stdout);
 }
 
+void point_text(const char *name, const char *text) {
+    if (json)
+        printf("%s\n  { \"name\": \"%s\", \"text\": \"%s\" }", n_points++ ? "," : "", name, text);
+    else
+        printf("%-52s %s\n", name, text);
+    fflush(stdout);
+}
+
 void points_end(void) {
     if (json)
         printf("\n] }\n");

@@ -15,6 +15,8 @@ void points_begin(const char *title, bool json);
 void point(const char *name, const char *unit, double value, const double *base, const double *mine, size_t n);
 /* A figure without a pair, of one sample. */
 void point_alone(const char *name, const char *unit, double value);
+/* What no figure says. */
+void point_text(const char *name, const char *text);
 void points_end(void);
 
 #endif

@@ -213,11 +213,12 @@ int main(int argc, char **argv) {
     static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
                                             {"curve", required_argument, NULL, 'c'},
                                             {"cpu", required_argument, NULL, 'C'},
+                                            {"pairs", required_argument, NULL, 'p'},
                                             {"output", required_argument, NULL, 'o'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     struct dpdk_options dpdk = {.memory_mb = MEMORY_MB};
-    struct run r = {.pairs = PAIRS_MAX};
+    struct run r = {0};
     struct err e = {0};
     const char *only = NULL, *path = NULL;
     for (int c; (c = getopt_long(argc, argv, "o:", options, NULL)) != -1;) {
@@ -226,14 +227,16 @@ int main(int argc, char **argv) {
         path = c == 'o' ? optarg : path;
         if (c == 'C')
             dpdk.main_cpu = (unsigned)atoi(optarg);
-        if (c == 'h' || c == '?' || (only && !known(only))) {
+        if (c == 'p')
+            r.pairs = (unsigned)atoi(optarg);
+        if (c == 'h' || c == '?' || (only && !known(only)) || r.pairs > PAIRS_MAX) {
             fprintf(c == 'h' ? stdout : stderr,
-                    "usage: sizes [--quick] [--curve NAME] [--cpu N] [-o FILE]\n"
+                    "usage: sizes [--quick] [--pairs N] [--curve NAME] [--cpu N] [-o FILE]\n"
                     "curves: sessions, routes, packet-size, burst-size, churn\n");
             return c == 'h' ? 0 : 2;
         }
     }
-    r.pairs = r.quick ? 20 : PAIRS_MAX;
+    r.pairs = r.pairs ? r.pairs : r.quick ? 20 : PAIRS_MAX;
     if (dpdk_start(&dpdk, &e) || run_all(&r, only, dpdk.main_cpu, path, &e)) {
         fprintf(stderr, "sizes: %s\n       %s\n", e.what, e.hint);
         return 2;

@@ -3,7 +3,8 @@
  * Routes under change, which a reader can judge by itself. Every announcement and replacement of a prefix has a serial
  * number. It leads to a neighbour whose address says both, or to one of a few neighbours, as routes do outside of
  * checks. The default route stays. Beside the routes stands for each prefix what it says since which generation of the
- * table, and what it said before: so a reader knows what the table that it looks into, and no other, has to answer.
+ * table, and what it said before: so a reader knows all that the table may answer between two generations. A prefix
+ * changes once in a batch at most, and a reader sees no more than one batch come between two entries.
  */
 #ifndef FWDLAB_BENCH_UPDATES_H
 #define FWDLAB_BENCH_UPDATES_H
@@ -33,6 +34,8 @@ void subject_fini(struct subject *s);
 struct route_live *subject_live(const struct subject *s, unsigned readers);
 /* The neighbour that a table of this generation leads an address to whose longest prefix in `routes` is `prefix`. */
 be32 subject_answer(const struct subject *s, uint32_t prefix, uint64_t generation);
+/* Did the table say so in one of these generations? The reader has not entered again since the first of them. */
+bool subject_said(const struct subject *s, uint32_t prefix, uint64_t from, uint64_t to, be32 neighbour);
 
 /* Changes random prefixes at a rate, in batches, from a CPU of its own. */
 struct updater {
@@ -42,7 +45,7 @@ struct updater {
     _Atomic bool on, over;
     _Atomic uint64_t done;     /* updates */
     _Atomic uint64_t batches;  /* their grace periods are over */
-    uint64_t busy_ns;          /* of CPU, for both tables; read it when over */
+    uint64_t busy_ns;          /* of CPU; read it when over */
     struct random random;
     pthread_t thread;
 };

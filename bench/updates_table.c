@@ -115,21 +115,43 @@ be32 subject_answer(const struct subject *s, uint32_t prefix, uint64_t generatio
     return neighbour(s, prefix, serial);
 }
 
+/* The first generation after this one in which the answer may be another. */
+static uint64_t next_answer(const struct subject *s, uint32_t prefix, uint64_t generation) {
+    uint64_t next = UINT64_MAX;
+    for (; prefix < s->n; prefix = s->cover[prefix]) {
+        const uint64_t since = atomic_load_explicit(&s->said[prefix], memory_order_acquire) >> 32;
+        next = since > generation && since < next ? since : next;
+    }
+    return next;
+}
+
+bool subject_said(const struct subject *s, uint32_t prefix, uint64_t from, uint64_t to, be32 neighbour) {
+    uint64_t generation = from;
+    while (generation <= to && subject_answer(s, prefix, generation) != neighbour)
+        generation = next_answer(s, prefix, generation);
+    return generation <= to;
+}
+
 /* ---- the updater ---- */
 
 /*
- * The next change of prefix i, of which one in four withdraws it, and what it says then: to be known before the change
- * is seen. Until `published` is left behind, what it said in that generation counts as before.
+ * A change of a prefix that the batch has not changed yet, one in four withdraws it; and what it says then: to be known
+ * before the change is seen. `published`: the generation that the batch began with.
  */
-static struct route_change next_change(struct updater *u, uint32_t i, uint64_t published, uint64_t generation) {
+static struct route_change next_change(struct updater *u, uint64_t published, uint64_t generation) {
     struct subject *s = u->subject;
-    uint64_t said = atomic_load_explicit(&s->said[i], memory_order_relaxed);
-    const uint32_t now = said & 0xffff, before = said >> 32 <= published ? now : said >> 16 & 0xffff;
+    uint64_t said;
+    uint32_t i;
+    do {
+        i = random_below(&u->random, s->n);
+        said = atomic_load_explicit(&s->said[i], memory_order_relaxed);
+    } while (said >> 32 > published);
+    const uint32_t now = said & 0xffff;
     const bool withdraw = now && random_below(&u->random, 4) == 0;
     const uint32_t serial = withdraw ? 0 : 1 + random_below(&u->random, SERIALS - 1);
     struct route_change c = {.op = withdraw ? ROUTE_OP_REMOVE : now ? ROUTE_OP_REPLACE : ROUTE_OP_ADD};
     c.route = route_of(s, i, withdraw ? now : serial);
-    atomic_store_explicit(&s->said[i], generation << 32 | before << 16 | serial, memory_order_release);
+    atomic_store_explicit(&s->said[i], generation << 32 | now << 16 | serial, memory_order_release);
     return c;
 }
 
@@ -148,7 +170,7 @@ static uint64_t cpu_ns(void) {
 static void run_batch(struct updater *u, uint64_t *generation, struct route_change *changes, size_t n) {
     const uint64_t published = *generation, from = cpu_ns();
     for (size_t k = 0; k < n; k++)
-        changes[k] = next_change(u, random_below(&u->random, u->subject->n), published, ++*generation);
+        changes[k] = next_change(u, published, ++*generation);
     if (route_live_update(u->subject->live, changes, n))
         fail("the tables came to differ");
     for (size_t k = 0; k < n; k++)
@@ -162,7 +184,8 @@ static void run_batch(struct updater *u, uint64_t *generation, struct route_chan
 
 static void *updater_run(void *arg) {
     struct updater *u = arg;
-    const size_t n = u->rate / UPDATES_BATCHES;
+    const uint64_t wanted = u->rate / UPDATES_BATCHES;
+    const size_t n = wanted < u->subject->n ? wanted : u->subject->n;
     struct route_change *changes = xzalloc(n, sizeof *changes);
     uint64_t generation = u->subject->n + 1, due = clock_ns();
     while (!atomic_load(&u->over)) {

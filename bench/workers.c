@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two workers against one: same flows, same packets, in one process, in turn (A B C C B A). From one input that both
- * take from and dispatch inline (shard.h), and from input that is sharded already. Time is from the common start to the
- * last packet, copy-in included; a sample in which the machine took more than 1 % is repeated.
+ * Two workers against one: same flows, same packets, in one process, in turn (A B B A). From one input that both take
+ * from and dispatch inline (shard.h), and from input that is sharded already. Time is from the common start to the last
+ * packet, copy-in included. What counts are pairs that had both cores to themselves (cores.h).
  */
+#include "cores.h"
 #include "points.h"
 #include "workload.h"
 #include <fwdlab/base/clock.h>
@@ -11,23 +12,19 @@
 #include <fwdlab/core/checksum.h>
 #include <fwdlab/core/parse.h>
 #include <fwdlab/dpdk/dpdk.h>
-#include <fwdlab/measure/noise.h>
 #include <fwdlab/replay/shard.h>
 #include <getopt.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define WORKERS 2
+#define WORKERS CORES
 #define PACKETS 262144u
-#define PAIRS_MAX 60
-#define REPEATS 20
-#define REST_NS 15000000 /* after a sample, so that SCHED_FIFO leaves something to others */
+#define SECONDS 120 /* for the pairs of a point */
 #define NS_PER_BURST 3200
+#define DISPATCH_PAIRS 8
 #define DISPATCHED 4096u
 #define DISPATCH_PASSES 50
 #define SEED 7
@@ -45,28 +42,30 @@ struct part {
     uint64_t now;
     struct packet *packets[2]; /* what it takes: of one worker's trace, and of its share of the sharded one */
     uint32_t n[2];
+    uint8_t *frames;           /* of its share, in a row as a queue of its own has them */
     /* of the sample that runs */
     struct crew *crew;
     unsigned id;
-    uint64_t done, end, lost;
+    uint32_t at;
+    uint64_t done, begin, end;
     pthread_t thread;
 } __attribute__((aligned(128)));
 
 struct crew {
     struct workload w;
     struct dispatch *dispatch;
-    struct dispatch_fragments fragments;
     struct part *parts;
-    uint8_t (*answers)[FRAME_ROOM];  /* to the parts' mappings */
-    struct packet *trace[2];         /* of one worker, of several: who differs are the answers */
+    uint8_t (*answers)[FRAME_ROOM]; /* to the parts' mappings */
+    struct packet *trace[2];        /* of one worker, of several: who differs are the answers */
+    const uint8_t *frames;          /* of the latter, in its order */
     struct shard *shard;
-    uint32_t next;                   /* of the shared trace */
-    _Atomic bool ended;
     enum mode mode;
-    pthread_barrier_t barrier;
-    uint64_t lost_limit;             /* TSC cycles */
-    unsigned cpu[WORKERS];
-    bool fifo;
+    struct cores *cores;
+    struct cores_start start;
+    _Atomic bool ended;
+    struct dispatch_fragments fragments __attribute__((aligned(64)));
+    uint32_t next; /* of the trace that is shared */
+    bool dry;
 };
 
 static _Noreturn void fail(const char *what) {
@@ -160,7 +159,8 @@ static void make_traces(struct crew *c) {
         uint8_t *frames = aligned_alloc(64, (size_t)PACKETS * FRAME_ROOM);
         c->trace[i] = aligned_alloc(64, PACKETS * sizeof *c->trace[i]);
         c->parts[i].packets[1] = aligned_alloc(64, PACKETS * sizeof *c->trace[i]);
-        if (!frames || !c->trace[i] || !c->parts[i].packets[1])
+        c->parts[i].frames = aligned_alloc(64, (size_t)PACKETS * FRAME_ROOM);
+        if (!frames || !c->trace[i] || !c->parts[i].packets[1] || !c->parts[i].frames)
             fail("no memory for the trace");
         for (uint32_t k = 0; k < PACKETS; k++)
             c->trace[i][k] = describe(frames + (size_t)k * FRAME_ROOM, PORT_INSIDE);
@@ -173,30 +173,40 @@ static void make_traces(struct crew *c) {
         pkts[0] = &c->trace[1][k];
         dispatch(c->dispatch, &c->fragments, pkts, 1, &worker);
         struct part *part = &c->parts[worker];
-        part->packets[1][part->n[1]++] = c->trace[1][k];
+        const uint32_t at = part->n[1]++;
+        part->packets[1][at] = describe(part->frames + (size_t)at * FRAME_ROOM, pkts[0]->in_port);
+        memcpy(part->packets[1][at].data, pkts[0]->data, FRAME_ROOM);
     }
+    c->frames = c->trace[1][0].data;
     c->parts[0].packets[0] = c->trace[0];
     c->parts[0].n[0] = PACKETS;
 }
 
 /* ---- the workers ---- */
 
+/* As an input knows its buffers: without a look at what it says of them. */
+static inline void fetch(const struct crew *c, const struct packet *p) {
+    __builtin_prefetch(p);
+    __builtin_prefetch(c->frames + (size_t)(p - c->trace[1]) * FRAME_ROOM);
+}
+
 static unsigned take(void *arg, struct packet **pkts, unsigned n) {
     struct crew *c = arg;
     const uint32_t left = PACKETS - c->next;
     n = n < left ? n : left;
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         pkts[i] = &c->trace[1][c->next + i];
+        fetch(c, pkts[i]);
+    }
     c->next += n;
-    if (!left) /* what was taken before is in the inboxes */
+    if (!left && c->dry) /* what was taken is with its worker */
         atomic_store_explicit(&c->ended, true, memory_order_release);
+    c->dry = !left;
     return n;
 }
 
 static void assign(void *arg, struct packet *const *pkts, unsigned n, uint8_t *worker) {
     struct crew *c = arg;
-    for (unsigned i = 0; i < n; i++)
-        __builtin_prefetch(pkts[i]->data);
     dispatch(c->dispatch, &c->fragments, pkts, n, worker);
 }
 
@@ -217,104 +227,84 @@ static inline void pass_burst(struct part *p, struct node *node, struct packet *
     p->done += n;
 }
 
-/* The worker's next burst; false: the end. */
-static inline bool next_burst(struct part *p, struct packet **pkts, unsigned *n, uint32_t *at) {
+/* A burst that is on its way into the CPU's cache. */
+struct arrived {
+    struct packet *pkts[WORKLOAD_BURST];
+    unsigned n;
+};
+
+/* The worker's next burst; false: the end. What is its own from the start, the CPU itself reads ahead. */
+static inline bool next_burst(struct part *p, struct arrived *a) {
     struct crew *c = p->crew;
     if (c->mode == SHARED) {
         const bool ended = atomic_load_explicit(&c->ended, memory_order_acquire);
-        *n = shard_take(c->shard, p->id, pkts, WORKLOAD_BURST);
-        return *n || !ended;
+        a->n = shard_take(c->shard, p->id, a->pkts, WORKLOAD_BURST);
+        for (unsigned i = 0; i < a->n; i++)
+            fetch(c, a->pkts[i]);
+        return a->n || !ended;
     }
     const unsigned which = c->mode == SHARDED;
-    const uint32_t left = p->n[which] - *at;
-    *n = left < WORKLOAD_BURST ? left : WORKLOAD_BURST;
-    for (unsigned i = 0; i < *n; i++)
-        pkts[i] = &p->packets[which][*at + i];
-    *at += *n;
+    const uint32_t left = p->n[which] - p->at;
+    a->n = left < WORKLOAD_BURST ? left : WORKLOAD_BURST;
+    for (unsigned i = 0; i < a->n; i++)
+        a->pkts[i] = &p->packets[which][p->at + i];
+    p->at += a->n;
     return left;
 }
 
+/* One burst ahead, as core workers of a trial are. */
 static void *part_run(void *arg) {
     struct part *p = arg;
     struct crew *c = p->crew;
     struct node *node = c->mode == ONE ? &c->w.node : &p->node;
-    struct packet *pkts[WORKLOAD_BURST];
-    uint32_t at = 0;
-    unsigned n;
-    p->done = p->lost = 0;
-    pthread_barrier_wait(&c->barrier);
-    uint64_t last = clock_tsc();
-    while (next_burst(p, pkts, &n, &at)) {
-        if (n)
-            pass_burst(p, node, pkts, n);
-        else
-            __builtin_ia32_pause();
-        const uint64_t now = clock_tsc();
-        p->lost += now - last > c->lost_limit ? now - last : 0;
-        last = now;
+    struct arrived bursts[2] = {{.n = 0}};
+    bool more = true;
+    p->done = p->at = 0;
+    cores_start(&c->start);
+    p->begin = clock_tsc();
+    for (unsigned turn = 0; more || bursts[turn % 2].n; turn++) {
+        const struct arrived *now = &bursts[turn % 2];
+        more = next_burst(p, &bursts[(turn + 1) % 2]);
+        if (now->n)
+            pass_burst(p, node, now->pkts, now->n);
     }
-    p->end = last;
+    p->end = clock_tsc();
     return NULL;
 }
 
-static void spawn(struct crew *c, unsigned i) {
-    pthread_attr_t attr;
-    cpu_set_t one;
-    struct sched_param param = {.sched_priority = 1};
-    CPU_ZERO(&one);
-    CPU_SET(c->cpu[i], &one);
-    pthread_attr_init(&attr);
-    pthread_attr_setaffinity_np(&attr, sizeof one, &one);
-    if (c->fifo) {
-        pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
-        pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
-        pthread_attr_setschedparam(&attr, &param);
-    }
-    if (pthread_create(&c->parts[i].thread, &attr, part_run, &c->parts[i])) {
-        if (!c->fifo)
-            fail("no worker can run there");
-        c->fifo = false;
-        spawn(c, i);
-    }
-    pthread_attr_destroy(&attr);
-}
-
-/* Packets a second; *lost: share of the time. */
-static double sample_once(struct crew *c, enum mode mode, double *lost) {
+/* Packets a second. */
+static double sample(struct crew *c, enum mode mode) {
     const unsigned workers = mode == ONE ? 1 : WORKERS;
-    uint64_t done = 0, end = 0, gone = 0;
+    uint64_t done = 0, begin = UINT64_MAX, end = 0;
     c->mode = mode;
     c->next = 0;
+    c->dry = false;
     c->ended = false;
-    pthread_barrier_init(&c->barrier, NULL, workers + 1);
+    cores_start_init(&c->start, workers);
     for (unsigned i = 0; i < workers; i++)
-        spawn(c, i);
-    nanosleep(&(struct timespec){.tv_nsec = REST_NS}, NULL);
-    const uint64_t start = clock_tsc();
-    pthread_barrier_wait(&c->barrier);
+        c->parts[i].thread = cores_spawn(c->cores, c->cores->cpu[i], part_run, &c->parts[i]);
     for (unsigned i = 0; i < workers; i++) {
         pthread_join(c->parts[i].thread, NULL);
         done += c->parts[i].done;
-        gone = c->parts[i].lost > gone ? c->parts[i].lost : gone;
+        begin = c->parts[i].begin < begin ? c->parts[i].begin : begin;
         end = c->parts[i].end > end ? c->parts[i].end : end;
     }
-    pthread_barrier_destroy(&c->barrier);
+    cores_start_fini(&c->start);
     if (done != PACKETS)
         fail("packets are missing");
-    *lost = (double)gone / (double)(end - start);
-    return (double)done * (double)clock_tsc_hz() / (double)(end - start);
+    return (double)done * (double)clock_tsc_hz() / (double)(end - begin);
 }
 
-/* The best of some that were disturbed, or the first that was not. */
-static double sample(struct crew *c, enum mode mode) {
-    double best = 0, lost;
-    for (unsigned i = 0; i < REPEATS; i++) {
-        const double pps = sample_once(c, mode, &lost);
-        if (lost < 0.01)
-            return pps;
-        best = pps > best ? pps : best;
-    }
-    return best;
+static double sample_one(void *crew) {
+    return sample(crew, ONE);
+}
+
+static double sample_sharded(void *crew) {
+    return sample(crew, SHARDED);
+}
+
+static double sample_shared(void *crew) {
+    return sample(crew, SHARED);
 }
 
 /* Dispatch alone, of packets that are in the cache: TSC cycles a packet, the best of some passes over them. */
@@ -335,50 +325,52 @@ static double sample_dispatch(struct crew *c) {
     return (double)best / DISPATCHED;
 }
 
-static void compare(struct crew *c, const char *size, unsigned pairs) {
-    static double pps[MODES][PAIRS_MAX], cycles[2][PAIRS_MAX];
-    char name[96];
-    for (unsigned i = 0; i < pairs; i++) {
-        for (unsigned k = 0; k < MODES; k++) {
-            const enum mode mode = i % 2 ? MODES - 1 - k : k;
-            pps[mode][i] = sample(c, mode);
-        }
-        cycles[0][i] = (double)clock_tsc_hz() / pps[ONE][i];
+static void compare_dispatch(struct crew *c, const char *name) {
+    double cycles[2][DISPATCH_PAIRS];
+    for (unsigned i = 0; i < DISPATCH_PAIRS; i++) {
+        cycles[0][i] = (double)clock_tsc_hz() / sample(c, ONE);
         cycles[1][i] = sample_dispatch(c);
     }
-    snprintf(name, sizeof name, "%s: one worker", size);
-    point(name, "pps", stats_median(pps[ONE], pairs), pps[ONE], pps[ONE], pairs);
-    snprintf(name, sizeof name, "%s: two, input sharded", size);
-    point(name, "pps", stats_median(pps[SHARDED], pairs), pps[ONE], pps[SHARDED], pairs);
-    snprintf(name, sizeof name, "%s: two, one input", size);
-    point(name, "pps", stats_median(pps[SHARED], pairs), pps[ONE], pps[SHARED], pairs);
-    snprintf(name, sizeof name, "%s: dispatch", size);
-    point(name, "tsc_cycles", stats_median(cycles[1], pairs), cycles[0], cycles[1], pairs);
+    point(name, "tsc_cycles", stats_median(cycles[1], DISPATCH_PAIRS), cycles[0], cycles[1], DISPATCH_PAIRS);
 }
 
-static void run_case(uint32_t flows, uint32_t routes, const unsigned *cpu, unsigned pairs) {
+static void compare(struct crew *c, const char *size, const struct cores_bound *bound) {
+    const struct cores_work sharded = {sample_one, sample_sharded, c, "pps"};
+    const struct cores_work shared = {sample_one, sample_shared, c, "pps"};
+    char name[64];
+    snprintf(name, sizeof name, "%s: sharded", size);
+    cores_compare(c->cores, name, &sharded, bound);
+    snprintf(name, sizeof name, "%s: one input", size);
+    cores_compare(c->cores, name, &shared, bound);
+    snprintf(name, sizeof name, "%s: dispatch", size);
+    compare_dispatch(c, name);
+}
+
+static void run_case(uint32_t flows, uint32_t routes, struct cores *cores, const struct cores_bound *bound) {
     const struct workload_options o = {.backend = &route_direct, .flows = flows, .routes = routes, .nat = true,
                                        .packets = WORKLOAD_BURST};
-    struct crew *c = xzalloc(1, sizeof *c);
+    struct crew *c = aligned_alloc(_Alignof(struct crew), sizeof *c);
     struct err e = {0};
     char size[64];
+    if (!c)
+        fail("no memory for the workers");
+    memset(c, 0, sizeof *c);
     workload_init(&c->w, &o);
     make_parts(c, flows);
     c->answers = xalloc(flows * sizeof *c->answers);
     begin_flows(c);
     make_traces(c);
-    memcpy(c->cpu, cpu, sizeof c->cpu);
-    c->fifo = true;
-    c->lost_limit = (uint64_t)((double)clock_tsc_hz() * NOISE_LOST_NS / SECOND_NS);
+    c->cores = cores;
     c->shard = shard_create(WORKERS, 1024, &(struct shard_input){take, assign, c, c}, &e);
     if (!c->shard)
         fail(e.what);
-    snprintf(size, sizeof size, "%uk sessions, %uk routes", flows / 1000, routes / 1000);
-    compare(c, size, pairs);
+    snprintf(size, sizeof size, "two to one, %uk sessions, %uk routes", flows / 1000, routes / 1000);
+    compare(c, size, bound);
     shard_destroy(c->shard);
     for (unsigned i = 0; i < WORKERS; i++) {
         nat_destroy(c->parts[i].node.nat);
         free(c->parts[i].packets[1]);
+        free(c->parts[i].frames);
         free(c->trace[i][0].data);
         free(c->trace[i]);
     }
@@ -389,24 +381,11 @@ static void run_case(uint32_t flows, uint32_t routes, const unsigned *cpu, unsig
     free(c);
 }
 
-/* The first two CPUs that we may use. */
-static void find_cpus(unsigned *cpu) {
-    cpu_set_t usable;
-    unsigned n = 0;
-    CPU_ZERO(&usable);
-    sched_getaffinity(0, sizeof usable, &usable);
-    for (unsigned i = 0; i < CPU_SETSIZE && n < WORKERS; i++)
-        if (CPU_ISSET(i, &usable))
-            cpu[n++] = i;
-    if (n < WORKERS)
-        fail("two CPUs are needed");
-}
-
 int main(int argc, char **argv) {
     static const struct option options[] = {
         {"quick", no_argument, NULL, 'q'}, {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
     struct dpdk_options dpdk = {.memory_mb = 1024};
-    unsigned cpu[WORKERS];
+    struct cores cores;
     struct err e = {0};
     bool quick = false, json = false;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -417,16 +396,17 @@ int main(int argc, char **argv) {
             return c == 'h' ? 0 : 2;
         }
     }
-    find_cpus(cpu);
-    dpdk.main_cpu = cpu[0];
+    cores_init(&cores);
+    dpdk.main_cpu = cores.cpu[0];
+    const struct cores_bound bound = {.pairs = quick ? 8 : 20, .seconds = quick ? 10 : SECONDS};
     if (dpdk_start(&dpdk, &e)) {
         fprintf(stderr, "workers: %s\n         %s\n", e.what, e.hint);
         return 2;
     }
     points_begin("Two workers against one, NAT, 64-byte packets, bursts of 64. Dispatch: ratio to one worker's packet.",
                  json);
-    run_case(10000, 1000, cpu, quick ? 8 : PAIRS_MAX / 2);
-    run_case(100000, 100000, cpu, quick ? 8 : PAIRS_MAX / 2);
+    run_case(10000, 1000, &cores, &bound);
+    run_case(100000, 100000, &cores, &bound);
     points_end();
     dpdk_stop();
     return 0;

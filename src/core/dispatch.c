@@ -4,13 +4,15 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <fwdlab/base/vec.h>
 #include <fwdlab/core/parse.h>
 #include "stage.h"
 
 #define CHUNK 64u
 #define BY_MAP UINT8_MAX /* a port of port maps: who owns it depends on address and protocol */
+#define MIXED UINT8_MAX  /* not all of these ports are one worker's */
+#define RUN_SHIFT 4      /* ports that are looked up as one, so that the table stays in the first cache */
 #define INSIDE 1u
-#define ELSEWHERE 2u
 
 /* The outside end of a port map. */
 struct map_end {
@@ -19,15 +21,21 @@ struct map_end {
     uint8_t worker;
 };
 
+/* One octet of an address: INSIDE, 0: not, or the place of the next octet's page, plus one. */
+struct page {
+    uint32_t cell[256];
+};
+
 struct dispatch {
     unsigned workers;
-    void *inside;              /* route_trie of INSIDE and ELSEWHERE; NULL: no NAT */
+    VEC(struct page) inside;   /* the first octet's page comes first; none: no NAT */
     be32 *outside;             /* hash table of outside addresses, 0: empty */
     unsigned outside_shift;
     struct map_end *maps;      /* sorted */
     size_t n_maps;
     uint8_t part[1 << 16];     /* of each port (be16): the worker whose part it is in */
     uint8_t owner[1 << 16];    /* the same, or BY_MAP */
+    uint8_t run[1 << (16 - RUN_SHIFT)]; /* of ports in a row, by host order: the owner of all, or MIXED */
 };
 
 /* What decides, in the header as it stands or as it would stand in an answer. */
@@ -36,6 +44,7 @@ struct ends {
     be16 dport;    /* ICMP queries: identifier */
     uint8_t proto;
     bool ports;    /* TCP, UDP or an ICMP query; later fragments: may be */
+    uint8_t place; /* in the burst */
 };
 
 static inline uint64_t mix(uint64_t x) {
@@ -121,6 +130,14 @@ static bool add_port_maps(struct dispatch *d, const struct nat_config *c) {
     return true;
 }
 
+static void find_runs(struct dispatch *d) {
+    for (uint32_t port = 0; port <= UINT16_MAX; port++) {
+        const uint8_t owner = d->owner[htons((uint16_t)port)];
+        uint8_t *run = &d->run[port >> RUN_SHIFT];
+        *run = port % (1u << RUN_SHIFT) == 0 || *run == owner ? owner : MIXED;
+    }
+}
+
 static inline uint32_t outside_slot(const struct dispatch *d, be32 addr) {
     return addr * 0x9e3779b1u >> d->outside_shift;
 }
@@ -132,9 +149,10 @@ static inline bool is_outside(const struct dispatch *d, be32 addr) {
             return d->outside[i];
 }
 
+/* Nearly empty, so that the first slot mostly tells. */
 static bool add_outside(struct dispatch *d, const struct nat_config *c) {
-    unsigned bits = 3;
-    while (1u << bits < 4 * c->n_addresses)
+    unsigned bits = 4;
+    while (1u << bits < 16 * c->n_addresses)
         bits++;
     d->outside_shift = 32 - bits;
     if (!(d->outside = calloc((size_t)1 << bits, sizeof *d->outside)))
@@ -148,26 +166,63 @@ static bool add_outside(struct dispatch *d, const struct nat_config *c) {
     return true;
 }
 
+static inline bool is_inside(const struct dispatch *d, be32 addr) {
+    const uint8_t *octet = (const uint8_t *)&addr;
+    uint32_t cell = d->inside.v[0].cell[*octet];
+    while (cell > INSIDE)
+        cell = d->inside.v[cell - 1].cell[*++octet];
+    return cell;
+}
+
+/* No longer prefix was added before. */
+static void add_prefix(struct dispatch *d, const struct ip_prefix *p, uint32_t inside) {
+    const uint8_t *octet = (const uint8_t *)&p->addr.v4;
+    size_t page = 0;
+    unsigned bits = p->len;
+    for (; bits > 8; bits -= 8) {
+        const uint32_t cell = d->inside.v[page].cell[*octet];
+        if (cell <= INSIDE) {
+            struct page below;
+            for (unsigned i = 0; i < 256; i++)
+                below.cell[i] = cell;
+            vec_push(&d->inside, below);
+            d->inside.v[page].cell[*octet] = (uint32_t)d->inside.n;
+        }
+        page = d->inside.v[page].cell[*octet++] - 1;
+    }
+    const unsigned first = *octet & (0xff00u >> bits), end = first + (256u >> bits);
+    for (unsigned i = first; i < end; i++)
+        d->inside.v[page].cell[i] = inside;
+}
+
+/* Where a route stands among the prefixes: the shortest first; of one with next hops by both sides, elsewhere wins. */
+static unsigned rank(const struct route *r, uint16_t outside_port) {
+    return 2u * r->prefix.len + (r->port == outside_port);
+}
+
 /* Prefixes by inside ports, and those by the outside port that lie within one of them. */
 static bool add_inside(struct dispatch *d, const struct route_table *routes, uint16_t outside_port) {
-    size_t n;
+    size_t n, at[2 * 33 + 1] = {0};
     const struct route *r = route_table_routes(routes, &n);
-    if (!(d->inside = route_trie.create((uint32_t)n + 1)))
+    uint32_t *order = malloc((n + 1) * sizeof *order);
+    if (!order)
         return false;
-    int code = 0;
-    for (unsigned class = INSIDE; class <= ELSEWHERE; class++)
-        for (size_t i = 0; i < n && !code; i++) {
-            const struct ip_prefix *p = &r[i].prefix;
-            uint32_t within = INSIDE;
-            if (r[i].kind != ROUTE_UNICAST || (r[i].port != outside_port) != (class == INSIDE) ||
-                route_hidden_by(routes, (uint32_t)i) != ROUTE_NONE)
-                continue;
-            if (class == ELSEWHERE)
-                route_trie.lookup(d->inside, &p->addr.v4, &within, 1);
-            if (within == INSIDE)
-                code = route_trie.add(d->inside, &p->addr.v4, p->len, class);
-        }
-    return code == 0;
+    for (size_t i = 0; i < n; i++)
+        at[rank(&r[i], outside_port) + 1]++;
+    for (unsigned k = 1; k < 2 * 33 + 1; k++)
+        at[k] += at[k - 1];
+    for (size_t i = 0; i < n; i++)
+        order[at[rank(&r[i], outside_port)]++] = (uint32_t)i;
+    vec_push(&d->inside, (struct page){{0}});
+    for (size_t k = 0; k < n; k++) {
+        const struct route *route = &r[order[k]];
+        const bool inside = route->port != outside_port;
+        if (route->kind == ROUTE_UNICAST && (inside || is_inside(d, route->prefix.addr.v4)) &&
+            route_hidden_by(routes, order[k]) == ROUTE_NONE)
+            add_prefix(d, &route->prefix, inside);
+    }
+    free(order);
+    return true;
 }
 
 struct dispatch *dispatch_create(unsigned workers, const struct nat_config *nat, const struct route_table *routes) {
@@ -183,8 +238,10 @@ struct dispatch *dispatch_create(unsigned workers, const struct nat_config *nat,
     if (!nat)
         return d;
     divide_ports(d, &c);
-    if (add_port_maps(d, &c) && add_outside(d, &c) && add_inside(d, routes, c.outside_port))
+    if (add_port_maps(d, &c) && add_outside(d, &c) && add_inside(d, routes, c.outside_port)) {
+        find_runs(d);
         return d;
+    }
     dispatch_destroy(d);
     errno = ENOMEM;
     return NULL;
@@ -193,8 +250,7 @@ struct dispatch *dispatch_create(unsigned workers, const struct nat_config *nat,
 void dispatch_destroy(struct dispatch *d) {
     if (!d)
         return;
-    if (d->inside)
-        route_trie.destroy(d->inside);
+    vec_free(&d->inside);
     free(d->outside);
     free(d->maps);
     free(d);
@@ -214,8 +270,8 @@ static inline bool read_plain(const struct packet *p, struct ends *e) {
     memcpy(&e->dst, p->data + 30, 4);
     memcpy(&e->dport, p->data + 36, 2);
     e->ports = true;
-    return likely(type == htons(0x0800) && p->data[14] == 0x45 && !(fragment & htons(IPV4_MF | IPV4_OFFSET)) &&
-                  (e->proto == PROTO_TCP || e->proto == PROTO_UDP));
+    const int proto = (e->proto == PROTO_TCP) + (e->proto == PROTO_UDP); /* no branch on which of them */
+    return likely(type == htons(0x0800) && p->data[14] == 0x45 && !(fragment & htons(IPV4_MF | IPV4_OFFSET)) && proto);
 }
 
 static be16 read16(const uint8_t *at) {
@@ -273,11 +329,12 @@ static inline uint8_t to_outside(const struct dispatch *d, const struct ends *e)
     return likely(d->owner[e->dport] != BY_MAP) ? d->owner[e->dport] : by_map(d, e);
 }
 
-/* Between addresses that are not outside ones; src, dst: INSIDE or not. */
-static inline uint8_t between(const struct dispatch *d, const struct ends *e, uint32_t src, uint32_t dst) {
-    if (unlikely((src == INSIDE) == (dst == INSIDE)))
+/* Between addresses that are not outside ones. */
+static inline uint8_t between(const struct dispatch *d, const struct ends *e) {
+    const bool src = is_inside(d, e->src);
+    if (unlikely(src == is_inside(d, e->dst)))
         return by_both(d, e->src, e->dst);
-    return by_address(d, (src == INSIDE) == e->ports ? e->src : e->dst);
+    return by_address(d, src == e->ports ? e->src : e->dst);
 }
 
 /* The worker of a fragment to an outside address; `worker`: who has it by its port, or by nothing. */
@@ -313,41 +370,42 @@ static __attribute__((noinline)) uint8_t by_parse(const struct dispatch *d, stru
     e.ports = ported(p.proto) && p.flags & (PACKET_PORTS | PACKET_FRAG_LATER);
     if (p.flags & PACKET_ICMP_ERROR)
         read_quoted(&p, &e);
-    if (!d->inside)
+    if (!d->inside.n)
         return by_both(d, e.src, e.dst);
     if (is_outside(d, e.dst)) {
         const uint8_t worker = to_outside(d, &e);
         return p.flags & (PACKET_FRAG_FIRST | PACKET_FRAG_LATER) ? follow(f, &p, worker) : worker;
     }
-    uint32_t class[2];
-    route_trie.lookup(d->inside, (const be32[]){e.src, e.dst}, class, 2);
-    return between(d, &e, class[0], class[1]);
+    return between(d, &e);
 }
 
-/* With NAT: those to outside addresses at once, the others after a lookup of all their addresses together. */
+/*
+ * With NAT: those to outside addresses at once, the others afterwards. Which they are changes from packet to
+ * packet, and no branch depends on it.
+ */
 static void by_nat(const struct dispatch *d, struct dispatch_fragments *f, struct packet *const *pkts, unsigned n,
                    uint8_t *worker) {
     struct ends e, rest[CHUNK];
-    uint8_t place[CHUNK];
-    be32 address[2 * CHUNK];
-    uint32_t class[2 * CHUNK];
     unsigned n_rest = 0;
     for (unsigned i = 0; i < n; i++) {
         if (unlikely(!read_plain(pkts[i], &e))) {
             worker[i] = by_parse(d, f, pkts[i]);
-        } else if (is_outside(d, e.dst)) {
-            worker[i] = to_outside(d, &e);
-        } else {
-            address[2 * n_rest] = e.src;
-            address[2 * n_rest + 1] = e.dst;
-            place[n_rest] = (uint8_t)i;
-            rest[n_rest++] = e;
+            continue;
         }
+        const be32 at = d->outside[outside_slot(d, e.dst)];
+        unsigned outside = (unsigned)(at == e.dst) & (unsigned)(at != 0);
+        if (unlikely(at != 0 && at != e.dst))
+            outside = is_outside(d, e.dst);
+        uint8_t owner = d->run[ntohs(e.dport) >> RUN_SHIFT];
+        if (unlikely((unsigned)(owner == MIXED) & outside))
+            owner = to_outside(d, &e);
+        worker[i] = owner;
+        e.place = (uint8_t)i;
+        rest[n_rest] = e;
+        n_rest += !outside;
     }
-    if (n_rest)
-        route_trie.lookup(d->inside, address, class, 2 * n_rest);
     for (unsigned k = 0; k < n_rest; k++)
-        worker[place[k]] = between(d, &rest[k], class[2 * k], class[2 * k + 1]);
+        worker[rest[k].place] = between(d, &rest[k]);
 }
 
 void dispatch(const struct dispatch *d, struct dispatch_fragments *f, struct packet *const *pkts, unsigned n,
@@ -357,8 +415,8 @@ void dispatch(const struct dispatch *d, struct dispatch_fragments *f, struct pac
         memset(worker, 0, n);
         return;
     }
-    for (unsigned i = 0; d->inside && i < n; i += CHUNK)
+    for (unsigned i = 0; d->inside.n && i < n; i += CHUNK)
         by_nat(d, f, pkts + i, n - i < CHUNK ? n - i : CHUNK, worker + i);
-    for (unsigned i = 0; !d->inside && i < n; i++)
+    for (unsigned i = 0; !d->inside.n && i < n; i++)
         worker[i] = read_plain(pkts[i], &e) ? by_both(d, e.src, e.dst) : by_parse(d, f, pkts[i]);
 }

@@ -6,10 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define CHUNK 64u      /* packets that are looked up together */
-#define LOOK_AHEAD 8u  /* packets whose buckets, and as many whose records, are fetched at once */
-#define BEGIN_AHEAD 5u /* the same of what new sessions need */
-#define WANTS 16u      /* a ring of more than 2 * BEGIN_AHEAD */
+#define CHUNK 64u /* packets that are looked up together */
 #define SESSIONS_DEFAULT 65536u
 #define SESSIONS_MAX (1u << 28)
 #define SECOND 1000000000ull
@@ -237,32 +234,29 @@ static void in(struct nat *n, struct packet *p, uint32_t value, uint64_t now) {
 }
 
 /*
- * Sessions of a chunk are looked up a few packets ahead, so that the memory's latencies overlap. No further: what is
- * asked for at once beyond some twenty lines, a CPU may forget.
+ * Sessions of a chunk are looked up in loops of one step for all packets, so that the latencies of memory and of its
+ * pages' addresses overlap.
  */
 static void in_chunk(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
     struct nat_tuple tuple[CHUNK];
     struct nat_search search[CHUNK];
     uint32_t value[CHUNK];
     uint64_t hash[CHUNK];
-    for (unsigned i = 0; i < count + 2 * LOOK_AHEAD; i++) {
-        const unsigned near = i - LOOK_AHEAD, at = i - 2 * LOOK_AHEAD;
-        if (i < count) {
-            tuple[i] = nat_packet_tuple(pkts[i]);
-            hash[i] = nat_hash(NAT_KEY_SESSION, pkts[i]->proto, &tuple[i]);
-            __builtin_prefetch(nat_table_bucket(&n->table, hash[i]));
-        }
-        if (near < count) {
-            value[near] = nat_search(&search[near], &n->table, hash[near]);
-            if (value[near] != NAT_NONE)
-                __builtin_prefetch(&n->records[value[near] >> 1], 1);
-        }
-        if (at < count) {
-            while (value[at] != NAT_NONE &&
-                   !nat_is_way(&n->records[value[at] >> 1], value[at] & 1, pkts[at]->proto, &tuple[at]))
-                value[at] = nat_search_on(&search[at], &n->table);
-            in(n, pkts[at], value[at], now);
-        }
+    for (unsigned i = 0; i < count; i++) {
+        tuple[i] = nat_packet_tuple(pkts[i]);
+        hash[i] = nat_hash(NAT_KEY_SESSION, pkts[i]->proto, &tuple[i]);
+        nat_fetch(nat_table_bucket(&n->table, hash[i]));
+    }
+    for (unsigned i = 0; i < count; i++) {
+        value[i] = nat_search(&search[i], &n->table, hash[i]);
+        if (value[i] != NAT_NONE)
+            nat_fetch(&n->records[value[i] >> 1]);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        while (value[i] != NAT_NONE &&
+               !nat_is_way(&n->records[value[i] >> 1], value[i] & 1, pkts[i]->proto, &tuple[i]))
+            value[i] = nat_search_on(&search[i], &n->table);
+        in(n, pkts[i], value[i], now);
     }
 }
 
@@ -272,20 +266,32 @@ void nat_in(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
         in_chunk(n, pkts + done, count - done < CHUNK ? count - done : CHUNK, now);
 }
 
+/* A packet as it was before nat_in. */
+static struct nat_tuple came_as(const struct nat *n, const struct packet *p) {
+    if (nat_has_session(p))
+        return nat_packet_session(n, p)->way[!!(p->flags & PACKET_REPLY)];
+    struct nat_tuple t = nat_packet_tuple(p);
+    if (nat_via_mapping(p)) {
+        const struct nat_tuple end = nat_node_outside(n, nat_via_node(p));
+        t.dst = end.dst;
+        t.dport = end.dport;
+    }
+    return t;
+}
+
 static void out(struct nat *n, struct packet *p, const struct nat_want *want, uint64_t now) {
     if (p->flags & PACKET_FRAG_LATER)
         return nat_fragment_out(n, p, now);
     if (p->flags & PACKET_ICMP_ERROR)
         return nat_icmp_out(n, p, now);
-    be32 src = p->src, dst = nat_via_mapping(p)  ? nat_node_outside(n, nat_via_node(p)).dst
-                            : nat_has_session(p) ? nat_packet_session(n, p)->way[!!(p->flags & PACKET_REPLY)].dst
-                                                 : p->dst;
+    const bool first = p->flags & PACKET_FRAG_FIRST;
+    const struct nat_tuple came = first ? came_as(n, p) : (struct nat_tuple){0};
     if (!nat_has_session(p))
         nat_begin(n, p, want, now);
     else if (nat_apply_source(n, p))
         nat_use(n, p, now);
-    if (p->flags & PACKET_FRAG_FIRST)
-        nat_fragment_first_out(n, p, src, dst, now);
+    if (first)
+        nat_fragment_first_out(n, p, &came, now);
 }
 
 /* Will it most likely get a session with a new mapping? */
@@ -294,26 +300,29 @@ static bool may_map(const struct nat *n, const struct packet *p) {
            !(p->flags & (PACKET_FRAG_LATER | PACKET_ICMP_ERROR));
 }
 
-void nat_out(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
-    struct nat_want want[WANTS];
-    n->now = now;
-    for (unsigned i = 0; i < count + 2 * BEGIN_AHEAD; i++) {
-        const unsigned near = i - BEGIN_AHEAD, at = i - 2 * BEGIN_AHEAD;
-        struct nat_want *w = &want[i % WANTS];
-        if (i < count && may_map(n, pkts[i])) {
+/* As in_chunk: what new sessions need, and then they are made. */
+static void out_chunk(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
+    struct nat_want want[CHUNK];
+    uint64_t wanted = 0;
+    unsigned wants = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (may_map(n, pkts[i])) {
             const struct nat_tuple outward = nat_packet_tuple(pkts[i]);
-            *w = nat_want_of(n, pkts[i]->proto, &outward);
-            nat_want_fetch(n, w);
-        } else {
-            w->proto = 0;
+            want[wants] = nat_want_of(n, pkts[i]->proto, &outward);
+            nat_want_fetch(n, &want[wants++]);
+            wanted |= UINT64_C(1) << i;
         }
-        w = &want[near % WANTS];
-        if (near < count && w->proto)
-            nat_want_fetch_more(n, w);
-        w = &want[at % WANTS];
-        if (at < count)
-            out(n, pkts[at], w->proto ? w : NULL, now);
     }
+    for (unsigned k = 0; k < wants; k++)
+        nat_want_fetch_more(n, &want[k]);
+    for (unsigned i = 0, k = 0; i < count; i++)
+        out(n, pkts[i], wanted >> i & 1 ? &want[k++] : NULL, now);
+}
+
+void nat_out(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
+    n->now = now;
+    for (unsigned done = 0; done < count; done += CHUNK)
+        out_chunk(n, pkts + done, count - done < CHUNK ? count - done : CHUNK, now);
 }
 
 /* ---- questions ---- */

@@ -3,6 +3,10 @@
  * Fragments (RFC 4787, 11). The first one has the ports; what became of it is kept for the others by source,
  * destination, protocol and identification, for 30 seconds. The others get addresses alone. One that comes before the
  * first waits for it (nat_held.h), or is dropped, where a translation could be due to it; elsewhere it goes its way.
+ *
+ * nat_out decides what becomes of a first fragment. Until then the others get its destination and no session, whether
+ * or not nat_in found one for it; nat_out gives it to them, or refuses them. Of several first ones at one moment it is
+ * the first that counts. So it makes no difference which of them share a burst.
  */
 #include "nat_held.h"
 #include "nat_internal.h"
@@ -30,9 +34,9 @@ static struct nat_fragment *fragment_find(struct nat *n, const struct nat_datagr
 }
 
 /* A datagram's place, the first of its set. What stood before its old one, an unused one or the oldest moves on. */
-static struct nat_fragment *fragment_place(struct nat *n, const struct nat_datagram *d, uint64_t now) {
+static struct nat_fragment *fragment_place(struct nat *n, const struct nat_datagram *d, const struct nat_fragment *own,
+                                           uint64_t now) {
     struct nat_fragment *set = fragment_set(n, d);
-    const struct nat_fragment *own = fragment_find(n, d, now);
     size_t i = 0;
     while (i < NAT_FRAGMENT_WAYS - 1 && &set[i] != own && fragment_live(&set[i], now))
         i++;
@@ -48,20 +52,30 @@ static void decided(struct nat *n, struct nat_fragment *f, const struct nat_data
         nat_held_release(n->held, d);
 }
 
-void nat_fragment_first_in(struct nat *n, const struct packet *p, uint64_t now) {
-    const struct nat_datagram d = datagram_of(p, p->src, p->dst);
-    struct nat_fragment *f = fragment_place(n, &d, now);
-    *f = (struct nat_fragment){.src = d.src, .dst = d.dst, .id = d.id, .proto = d.proto, .state = FRAGMENT_SEEN,
-                               .reply = p->flags & PACKET_REPLY, .session = p->session, .time = now};
-    if (p->verdict == VERDICT_DROP)
-        decided(n, f, &d, FRAGMENT_REFUSED);
+/* Where a first fragment goes: as packet.session of one that nat_in sent through a mapping; 0: as it came. */
+static uint32_t way_in(const struct nat *n, const struct packet *p) {
+    if (!nat_has_session(p))
+        return p->session;
+    const uint32_t receiver = nat_value(p->session - 1, !(p->flags & PACKET_REPLY));
+    return nat_node_outward(n, receiver)->src == p->dst ? 0 : NAT_VIA_MAPPING | receiver;
 }
 
-void nat_fragment_first_out(struct nat *n, const struct packet *p, be32 src, be32 dst, uint64_t now) {
-    const struct nat_datagram d = datagram_of(p, src, dst);
-    struct nat_fragment *f = fragment_find(n, &d, now);
-    if (!f)
+void nat_fragment_first_in(struct nat *n, const struct packet *p, uint64_t now) {
+    const struct nat_tuple came = nat_packet_tuple(p);
+    const struct nat_datagram d = datagram_of(p, came.src, came.dst);
+    const struct nat_fragment *own = fragment_find(n, &d, now);
+    if (own && own->time == now)
         return;
+    *fragment_place(n, &d, own, now) = (struct nat_fragment){
+        .src = d.src, .dst = d.dst, .id = d.id, .proto = d.proto, .state = FRAGMENT_SEEN, .sport = came.sport,
+        .dport = came.dport, .session = way_in(n, p), .time = now};
+}
+
+void nat_fragment_first_out(struct nat *n, const struct packet *p, const struct nat_tuple *came, uint64_t now) {
+    const struct nat_datagram d = datagram_of(p, came->src, came->dst);
+    struct nat_fragment *f = fragment_find(n, &d, now);
+    if (!f || f->state != FRAGMENT_SEEN || f->sport != came->sport || f->dport != came->dport)
+        return; /* not the one that counts */
     if (p->verdict == VERDICT_DROP)
         return decided(n, f, &d, FRAGMENT_REFUSED);
     f->session = p->session;
@@ -106,7 +120,7 @@ void nat_fragment_in(struct nat *n, struct packet *p, uint64_t now) {
     nat_forget_session(p);
     const struct nat_datagram d = datagram_of(p, p->src, p->dst);
     const struct nat_fragment *f = fragment_find(n, &d, now);
-    if (f && f->state == FRAGMENT_REFUSED) {
+    if (f && f->state == FRAGMENT_REFUSED && f->time != now) {
         packet_drop(p, DROP_NAT_FRAGMENT);
     } else if (f && usable(n, f, now)) {
         follow(n, p, f);
@@ -123,7 +137,7 @@ static void refuse(struct packet *p, be32 dst) {
     packet_drop(p, DROP_NAT_FRAGMENT);
 }
 
-/* It has no session. The first one may have got one in this burst. */
+/* It has no session. The first one may have got one at this moment. */
 static void find_way_out(struct nat *n, struct packet *p, uint64_t now) {
     const bool via = nat_via_mapping(p);
     const struct nat_datagram d = datagram_of(p, p->src, via ? nat_node_outside(n, nat_via_node(p)).dst : p->dst);
@@ -133,7 +147,7 @@ static void find_way_out(struct nat *n, struct packet *p, uint64_t now) {
         follow(n, p, f);
     else if (via || (f && f->state == FRAGMENT_REFUSED)) /* via: its first one was dropped after nat_in */
         refuse(p, d.dst);
-    else if (p->out_port == n->config.outside_port && !nat_is_outside(n, p->src))
+    else if (p->out_port == n->config.outside_port && !nat_is_outside(n, p->src) && !nat_is_untranslated(n, p->dst))
         wait_for_first(n, p, &d, now);
 }
 

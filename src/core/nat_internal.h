@@ -347,8 +347,7 @@ void nat_icmp_out(struct nat *n, struct packet *p, uint64_t now);
 
 /* nat_fragment.c: later fragments and what the first one leaves for them. */
 void nat_fragment_first_in(struct nat *n, const struct packet *p, uint64_t now); /* before its destination changes */
-/* src, dst: as it came in. */
-void nat_fragment_first_out(struct nat *n, const struct packet *p, be32 src, be32 dst, uint64_t now);
+void nat_fragment_first_out(struct nat *n, const struct packet *p, const struct nat_tuple *came, uint64_t now);
 void nat_fragment_in(struct nat *n, struct packet *p, uint64_t now);
 void nat_fragment_out(struct nat *n, struct packet *p, uint64_t now);
 unsigned nat_fragments_due(struct nat *n); /* held must not be NULL */

@@ -7,7 +7,7 @@
 
 /* The called side of a hairpin session? */
 static bool is_far(const struct nat *n, uint32_t node) {
-    return (node & 1) != !!(n->records[node >> 1].flags & NAT_FROM_OUTSIDE);
+    return n->far && (node & 1) != !!(n->records[node >> 1].flags & NAT_FROM_OUTSIDE);
 }
 static uint16_t *flags_of(const struct nat *n, uint32_t node) {
     return is_far(n, node) ? &n->far[node >> 1].flags : &n->records[node >> 1].flags;
@@ -42,7 +42,8 @@ static uint32_t link_remove(const struct nat *n, enum nat_ring ring, uint32_t no
     return at.next;
 }
 
-/* A ring lives while one of its sessions does. Idle ones that stand before the first live one are freed. */
+/* A ring lives while one of its sessions does. Idle ones that stand before the first live one are freed: each that is
+ * looked at but the last, once. */
 static uint32_t ring_live(struct nat *n, enum nat_ring ring, uint32_t node, uint64_t now) {
     while (n->records[node >> 1].kind == NAT_SESSION && !nat_session_fresh(n, &n->records[node >> 1], now)) {
         const uint32_t next = link_of(n, ring, node)->next;

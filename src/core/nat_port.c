@@ -6,8 +6,13 @@
  * A port whose mapping is idle is free, although it may still stand in its cell: a search looks at such mappings as
  * long as there may be any. So the port that is found does not depend on when timers are looked at.
  *
- * A port may rest after its mapping (RFC 6888 REQ-8): it is free for nobody but who had it, so that nobody gets what is
- * still on the way to another. The rest is counted from the end of the mapping's last session.
+ * A port may rest after its mapping (RFC 6888 REQ-8): it is free for nobody but who had it and asks for it, so that
+ * nobody gets what is still on the way to another. The rest is counted from the end of the mapping's last session.
+ *
+ * A search looks at groups of ports first. One whose ports are all in use is counted as such; one where a search found
+ * ports that rest and nothing else is passed over (struct nat_quiet) until the first of these rests is over or a port
+ * is given back. So whole groups are looked at in vain no more often than mappings and their rests end, and what a
+ * packet costs that is refused is a look at each group, and at the ports of those at both ends of a range.
  */
 #include "nat_internal.h"
 
@@ -32,8 +37,12 @@ int nat_ports_init(struct nat *n) {
     n->cells = calloc(sets << 16, sizeof *n->cells); /* costs nothing where it is not used */
     if (c->personality == NAT_INTERFACE)
         n->groups = calloc((sets << 16) / NAT_PORT_GROUP, sizeof *n->groups);
-    if (c->port_rest && c->personality == NAT_INTERFACE && !(n->rests = calloc(sets << 16, sizeof *n->rests)))
-        return -ENOMEM;
+    if (c->port_rest && c->personality == NAT_INTERFACE) {
+        n->rests = calloc(sets << 16, sizeof *n->rests);
+        n->quiet = calloc((sets << 16) / NAT_PORT_GROUP, sizeof *n->quiet);
+        if (!n->rests || !n->quiet)
+            return -ENOMEM;
+    }
     if (!n->address_slots || !n->cells || (c->personality == NAT_INTERFACE && !n->groups))
         return -ENOMEM;
     if (c->max_sessions >= sets << 16 >> DENSE_SHIFT)
@@ -52,6 +61,7 @@ void nat_ports_fini(struct nat *n) {
     free(n->cells);
     free(n->groups);
     free(n->rests);
+    free(n->quiet);
 }
 
 void nat_port_take(struct nat *n, uint32_t cell) {
@@ -68,6 +78,8 @@ void nat_port_give_back(struct nat *n, uint32_t cell) {
         return;
     if (n->groups)
         n->groups[cell / NAT_PORT_GROUP]--;
+    if (n->quiet)
+        n->quiet[cell / NAT_PORT_GROUP] = (struct nat_quiet){0};
     n->stats.ports_live--;
 }
 
@@ -133,9 +145,14 @@ __attribute__((cold)) void nat_port_rest(struct nat *n, uint32_t node) {
     rest->inside = nat_node_outward(n, node)->src;
 }
 
+static uint64_t tick_now(const struct nat *n) {
+    return n->now >> NAT_TICK_SHIFT;
+}
+
+/* inside: who may have it, although it was his; 0: nobody. */
 static __attribute__((noinline)) bool rests(const struct nat *n, uint32_t cell, be32 inside) {
     const struct nat_rest *rest = &n->rests[cell];
-    return rest->epoch == n->rest_epoch && rest->inside != inside && n->now >> NAT_TICK_SHIFT <= rest->until;
+    return rest->epoch == n->rest_epoch && rest->inside != inside && tick_now(n) <= rest->until;
 }
 
 /* ---- ports of mappings ---- */
@@ -144,32 +161,65 @@ static bool is_free(const struct nat *n, uint32_t cell, be32 inside) {
     return nat_cell_node(n, cell) == NAT_NONE && (!n->rests || !rests(n, cell, inside));
 }
 
-/* The first port from `from` to `to` that is free for `inside`, of those that are `step` (1, 2) apart; UINT32_MAX. */
-static uint32_t first_free(const struct nat *n, uint32_t first_cell, be32 inside, uint32_t step, uint32_t from,
-                           uint32_t to) {
+/* Ports of one address, `step` (1, 2) apart. */
+struct ports {
+    uint32_t first_cell, step;
+};
+
+static bool is_quiet(const struct nat *n, uint32_t group, unsigned parity) {
+    const struct nat_quiet *q = &n->quiet[group];
+    return q->epoch == n->rest_epoch && tick_now(n) < q->over[parity];
+}
+
+/* Its last ports were looked at in vain: are the others in use or resting as well? */
+static __attribute__((noinline)) void note_quiet(struct nat *n, uint32_t group, uint32_t step, unsigned parity) {
+    struct nat_quiet *q = &n->quiet[group];
+    uint64_t over = UINT64_MAX;
+    for (uint32_t k = parity; k < NAT_PORT_GROUP; k += step) {
+        const uint32_t cell = group * NAT_PORT_GROUP + k;
+        if (is_free(n, cell, 0))
+            return;
+        if (nat_cell_node(n, cell) == NAT_NONE && n->rests[cell].until + 1 < over)
+            over = n->rests[cell].until + 1;
+    }
+    if (q->epoch != n->rest_epoch)
+        *q = (struct nat_quiet){.epoch = n->rest_epoch};
+    q->over[parity] = over;
+}
+
+/* The first port from `from` to `to` that is free for anybody; UINT32_MAX. */
+static uint32_t first_free(struct nat *n, const struct ports *p, uint32_t from, uint32_t to) {
     for (uint32_t port = from; port <= to;) {
-        const uint32_t next = (port / NAT_PORT_GROUP + 1) * NAT_PORT_GROUP, parity = port & (step - 1);
-        if (n->groups[(first_cell + port) / NAT_PORT_GROUP] < NAT_PORT_GROUP)
-            for (; port < next && port <= to; port += step)
-                if (is_free(n, first_cell + port, inside))
+        const uint32_t next = (port / NAT_PORT_GROUP + 1) * NAT_PORT_GROUP, parity = port & (p->step - 1);
+        const uint32_t group = (p->first_cell + port) / NAT_PORT_GROUP;
+        if (n->groups[group] < NAT_PORT_GROUP && !(n->quiet && is_quiet(n, group, parity))) {
+            for (; port < next && port <= to; port += p->step)
+                if (is_free(n, p->first_cell + port, 0))
                     return port;
+            if (n->quiet && port >= next)
+                note_quiet(n, group, p->step, parity);
+        }
         port = next + parity;
     }
     return UINT32_MAX;
 }
 
-/* Is there a port among from..to, `step` apart? Those in use are asked about, in order, if they may be idle. */
-static bool search(struct nat *n, uint8_t proto, uint32_t first_cell, struct nat_tuple *end, uint32_t step,
+/*
+ * Is there a port among from..to? Those in use are asked about, in order, if they may be idle. own: the port that may
+ * rest for end->src.
+ */
+static bool search(struct nat *n, uint8_t proto, const struct ports *p, struct nat_tuple *end, uint32_t own,
                    uint32_t from, uint32_t to, uint32_t *asked, uint64_t now) {
-    uint32_t found = first_free(n, first_cell, end->src, step, from, to);
-    for (uint32_t port = from; port <= to && port < found && !nat_is_settled(n, now); port += step) {
+    const bool keeps = from == own && own <= to && is_free(n, p->first_cell + own, end->src);
+    uint32_t found = keeps ? own : first_free(n, p, from, to);
+    for (uint32_t port = from; port <= to && port < found && !nat_is_settled(n, now); port += p->step) {
         end->dport = htons((uint16_t)port);
         if (nat_mapping_outside(n, proto, end->dst, end->dport, now) == NAT_NONE &&
-            is_free(n, first_cell + port, end->src))
+            is_free(n, p->first_cell + port, port == own ? end->src : 0))
             return true;
         if (++*asked == ASK_MAX) {
             nat_settle(n, now);
-            found = first_free(n, first_cell, end->src, step, from, to);
+            found = first_free(n, p, from, to);
         }
     }
     end->dport = htons((uint16_t)found);
@@ -180,8 +230,9 @@ bool nat_port_for_mapping(struct nat *n, uint8_t proto, uint32_t address, struct
                           uint32_t wanted, uint64_t now) {
     const uint32_t size = r.high - r.low + 1, from = in_range(r, wanted) ? wanted : r.low + wanted % size;
     const uint32_t step = n->config.parity && proto == PROTO_UDP ? 2 : 1, odd = (from ^ wanted) & (step - 1);
-    const uint32_t low = r.low + ((r.low ^ wanted) & (step - 1)), first_cell = nat_port_cell_at(n, proto, address, 0);
+    const uint32_t low = r.low + ((r.low ^ wanted) & (step - 1)), own = from + odd;
+    const struct ports p = {nat_port_cell_at(n, proto, address, 0), step};
     uint32_t asked = 0;
-    return search(n, proto, first_cell, end, step, from + odd, r.high, &asked, now) ||
-           (from > r.low && search(n, proto, first_cell, end, step, low, from - 1, &asked, now));
+    return search(n, proto, &p, end, own, own, r.high, &asked, now) ||
+           (from > r.low && search(n, proto, &p, end, own, low, from - 1, &asked, now));
 }

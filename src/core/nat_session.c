@@ -9,13 +9,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define EMPTY_TICKS 32u  /* without sessions, that cost as much as one */
-#define RECORDS_AHEAD 32u /* sessions that end next and whose records are fetched */
-#define KEYS_AHEAD 6u     /* and also what their keys need */
+#define EMPTY_TICKS 32u   /* without sessions, that cost as much as one */
+#define ENDS_GROUP 16u    /* sessions whose memory is fetched together before they end */
 #define EXPIRE_LEAST 32u  /* looked at once a burst: some 5 us */
 #define ROOM_BATCH 16u    /* that are freed when one has no room */
 #define LINKS_OF_LINE 8u  /* of the rings of timers */
-#define CELLS_TRIED 4u    /* ports that are most often enough to find a free one */
+#define CELLS_TRIED 16u   /* ports that are nearly always enough to find a free one, also where half are in use */
 
 static void ring_init(struct nat_link *ring, uint32_t i) {
     ring[i] = (struct nat_link){i, i};
@@ -266,30 +265,49 @@ static void links_fetch(const struct nat *n, uint32_t at) {
     nat_fetch(&n->timers[at + LINKS_OF_LINE]); /* slots follow the records */
 }
 
+/* The next sessions of a slot, from *at on. Fetches their records; and what their ends need. */
+struct ends {
+    uint32_t session[ENDS_GROUP];
+    unsigned n;
+};
+static void ends_fetch(const struct nat *n, struct ends *e, uint32_t slot, uint32_t *at) {
+    for (e->n = 0; *at != slot && e->n < ENDS_GROUP; *at = n->timers[*at].next) {
+        links_fetch(n, *at);
+        nat_fetch(&n->records[*at]);
+        nat_fetch(&n->cold[*at]);
+        e->session[e->n++] = *at;
+    }
+}
+static void ends_fetch_more(const struct nat *n, const struct ends *e) {
+    for (unsigned i = 0; i < e->n; i++)
+        keys_prefetch(n, e->session[i]);
+}
+
 /*
- * Looks at `budget` sessions of a slot at most, until `wanted` were freed. Their records and then their keys are
- * fetched some sessions ahead, also for the next burst, which is likely to go on here. How many it looked at.
+ * Looks at `budget` sessions of a slot at most, until `wanted` were freed. What their ends need is fetched one group of
+ * them ahead, their records two, also for the next burst, which is likely to go on here. How many it looked at.
  */
 static unsigned slot_turn(struct nat *n, uint32_t slot, uint64_t now, unsigned budget, unsigned *wanted) {
-    uint32_t ahead[RECORDS_AHEAD], at = n->timers[slot].next;
-    unsigned known = 0, fetched = 0, done = 0;
-    while (done < budget && *wanted) {
-        for (; at != slot && known < done + RECORDS_AHEAD; at = n->timers[at].next) {
-            links_fetch(n, at);
-            nat_fetch(&n->records[at]);
-            nat_fetch(&n->cold[at]);
-            ahead[known++ % RECORDS_AHEAD] = at;
-        }
-        if (done == known)
-            break;
-        for (; fetched < known && fetched < done + KEYS_AHEAD; fetched++)
-            keys_prefetch(n, ahead[fetched % RECORDS_AHEAD]);
-        *wanted -= timer_end(n, ahead[done++ % RECORDS_AHEAD], now);
+    struct ends groups[3];
+    uint32_t at = n->timers[slot].next;
+    unsigned done = 0;
+    ends_fetch(n, &groups[0], slot, &at);
+    ends_fetch(n, &groups[1], slot, &at);
+    for (unsigned g = 0; groups[g].n && done < budget && *wanted; g = (g + 1) % 3) {
+        ends_fetch_more(n, &groups[(g + 1) % 3]);
+        ends_fetch(n, &groups[(g + 2) % 3], slot, &at);
+        for (unsigned i = 0; i < groups[g].n && done < budget && *wanted; i++, done++)
+            *wanted -= timer_end(n, groups[g].session[i], now);
     }
     return done;
 }
 
-/* Turns the wheel: until now, or `budget` is used up, or `wanted` sessions were freed. */
+/*
+ * Turns the wheel: until now, or `budget` is used up, or `wanted` sessions were freed. However far it goes, a session
+ * that it looks at is freed, which each is once, or was used since it was put into its slot, or has stood there for a
+ * whole turn (9 minutes): what is done without a budget was paid for by the packets before, and empty slots are
+ * NAT_WHEEL_SLOTS at most.
+ */
 static void wheel_turn(struct nat *n, uint64_t now, unsigned budget, unsigned wanted) {
     const uint64_t tick = now >> NAT_TICK_SHIFT;
     if (tick > n->hand + NAT_WHEEL_SLOTS)
@@ -314,6 +332,7 @@ void nat_expire_once(struct nat *n, uint64_t now) {
     nat_expire(n, now, made > EXPIRE_LEAST ? (unsigned)made : EXPIRE_LEAST);
 }
 
+/* Without a budget: nothing is left to be done in the same tick. */
 void nat_settle(struct nat *n, uint64_t now) {
     if (!nat_is_settled(n, now))
         wheel_turn(n, now, UINT32_MAX, UINT32_MAX);

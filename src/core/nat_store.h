@@ -100,6 +100,12 @@ struct nat_rest {
     uint32_t epoch;
 };
 
+/* A group of ports, those of each parity (or all: the first) in use or resting until then, if none is given back. */
+struct nat_quiet {
+    uint64_t over[2]; /* ticks; 0: not known to be */
+    uint32_t epoch;   /* as of nat_rest */
+};
+
 #define NAT_TICK_SHIFT 22    /* 2^22 ns = 4.2 ms */
 #define NAT_WHEEL_SLOTS 131072u /* 9 minutes; longer times are looked at once a turn */
 #define NAT_TICKS_MAX (1u << 30)  /* 52 days: no session is idle that long */
@@ -114,7 +120,8 @@ struct nat_fragment {
     be16 id;
     uint8_t proto, state;
     bool reply;
-    uint32_t session; /* as packet.session */
+    be16 sport, dport;
+    uint32_t session; /* as packet.session; before it is decided, by which mapping it goes in, if any */
     uint64_t time;
 };
 
@@ -150,6 +157,7 @@ struct nat {
     struct nat_held *syns;      /* NULL: they do not wait */
     uint64_t *paces;            /* of each client: when it may begin a whole second's worth; NULL: no limit */
     struct nat_rest *rests;     /* of each cell; NULL: ports do not rest */
+    struct nat_quiet *quiet;    /* of each group; NULL as well */
     uint32_t rest_epoch;        /* rests of other ones are over */
 };
 

@@ -40,6 +40,7 @@ void route_table_destroy(struct route_table *t) {
         return;
     t->backend->destroy(t->state);
     vec_release(t->units);
+    vec_free(&t->left);
     vec_free(&t->routes);
     vec_free(&t->next);
     vec_free(&t->prefixes);
@@ -64,28 +65,60 @@ static uint32_t hop_number(struct route_table *t, const struct route_path *path)
     return i;
 }
 
+static void units_resize(struct route_table *t, uint32_t n) {
+    t->units_cap = n;
+    t->units = xrealloc(t->units, n, sizeof *t->units);
+}
+
 /* Room for a path with n next hops; ROUTE_NONE: there are too many. */
 static uint32_t path_alloc(struct route_table *t, unsigned n) {
     uint32_t units = (uint32_t)PATH_UNITS(n), at = t->units_free[units];
     if (at != ROUTE_NONE) {
         t->units_free[units] = *(uint32_t *)path_at(t, at);
-    } else if (t->units_used + units > 1u << PATHS_BITS) {
+    } else if (t->units_used + units > (changes_in_place(t) ? t->units_cap : 1u << PATHS_BITS)) {
         return ROUTE_NONE;
     } else {
-        if (t->units_used + units > t->units_cap) {
-            t->units_cap = 2 * t->units_cap + units;
-            t->units = xrealloc(t->units, t->units_cap, sizeof *t->units);
-        }
+        if (t->units_used + units > t->units_cap)
+            units_resize(t, 2 * t->units_cap + units);
         at = t->units_used;
         t->units_used += units;
     }
     return at;
 }
 
-static void path_free(struct route_table *t, uint32_t path, unsigned n) {
-    size_t units = PATH_UNITS(n);
+static void path_free(struct route_table *t, uint32_t path) {
+    const size_t units = PATH_UNITS(path_at(t, path)->n);
     *(uint32_t *)path_at(t, path) = t->units_free[units];
     t->units_free[units] = path;
+}
+
+/* No prefix has it any more. */
+static void path_leave(struct route_table *t, uint32_t path) {
+    if (changes_in_place(t))
+        vec_push(&t->left, path);
+    else
+        path_free(t, path);
+}
+
+static void path_write(struct route_table *t, uint32_t at, const struct route_path *path) {
+    memcpy(path_at(t, at), path, PATH_UNITS(path->n) * sizeof *t->units);
+}
+
+bool route_table_share(struct route_table *t) {
+    const uint64_t most = (uint64_t)t->units_used + 2 * PATH_UNITS_MAX * (uint64_t)t->max_prefixes;
+    t->shared = true;
+    if (!changes_in_place(t))
+        return false;
+    units_resize(t, most < 1u << PATHS_BITS ? (uint32_t)most : 1u << PATHS_BITS); /* untouched, it takes no memory */
+    route_table_reclaim(t);
+    return true;
+}
+
+void route_table_reclaim(struct route_table *t) {
+    for (size_t i = 0; i < t->left.n; i++)
+        path_free(t, t->left.v[i]);
+    t->left.n = 0;
+    t->backend->reclaim(t->state);
 }
 
 /* Does r take a share of what `best` gets? */
@@ -117,19 +150,22 @@ static int path_update(struct route_table *t, struct route_prefix *p) {
     union path_draft draft;
     path_draft(t, p, &draft);
     const struct route_path *path = &draft.path;
-    const bool stays = old != ROUTE_NONE && path_at(t, old)->n == path->n;
+    const bool stays = old != ROUTE_NONE && path_at(t, old)->n == path->n && !changes_in_place(t);
     const uint32_t at = stays ? old : path_alloc(t, path->n);
     if (at == ROUTE_NONE)
         return -ENOSPC;
+    if (!stays)
+        path_write(t, at, path);
     const uint32_t value = hop_number(t, path) << PATHS_BITS | at;
     const int code = value == p->value ? 0 : t->backend->add(t->state, p->addr, p->len, value);
     if (code && !stays)
-        path_free(t, at, path->n);
+        path_free(t, at);
     if (code)
         return code;
-    if (!stays && old != ROUTE_NONE)
-        path_free(t, old, path_at(t, old)->n);
-    memcpy(path_at(t, at), path, PATH_UNITS(path->n) * sizeof *t->units);
+    if (stays)
+        path_write(t, at, path);
+    else if (old != ROUTE_NONE)
+        path_leave(t, old);
     p->value = value;
     return 0;
 }
@@ -186,6 +222,10 @@ static void route_unlink(struct route_table *t, struct route_prefix *p, uint32_t
     t->next.v[i] = HOLE;
 }
 
+static void changed(struct route_table *t) {
+    __atomic_store_n(&t->generation, t->generation + 1, __ATOMIC_RELEASE);
+}
+
 int route_add(struct route_table *t, const struct route *r) {
     uint32_t before;
     int code = route_check(t, r);
@@ -212,7 +252,7 @@ int route_add(struct route_table *t, const struct route *r) {
             prefix_remove(t, p);
         return code;
     }
-    t->generation++;
+    changed(t);
     return 0;
 }
 
@@ -234,12 +274,11 @@ int route_remove(struct route_table *t, const struct route *r) {
         return code;
     }
     if (last) {
-        const uint32_t path = value_path(p->value);
-        path_free(t, path, path_at(t, path)->n);
+        path_leave(t, value_path(p->value));
         prefix_remove(t, p);
     }
     t->holes++;
-    t->generation++;
+    changed(t);
     return 0;
 }
 
@@ -262,7 +301,7 @@ int route_replace(struct route_table *t, const struct route *r) {
     if (code)
         t->routes.v[i] = old;
     else
-        t->generation++;
+        changed(t);
     return code;
 }
 
@@ -343,7 +382,7 @@ const struct route_path *route_path(const struct route_table *t, uint32_t path) 
 }
 
 uint64_t route_generation(const struct route_table *t) {
-    return t->generation;
+    return __atomic_load_n(&t->generation, __ATOMIC_ACQUIRE);
 }
 
 const struct route_backend *route_table_backend(const struct route_table *t) {

@@ -5,6 +5,9 @@
  * from, so that a prefix is painted over shorter ones only. The prefixes themselves are in a hash table: when one goes,
  * the longest that holds it is looked for there, length by length.
  *
+ * Others may look while it changes: an entry is one word, so that they find the old value or the new one. A /24 turns
+ * to a group that says the same at first. A group that a /24 has left stays as it is until all have looked elsewhere.
+ *
  * All memory is reserved for the worst case, and costs nothing until it is touched: an empty table is made in no time.
  * Where the machine has transparent huge pages it is in these.
  */
@@ -32,6 +35,8 @@ struct direct {
     uint16_t *longer;    /* of each group: its prefixes longer than /24 */
     uint32_t *group_next; /* of each free group: the next one, + 1 */
     uint32_t n_groups, groups_used, group_free; /* room; ever used; the first free one, + 1 */
+    uint32_t group_left; /* the first that somebody may still look at, + 1 */
+    bool shared;
     struct prefix *prefix; /* open addressing, half full at most */
     uint32_t prefix_shift; /* of a 64-bit hash, to an index */
     uint32_t prefix_mask;
@@ -116,15 +121,17 @@ struct paint {
     uint8_t length, limit;
 };
 
+static void entry_write(struct direct *d, size_t at, uint32_t entry) {
+    __atomic_store_n(&d->entry[at], entry, __ATOMIC_RELEASE);
+}
+
 static void paint_entries(struct direct *d, size_t at, size_t n, const struct paint *with) {
     const struct paint p = *with;
-    uint32_t *entry = d->entry + at;
-    uint8_t *length = d->length + at;
-    for (size_t i = 0; i < n; i++) { /* without branches: in vectors */
-        const bool longer = length[i] > p.limit;
-        entry[i] = longer ? entry[i] : p.entry;
-        length[i] = longer ? length[i] : p.length;
-    }
+    for (size_t i = at; i < at + n; i++)
+        if (d->length[i] <= p.limit) {
+            entry_write(d, i, p.entry);
+            d->length[i] = p.length;
+        }
 }
 
 /* A prefix up to /24, in the groups that lie in it too. */
@@ -155,7 +162,7 @@ static uint32_t group_take(struct direct *d, uint32_t slash24) {
     for (unsigned i = 0; i < GROUP; i++)
         d->entry[first + i] = d->entry[slash24];
     memset(d->length + first, d->length[slash24], GROUP);
-    d->entry[slash24] = first;
+    entry_write(d, slash24, first);
     d->length[slash24] = HAS_GROUP;
     d->longer[g] = 0;
     return g;
@@ -166,10 +173,22 @@ static void group_leave(struct direct *d, uint32_t slash24) {
     const uint32_t first = d->entry[slash24], g = group_number(first);
     if (d->longer[g])
         return;
-    d->entry[slash24] = d->entry[first];
+    entry_write(d, slash24, d->entry[first]);
     d->length[slash24] = d->length[first];
-    d->group_next[g] = d->group_free;
-    d->group_free = g + 1;
+    uint32_t *list = d->shared ? &d->group_left : &d->group_free;
+    d->group_next[g] = *list;
+    *list = g + 1;
+}
+
+static void direct_reclaim(void *state) {
+    struct direct *d = state;
+    d->shared = true;
+    while (d->group_left) {
+        const uint32_t g = d->group_left - 1;
+        d->group_left = d->group_next[g];
+        d->group_next[g] = d->group_free;
+        d->group_free = g + 1;
+    }
 }
 
 static void paint_prefix(struct direct *d, uint32_t ip, unsigned len, const struct paint *p) {
@@ -283,4 +302,5 @@ const struct route_backend route_direct = {
     .add = direct_add,
     .remove = direct_remove,
     .lookup = direct_lookup,
+    .reclaim = direct_reclaim,
 };

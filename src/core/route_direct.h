@@ -4,7 +4,7 @@
  *
  * An entry for each /24, then groups of 256 for those /24s that hold longer prefixes. An entry is the complement of its
  * value, so that memory that was never touched says ROUTE_NONE; or the index of the group's first entry, which has not
- * the highest bit.
+ * the highest bit. Each is written by one store, what it leads to before it, while others may be looking.
  */
 #ifndef FWDLAB_SRC_CORE_ROUTE_DIRECT_H
 #define FWDLAB_SRC_CORE_ROUTE_DIRECT_H
@@ -22,9 +22,9 @@ static inline void route_direct_fetch(const uint32_t *entry, be32 dst) {
 }
 
 static inline uint32_t route_direct_lookup(const uint32_t *entry, be32 dst) {
-    uint32_t e = entry[ntohl(dst) >> 8];
+    uint32_t e = __atomic_load_n(&entry[ntohl(dst) >> 8], __ATOMIC_ACQUIRE);
     if (__builtin_expect(!(e & DIRECT_VALUE), 0) && e != DIRECT_NONE)
-        e = entry[e + (ntohl(dst) & 0xff)];
+        e = __atomic_load_n(&entry[e + (ntohl(dst) & 0xff)], __ATOMIC_ACQUIRE);
     return ~e;
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Two tables and a version: version v is read in tables[v & 1]. A reader notes the version that it works with (`seen`)
- * when it has done with the one before; when all have noted the latest, the other table is the writer's.
+ * when it has done with the one before; when all have noted the latest, the other table is the writer's. Of a backend
+ * that can be looked into while it changes there is one table, which is both; after the grace period, what the batch
+ * took away can be used again.
  *
  * A reader that comes back from outside might note a version that the writer has just left behind without seeing the
  * note. Both therefore write first and look afterwards, in one order that all agree on (seq_cst): at least one of them
@@ -29,9 +31,14 @@ struct route_live {
     struct reader *readers;
 
     _Alignas(LINE) unsigned n_readers; /* the writer's */
+    bool grace;                        /* not all readers are known to have moved on since the last batch */
     VEC(struct route_change) pending;  /* published, and not yet in the other table */
     bool diverged;
 };
+
+static bool is_one(const struct route_live *l) {
+    return l->tables[0] == l->tables[1];
+}
 
 static void *lines(size_t n, size_t size) {
     void *p = aligned_alloc(LINE, n * size);
@@ -50,11 +57,11 @@ struct route_live *route_live_create(const struct route_backend *backend, uint32
             atomic_init(&l->readers[i].seen, AWAY);
         rc = l->readers ? 0 : -ENOMEM;
     }
-    for (unsigned i = 0; i < 2 && !rc; i++) {
+    for (unsigned i = 0; i < 2 && !rc && !l->tables[i]; i++) {
         l->tables[i] = route_table_create(backend, max_routes);
         rc = l->tables[i] ? route_add_ordered(l->tables[i], routes, order, n) : -ENOMEM;
-        if (!rc)
-            l->tables[i]->shared = true;
+        if (!rc && route_table_share(l->tables[i]))
+            l->tables[1] = l->tables[0];
     }
     vec_release(order);
     if (code)
@@ -70,7 +77,8 @@ void route_live_destroy(struct route_live *l) {
     if (!l)
         return;
     route_table_destroy(l->tables[0]);
-    route_table_destroy(l->tables[1]);
+    if (!is_one(l))
+        route_table_destroy(l->tables[1]);
     vec_free(&l->pending);
     free(l->readers);
     free(l);
@@ -105,7 +113,7 @@ static uint64_t published(const struct route_live *l) {
     return atomic_load_explicit(&l->version, memory_order_relaxed);
 }
 
-/* The table that is not read, outside grace periods. */
+/* The table that is not read, outside grace periods; or the only one. */
 static struct route_table *hidden(const struct route_live *l) {
     return l->tables[(published(l) + 1) & 1];
 }
@@ -129,27 +137,35 @@ int route_live_update(struct route_live *l, struct route_change *changes, size_t
         return l->diverged ? -EIO : -EBUSY;
     for (size_t i = 0; i < n; i++) {
         changes[i].code = apply(hidden(l), &changes[i]);
-        if (!changes[i].code)
+        l->grace |= !changes[i].code;
+        if (!changes[i].code && !is_one(l))
             vec_push(&l->pending, changes[i]);
     }
-    if (!l->pending.n)
+    if (!l->grace)
         return 0;
     close_holes(hidden(l));
     atomic_store(&l->version, published(l) + 1);
     return 0;
 }
 
+static void catch_up(struct route_live *l) {
+    for (size_t i = 0; i < l->pending.n; i++)
+        l->diverged |= apply(hidden(l), &l->pending.v[i]) != 0;
+    l->pending.n = 0;
+    close_holes(hidden(l));
+}
+
 bool route_live_settled(struct route_live *l) {
-    for (unsigned i = 0; l->pending.n && i < l->n_readers; i++) {
+    for (unsigned i = 0; l->grace && i < l->n_readers; i++) {
         uint64_t seen = atomic_load(&l->readers[i].seen);
         if (seen != AWAY && seen != published(l))
             return false;
     }
-    for (size_t i = 0; i < l->pending.n; i++)
-        l->diverged |= apply(hidden(l), &l->pending.v[i]) != 0;
-    if (l->pending.n)
-        close_holes(hidden(l));
-    l->pending.n = 0;
+    if (l->grace && is_one(l))
+        route_table_reclaim(l->tables[0]);
+    else if (l->grace)
+        catch_up(l);
+    l->grace = false;
     return !l->diverged;
 }
 

@@ -40,14 +40,17 @@ struct path_hop {
 };
 
 struct route_table {
-    struct path_unit *units; /* all paths; first, for lookups */
-    struct path_hop hops[HOPS_MAX];
-    unsigned n_hops;         /* 0 included; they keep their numbers */
+    struct path_unit *units; /* all paths */
     const struct route_backend *backend;
     void *state;
     const uint32_t *direct;  /* of route_direct (route_direct.h): lookups need not go through `backend`; or NULL */
+    bool shared;             /* others may be reading it (route_live.h): a look at it closes no holes */
+    struct path_hop hops[HOPS_MAX];
+
+    unsigned n_hops;         /* 0 included; they keep their numbers; from here on of no use to lookups */
     uint32_t units_used, units_cap;
     uint32_t units_free[PATH_UNITS_MAX + 1]; /* first free path of each size; its first word names the next */
+    VEC(uint32_t) left;      /* paths that somebody may still look at */
 
     VEC(struct route) routes; /* removed ones stay as holes until somebody looks (route_table_settle) */
     VEC(uint32_t) next;       /* of routes: the next of the same prefix, ROUTE_NONE, or HOLE */
@@ -59,7 +62,6 @@ struct route_table {
     uint32_t *buckets;
     uint32_t n_buckets; /* a power of two */
     uint64_t generation;
-    bool shared; /* others may be reading it (route_live.h): a look at it closes no holes */
 };
 
 /* The index of a value's path, or ROUTE_NONE. */
@@ -74,6 +76,18 @@ static inline const struct path_hop *value_hop(const struct route_table *t, uint
 
 static inline struct route_path *path_at(const struct route_table *t, uint32_t path) {
     return (struct route_path *)(t->units + path);
+}
+
+/*
+ * From now on others read it. If its backend lets them look while it changes (true), so do the paths: they stay as they
+ * are until route_table_reclaim, as backend.reclaim says. Then -ENOSPC may also mean that there are too many paths.
+ */
+bool route_table_share(struct route_table *t);
+void route_table_reclaim(struct route_table *t);
+
+/* Do others look while it changes? Then what they may have found stays as it is, and where it is. */
+static inline bool changes_in_place(const struct route_table *t) {
+    return t->shared && t->backend->reclaim;
 }
 
 /* Closes the holes that removed routes have left, and counts the indexes anew. */

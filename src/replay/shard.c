@@ -2,121 +2,133 @@
 #include <errno.h>
 #include <fwdlab/base/vec.h>
 #include <fwdlab/replay/shard.h>
-#include <rte_errno.h>
-#include <rte_ring.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TAKE 64u /* packets at a time for each worker */
+#define TAKE 128u /* packets at a time for each worker */
 
-struct lane {
-    unsigned before;       /* in the inbox, taken before what is kept */
-    unsigned first, n;     /* of what is kept */
-    struct packet *kept[BURST_MAX];
+static inline unsigned min(unsigned a, unsigned b) {
+    return a < b ? a : b;
+}
+
+/* A ring of one worker's packets. Both ends only grow. */
+struct inbox {
+    _Atomic uint32_t head __attribute__((aligned(64))); /* its worker's */
+    _Atomic uint32_t tail __attribute__((aligned(64))); /* under the token */
+    struct packet **ring;
+};
+
+/* What a worker took from the input, on its way into that CPU's cache. */
+struct batch {
+    unsigned n;
+    struct packet *pkts[BURST_MAX];
 } __attribute__((aligned(64)));
 
 struct shard {
     struct shard_input input;
     unsigned workers;
-    struct lane *lanes;
-    struct rte_ring *inbox[DISPATCH_WORKERS_MAX];
+    uint32_t depth;        /* of an inbox, a power of two */
+    struct inbox *inboxes; /* one for each worker */
+    struct batch *batches;
     _Atomic bool token __attribute__((aligned(64))); /* taken */
+    /* under the token */
+    unsigned pending;      /* packets of batches that were not dispatched yet */
+    unsigned first, n;     /* of these batches, oldest first: */
+    uint8_t queue[DISPATCH_WORKERS_MAX];
 };
 
 struct shard *shard_create(unsigned workers, unsigned depth, const struct shard_input *input, struct err *e) {
-    static unsigned serial;
-    struct shard *s = aligned_alloc(64, sizeof *s);
-    const size_t size = workers * sizeof *s->lanes;
-    if (s)
-        *s = (struct shard){.input = *input, .workers = workers, .lanes = aligned_alloc(64, size)};
-    bool ok = s && s->lanes;
-    if (ok)
-        memset(s->lanes, 0, size);
-    for (unsigned w = 0; ok && w < workers; w++) {
-        char name[RTE_RING_NAMESIZE];
-        snprintf(name, sizeof name, "inbox-%u", serial++);
-        s->inbox[w] = rte_ring_create(name, depth < BURST_MAX ? BURST_MAX : depth, SOCKET_ID_ANY,
-                                            RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
-        ok = s->inbox[w];
-    }
-    if (ok)
-        return s;
-    err_set(e, -ENOMEM, "no memory for the inboxes of %u workers: %s", workers, rte_strerror(rte_errno));
+    struct shard *s = aligned_alloc(_Alignof(struct shard), sizeof *s);
+    if (!s)
+        goto no_memory;
+    *s = (struct shard){.input = *input, .workers = workers, .depth = BURST_MAX};
+    while (s->depth < depth)
+        s->depth *= 2;
+    s->inboxes = aligned_alloc(_Alignof(struct inbox), workers * sizeof *s->inboxes);
+    s->batches = aligned_alloc(_Alignof(struct batch), workers * sizeof *s->batches);
+    if (!s->inboxes || !s->batches)
+        goto no_memory;
+    memset(s->inboxes, 0, workers * sizeof *s->inboxes);
+    memset(s->batches, 0, workers * sizeof *s->batches);
+    for (unsigned w = 0; w < workers; w++)
+        if (!(s->inboxes[w].ring = calloc(s->depth, sizeof *s->inboxes[w].ring)))
+            goto no_memory;
+    return s;
+no_memory:
+    err_set(e, -ENOMEM, "no memory for the inboxes of %u workers", workers);
     shard_destroy(s);
     return NULL;
 }
 
 void shard_destroy(struct shard *s) {
-    for (unsigned w = 0; s && s->lanes && w < s->workers; w++)
-        rte_ring_free(s->inbox[w]);
-    if (s)
-        free(s->lanes);
+    for (unsigned w = 0; s && s->inboxes && w < s->workers; w++)
+        free(s->inboxes[w].ring);
+    if (s) {
+        free(s->inboxes);
+        free(s->batches);
+    }
     free(s);
 }
 
-/* How many packets there is room for, wherever they go. */
-static unsigned room(const struct shard *s, unsigned worker) {
-    unsigned least = RTE_MIN(TAKE * s->workers, (unsigned)BURST_MAX);
-    for (unsigned w = 0; w < s->workers; w++)
-        if (w != worker)
-            least = RTE_MIN(least, rte_ring_free_count(s->inbox[w]));
-    return least;
+/* How many packets there is room for, wherever they and those that are pending go. */
+static unsigned room(const struct shard *s) {
+    unsigned least = s->depth;
+    for (unsigned w = 0; w < s->workers; w++) {
+        const struct inbox *in = &s->inboxes[w];
+        const uint32_t held = atomic_load_explicit(&in->tail, memory_order_relaxed) -
+                              atomic_load_explicit(&in->head, memory_order_acquire);
+        least = min(least, s->depth - held);
+    }
+    return min(min(TAKE * s->workers, BURST_MAX), least - s->pending);
 }
 
-/* Packets by worker, in their order; the worker's own are kept. */
-static void hand_over(struct shard *s, unsigned worker, struct packet **pkts, const uint8_t *whose, unsigned n) {
-    unsigned end[DISPATCH_WORKERS_MAX] = {0}, from = 0;
-    struct packet *sorted[BURST_MAX];
-    for (unsigned i = 0; i < n; i++)
-        end[whose[i]]++;
-    for (unsigned w = 0; w < s->workers; w++) {
-        const unsigned count = end[w];
-        end[w] = from;
-        from += count;
-    }
-    for (unsigned i = 0; i < n; i++)
-        sorted[end[whose[i]]++] = pkts[i];
-    for (unsigned w = 0; w < s->workers; w++) {
-        const unsigned first = w ? end[w - 1] : 0, count = end[w] - first;
-        if (w != worker) {
-            rte_ring_sp_enqueue_bulk(s->inbox[w], (void **)sorted + first, count, NULL);
-        } else {
-            memcpy(s->lanes[w].kept, sorted + first, count * sizeof *sorted);
-            s->lanes[w].first = 0;
-            s->lanes[w].n = count;
-        }
-    }
-}
-
-static void take_turn(struct shard *s, unsigned worker) {
-    struct packet *pkts[BURST_MAX];
+/* The oldest batch to the inboxes. */
+static void dispatch_oldest(struct shard *s) {
+    struct batch *b = &s->batches[s->queue[s->first]];
+    uint32_t tail[DISPATCH_WORKERS_MAX];
     uint8_t whose[BURST_MAX];
+    s->input.assign(s->input.dispatcher, b->pkts, b->n, whose);
+    for (unsigned w = 0; w < s->workers; w++)
+        tail[w] = atomic_load_explicit(&s->inboxes[w].tail, memory_order_relaxed);
+    for (unsigned i = 0; i < b->n; i++)
+        s->inboxes[whose[i]].ring[tail[whose[i]]++ & (s->depth - 1)] = b->pkts[i];
+    for (unsigned w = 0; w < s->workers; w++)
+        atomic_store_explicit(&s->inboxes[w].tail, tail[w], memory_order_release);
+    s->pending -= b->n;
+    b->n = 0;
+    s->first = (s->first + 1) % s->workers;
+    s->n--;
+}
+
+/* Dispatches what this worker took last, after all that was taken before, and takes more. */
+static void take_turn(struct shard *s, unsigned worker) {
+    struct batch *own = &s->batches[worker];
     if (atomic_load_explicit(&s->token, memory_order_relaxed) ||
         atomic_exchange_explicit(&s->token, true, memory_order_acquire))
         return;
-    const unsigned most = room(s, worker), n = most ? s->input.take(s->input.input, pkts, most) : 0;
-    if (n) {
-        s->input.assign(s->input.dispatcher, pkts, n, whose);
-        hand_over(s, worker, pkts, whose, n);
-        s->lanes[worker].before = rte_ring_count(s->inbox[worker]);
+    while (own->n)
+        dispatch_oldest(s);
+    const unsigned most = room(s);
+    if (most)
+        own->n = s->input.take(s->input.input, own->pkts, most);
+    if (own->n) {
+        s->queue[(s->first + s->n++) % s->workers] = (uint8_t)worker;
+        s->pending += own->n;
     }
+    while (!own->n && s->n)
+        dispatch_oldest(s);
     atomic_store_explicit(&s->token, false, memory_order_release);
 }
 
 unsigned shard_take(struct shard *s, unsigned worker, struct packet **pkts, unsigned n) {
-    struct lane *l = &s->lanes[worker];
-    if (!l->n)
+    struct inbox *in = &s->inboxes[worker];
+    const uint32_t head = atomic_load_explicit(&in->head, memory_order_relaxed);
+    if (atomic_load_explicit(&in->tail, memory_order_acquire) - head < n)
         take_turn(s, worker);
-    const unsigned most = l->n ? RTE_MIN(n, l->before) : n;
-    unsigned got = rte_ring_sc_dequeue_burst(s->inbox[worker], (void **)pkts, most, NULL);
-    if (!l->n)
-        return got;
-    l->before -= got;
-    const unsigned own = l->before ? 0 : RTE_MIN(n - got, l->n);
-    memcpy(pkts + got, l->kept + l->first, own * sizeof *pkts);
-    l->first += own;
-    l->n -= own;
-    return got + own;
+    const unsigned got = min(n, atomic_load_explicit(&in->tail, memory_order_acquire) - head);
+    for (unsigned i = 0; i < got; i++)
+        pkts[i] = in->ring[(head + i) & (s->depth - 1)];
+    atomic_store_explicit(&in->head, head + got, memory_order_release);
+    return got;
 }

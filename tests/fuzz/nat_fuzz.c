@@ -275,9 +275,7 @@ static bool may_share(const struct node *node, const struct packet *p, const str
 /* A dropped packet may not have come as far as to a session that its own burst made. */
 static void check_same(const struct packet *one, const struct packet *many) {
     CHECK(one->verdict == many->verdict && one->reason == many->reason && one->flags == many->flags);
-    /* nat_out refuses what follows a refused first fragment of its burst, else nat_in does: before there is a path */
-    CHECK(one->reason == DROP_NAT_FRAGMENT ||
-          (one->out_port == many->out_port && one->next_hop == many->next_hop && one->path == many->path));
+    CHECK(one->out_port == many->out_port && one->next_hop == many->next_hop && one->path == many->path);
     CHECK(one->src == many->src && one->dst == many->dst && one->sport == many->sport && one->dport == many->dport);
     CHECK(one->verdict == VERDICT_DROP || !one->session == !many->session);
     CHECK(memcmp(one->data, many->data, one->len) == 0);

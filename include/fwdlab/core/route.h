@@ -44,6 +44,10 @@ struct route_path {
  * A lookup backend. `value` is a path index, or ROUTE_NONE for no route. `add` replaces the value of a prefix that
  * exists. add and remove return 0 or -errno (-ENOSPC: the backend is full). lookup never fails. Keys are addresses in
  * network order, 4 or 16 bytes each by the backend's family; `dst` is an array of them.
+ *
+ * `reclaim`, where there is one, lets others look while one thread adds and removes: each lookup gives what was there
+ * before the change or what is there after it. The first call asks for that; each later one says that whoever was
+ * looking has been elsewhere meanwhile, so that the room of what was taken away before can be used again.
  */
 struct route_backend {
     const char *name;
@@ -53,6 +57,7 @@ struct route_backend {
     int (*add)(void *state, const void *prefix, uint8_t len, uint32_t value);
     int (*remove)(void *state, const void *prefix, uint8_t len);
     void (*lookup)(const void *state, const void *dst, uint32_t *value, unsigned n);
+    void (*reclaim)(void *state); /* NULL: nobody may look while it changes */
 };
 extern const struct route_backend route_trie;
 extern const struct route_backend route_direct; /* DIR24-8, IPv4 */

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Routes that change while packets flow: two tables with the same routes. Readers look into one of them; a writer puts
- * a batch of changes into the other, publishes that one, waits until each reader has moved on (the grace period) and
- * puts the same batch into the first. So no table changes under a reader, whatever its backend does meanwhile, and a
- * batch shows as a whole or not at all.
+ * Routes that change while packets flow. A writer makes a batch of changes, publishes it, and waits until each reader
+ * has moved on (the grace period).
+ *
+ * DIR24-8 (route_direct) changes in place: each lookup gives what the table said before a change or after it, and each
+ * change shows as soon as it is made. So a route that is to give way to another is replaced, not removed and added.
+ * What changes took away keeps its place through the grace period. One table stays in the readers' caches, where a
+ * second one would have to be fetched anew after each batch.
+ *
+ * Other backends have two tables with the same routes. Readers look into one of them; a batch goes into the other,
+ * which is published, and after the grace period into the first. No table changes under a reader, whatever its backend
+ * does meanwhile, and a batch shows as a whole or not at all.
  *
  * One writer, and readers with numbers of their own, each in a thread of its own or not. Nothing here waits or knows a
  * thread: whoever waits brings the means to. A reader writes to a cache line of its own, and only after a change.
@@ -33,7 +40,7 @@ struct route_change {
 struct route_live;
 
 /*
- * `routes` (n of them, in any order) are in both tables from the start; as route_table_create and route_add_many.
+ * `routes` (n of them, in any order) are in it from the start; as route_table_create and route_add_many.
  * *code, when not NULL, says why it gave NULL: -ENOMEM, or what a route was refused with.
  */
 struct route_live *route_live_create(const struct route_backend *backend, uint32_t max_routes, unsigned readers,
@@ -43,9 +50,10 @@ void route_live_destroy(struct route_live *l);
 
 /*
  * The reader's table from now on, until it enters again or leaves: at the start of each burst. Path indexes and paths
- * of before are not to be used any more. To be looked into only; what route.h says of indexes holds, but for removed
- * routes, which may still stand in route_table_routes. A reader that does not enter for long (it waits for packets)
- * leaves, for the writer waits for it.
+ * of before are not to be used any more. To be looked into only; what route.h says of indexes of routes holds where
+ * there are two tables, but for removed routes, which may still stand in route_table_routes; of one table only its
+ * writer looks at routes and their indexes. A reader that does not enter for long (it waits for packets) leaves, for
+ * the writer waits for it.
  */
 struct route_table *route_live_enter(struct route_live *l, unsigned reader);
 void route_live_leave(struct route_live *l, unsigned reader);
@@ -56,7 +64,7 @@ void route_live_leave(struct route_live *l, unsigned reader);
  * in the other; readers go on with the table that they have, and nothing can be changed any more.
  */
 int route_live_update(struct route_live *l, struct route_change *changes, size_t n);
-/* Is the grace period over? Then the batch is put into the other table, in about the time that update took. */
+/* Is the grace period over? Then a second table gets the batch too, in about the time that update took. */
 bool route_live_settled(struct route_live *l);
 /* Calls pause(arg) until it is; a reader's own thread must enter or leave in it. */
 void route_live_wait(struct route_live *l, void (*pause)(void *arg), void *arg);

@@ -19,6 +19,7 @@ static struct source {
     uint32_t next;
     unsigned workers, least; /* packets at a time, at random from here on */
     struct random random;
+    bool none;               /* were taken the last time */
     _Atomic unsigned inside; /* workers that are in take or assign now */
     _Atomic bool ended;
 } source;
@@ -31,10 +32,11 @@ static unsigned take(void *arg, struct packet **pkts, unsigned n) {
     struct source *s = arg;
     enter(s);
     unsigned took = 0, most = s->least + random_below(&s->random, BURST_MAX);
-    if (s->next == PACKETS) /* what was taken before is in the inboxes */
-        atomic_store(&s->ended, true);
+    if (s->none) /* what was taken before is in the inboxes */
+        atomic_store(&s->ended, s->next == PACKETS);
     while (took < n && took < most && s->next < PACKETS)
         pkts[took++] = &s->packets[s->next++];
+    s->none = !took;
     atomic_fetch_sub(&s->inside, 1);
     return took;
 }
