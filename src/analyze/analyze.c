@@ -53,23 +53,31 @@ static int read_all(struct analysis *a, struct err *e) {
     return n;
 }
 
+/* Who was idle longest is evicted first: the latest is still there. Beyond INT64_MAX: before the first packet. */
+static void note_span(struct analysis *a, const struct flow *f) {
+    if (f->last > a->span_ns && f->last <= INT64_MAX)
+        a->span_ns = f->last;
+}
+
 /* Both verdicts of every flow that is left. */
 static void conclude(struct analysis *a) {
     if (a->node && a->node->node.nat)
         nat_stats_get(a->node->node.nat, &a->nat);
-    for (size_t i = 0; i < a->flows.n; i++)
-        if (a->flows.v[i].used)
-            observe_pairs(a, &a->flows.v[i]);
-    for (uint32_t i = 0; i < a->flows.n; i++)
-        if (a->flows.v[i].used) {
-            a->flows.v[i].observed = (uint8_t)observe(a, &a->flows.v[i]);
-            judge_flow(a, i);
-        }
+    for (uint32_t i = 0; i < a->flows.n; i++) {
+        flow_fetch_ahead(a, i);
+        if (!a->flows.v[i].used)
+            continue;
+        note_span(a, &a->flows.v[i]);
+        observe_pairs(a, &a->flows.v[i]);
+        judge_flow(a, i);
+    }
     if (a->fabric)
         mend_findings(a);
-    for (uint32_t i = 0; i < a->flows.n; i++)
+    for (uint32_t i = 0; i < a->flows.n; i++) {
+        flow_fetch_ahead(a, i);
         if (a->flows.v[i].used)
             flow_done(a, i);
+    }
 }
 
 /* Two entries of the feed's book (inside and outside NAT) with what leads to them; arrays that grow have spare room. */

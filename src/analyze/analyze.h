@@ -150,6 +150,7 @@ struct analysis {
     char *damage;
     bool interrupted;
     uint64_t clock;            /* the core's, of the batches so far */
+    uint64_t span_ns;          /* to the latest packet of a flow; known at the end */
 
     VEC(struct flow) flows;    /* slots: a block (block.h) */
     uint32_t slot_mask;        /* of labels (pass.c) */
@@ -177,6 +178,13 @@ struct analysis {
 };
 #define RTT_SAMPLES (1u << 20)
 
+/* When all flows are looked at in turn: fetches one of the next ones. */
+static inline void flow_fetch_ahead(const struct analysis *a, uint32_t flow) {
+    const uint8_t *f = (const uint8_t *)&a->flows.v[flow + 8];
+    for (unsigned at = 0; at < sizeof(struct flow); at += 64)
+        __builtin_prefetch(f + at);
+}
+
 /* ns after the first packet; what was too late to be put into order and claims to be older: 0. */
 static inline uint64_t packet_time(const struct analysis *a, const struct feed_packet *q) {
     const uint64_t epoch = feed_count(a->feed)->epoch_ns;
@@ -201,7 +209,7 @@ struct nat_tuple flow_outside(const struct nat_tuple *reply, uint8_t proto);
 struct flow_key flow_key_of(const struct flow *f, const struct nat_tuple *t);
 /* The node's output, whose arrival was not found: did the node forward it all the same? */
 bool flow_forwarded(const struct analysis *a, const struct feed_packet *q);
-/* Both verdicts are known: files the observed one, and tells the caller. */
+/* The model has judged it: files what was observed, too, and tells the caller. */
 void flow_done(struct analysis *a, uint32_t flow);
 /* pass.c: a batch of packets through the core and to their flows. The label of a slot's next flow. */
 uint32_t flow_slot_mask(size_t max_flows);
@@ -213,9 +221,10 @@ void note_add(struct analysis *a, const struct note *n, uint64_t frame);
 void observe_pairs(struct analysis *a, const struct flow *f); /* both ways: what is proved to be observable */
 enum observed observe(const struct analysis *a, const struct flow *f);
 uint32_t file_observed(struct analysis *a, const struct flow *f); /* its finding; FLOW_NONE */
-/* judge.c: one more flow of a finding; the model's verdict on a flow, and what follows from both */
+/* judge.c: one more flow of a finding; the model's verdict on a flow, and what follows from it */
 void finding_count(struct finding *g, const struct flow *f);
 void judge_flow(struct analysis *a, uint32_t flow);
+void count_drift(struct analysis *a, const struct flow *f); /* where both verdicts are known */
 bool same_route(const struct route *a, const struct route *b);
 /* mend.c */
 void mend_findings(struct analysis *a);

@@ -86,8 +86,18 @@ static void note_duplicate(struct analysis *a, const struct inject_packet *p, be
 
 /* ---- leases ---- */
 
+static uint32_t hash(be32 addr) {
+    return addr * 0x9e3779b1u >> (32 - DHCP_BITS);
+}
+
 static uint32_t *leases_at(struct dhcp *d, be32 addr) {
-    return &d->first[addr * 0x9e3779b1u >> (32 - DHCP_BITS)];
+    return &d->first[hash(addr)];
+}
+
+/* Most addresses of a capture are nobody's lease, and are told by what stays in the nearest cache. */
+static bool may_be_leased(const struct dhcp *d, be32 addr) {
+    const uint32_t h = hash(addr);
+    return d->leased[h / 64 % 32] >> h % 64 & 1;
 }
 
 static struct dhcp_lease *lease_of(struct dhcp *d, be32 addr, const struct mac *mac) {
@@ -102,6 +112,7 @@ static struct dhcp_lease *lease_of(struct dhcp *d, be32 addr, const struct mac *
 /* In the order of granting. */
 static struct dhcp_lease *lease_add(struct dhcp *d, const struct dhcp_lease *l) {
     uint32_t *at = leases_at(d, l->addr);
+    d->leased[hash(l->addr) / 64 % 32] |= 1ull << hash(l->addr) % 64;
     vec_push(&d->leases, *l);
     while (*at)
         at = &d->leases.v[*at - 1].next;
@@ -217,7 +228,7 @@ static void check_user(struct analysis *a, const struct inject_packet *p, uint64
     struct dhcp *d = &a->dhcp;
     be32 addr;
     struct mac mac;
-    if (!shown_owner(p, &addr, &mac) || !addr || lease_of(d, addr, &mac))
+    if (!shown_owner(p, &addr, &mac) || !addr || !may_be_leased(d, addr) || lease_of(d, addr, &mac))
         return;
     for (uint32_t i = *leases_at(d, addr); i; i = d->leases.v[i - 1].next) {
         const struct dhcp_lease *l = &d->leases.v[i - 1];

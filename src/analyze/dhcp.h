@@ -28,6 +28,7 @@ struct dhcp_sight {
 
 #define DHCP_BITS 14
 struct dhcp {
+    uint64_t leased[32];           /* a bit for each hash of an address, modulo 2048: some lease has it */
     uint32_t first[1u << DHCP_BITS]; /* for each hash of an address: index of its first lease, plus 1; 0: none */
     uint64_t messages[DHCP_INFORM + 1];
     VEC(struct dhcp_lease) leases; /* in the order of granting */

@@ -251,10 +251,23 @@ static json_t *findings(const struct analysis *a) {
 
 static json_t *endpoint(be32 addr, be16 port) {
     char text[IP_TEXT + 8];
-    struct ip ip = ip_v4(addr);
+    const struct ip ip = ip_v4(addr);
     ip_format(&ip, text);
     snprintf(text + strlen(text), 8, ":%u", ntohs(port));
     return json_string(text);
+}
+
+/* Built by hand, for there may be one of every flow. */
+static json_t *nat_pair(const struct flow *f) {
+    const struct nat_tuple *t = &f->nat.original, *r = &f->nat.reply;
+    const bool in = f->from_outside;
+    json_t *o = json_object();
+    json_object_set_new_nocheck(o, "inside", in ? endpoint(r->src, r->sport) : endpoint(t->src, t->sport));
+    json_object_set_new_nocheck(o, "outside", in ? endpoint(t->dst, t->dport) : endpoint(r->dst, r->dport));
+    json_object_set_new_nocheck(o, "first", json_integer((json_int_t)f->first));
+    json_object_set_new_nocheck(o, "last", json_integer((json_int_t)f->last));
+    json_object_set_new_nocheck(o, "proto", json_integer(f->key.proto));
+    return o;
 }
 
 static json_t *nat(const struct analysis *a) {
@@ -266,16 +279,9 @@ static json_t *nat(const struct analysis *a) {
     document_count(o, "created", a->nat.created);
     for (uint32_t i = 0; i < a->flows.n; i++) {
         const struct flow *f = &a->flows.v[i];
-        if (!f->used || !f->translated)
-            continue;
-        bool in = f->from_outside;
-        const struct nat_tuple *t = &f->nat.original, *r = &f->nat.reply;
-        json_t *inside = in ? endpoint(r->src, r->sport) : endpoint(t->src, t->sport);
-        json_t *outside = in ? endpoint(t->dst, t->dport) : endpoint(r->dst, r->dport);
-        json_t *pair = json_pack("{s:o, s:o, s:I, s:I}", "inside", inside, "outside", outside, "first",
-                                 (json_int_t)f->first, "last", (json_int_t)f->last);
-        json_object_set_new(pair, "proto", json_integer(f->key.proto));
-        json_array_append_new(pairs, pair);
+        __builtin_prefetch(f + 16);
+        if (f->used && f->translated)
+            json_array_append_new(pairs, nat_pair(f));
     }
     json_object_set_new(o, "pairs", pairs);
     json_object_set_new(o, "use", a->nat_use ? natuse_json(a->nat_use) : json_null());
@@ -284,11 +290,12 @@ static json_t *nat(const struct analysis *a) {
 
 static json_t *tcp(const struct analysis *a) {
     json_t *o = json_object(), *rtt = json_object();
-    static const struct { const char *name; double q; } at[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1}};
-    for (size_t i = 0; i < sizeof at / sizeof *at; i++)
-        json_object_set_new(rtt, at[i].name,
-                            a->rtt_ns.n ? json_integer((json_int_t)stats_quantile(a->rtt_ns.v, a->rtt_ns.n, at[i].q))
-                                        : json_null());
+    static const char *const names[] = {"p50", "p90", "p99", "max"};
+    static const double q[] = {0.5, 0.9, 0.99, 1};
+    double ns[4];
+    stats_quantiles(a->rtt_ns.v, a->rtt_ns.n, q, 4, ns);
+    for (size_t i = 0; i < 4; i++)
+        json_object_set_new(rtt, names[i], a->rtt_ns.n ? json_integer((json_int_t)ns[i]) : json_null());
     document_count(o, "handshakes", a->handshakes);
     json_object_set_new(o, "rtt_ns", rtt);
     document_count(o, "retransmissions", a->retransmissions);
@@ -296,20 +303,11 @@ static json_t *tcp(const struct analysis *a) {
     return o;
 }
 
-/* From the first packet to the last one of a flow. Who was idle longest is evicted first: the latest is still there. */
-static uint64_t span_ns(const struct analysis *a) {
-    uint64_t span = 0;
-    for (uint32_t i = 0; i < a->flows.n; i++)
-        if (a->flows.v[i].last > span && a->flows.v[i].last <= INT64_MAX) /* beyond: before the first packet */
-            span = a->flows.v[i].last;
-    return span;
-}
-
 void analysis_document(const struct analysis *a, json_t *doc) {
     char epoch[24];
     snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)a->counts.epoch_ns);
     json_object_set_new(doc, "epoch_ns", json_string(epoch));
-    document_count(doc, "span_ns", span_ns(a));
+    document_count(doc, "span_ns", a->span_ns);
     json_object_set_new(doc, "packets", packets(a));
     json_object_set_new(doc, "flows", flows(a));
     json_object_set_new(doc, "drifts", drifts(a));

@@ -33,7 +33,6 @@ static void forget(struct analysis *a, const struct flow *f) {
 static void evict(struct analysis *a, uint32_t flow) {
     struct flow *f = &a->flows.v[flow];
     observe_pairs(a, f);
-    f->observed = (uint8_t)observe(a, f);
     judge_flow(a, flow);
     flow_done(a, flow);
     forget(a, f);
@@ -298,6 +297,8 @@ static void make_record(const struct analysis *a, const struct flow *f, struct f
 void flow_done(struct analysis *a, uint32_t flow) {
     struct flow *f = &a->flows.v[flow];
     struct flow_record r;
+    f->observed = (uint8_t)observe(a, f);
+    count_drift(a, f);
     const uint32_t seen = file_observed(a, f), finding = f->finding != FLOW_NONE ? f->finding : seen;
     if (a->marks)
         marks_flow(a->marks, f->id, finding == FLOW_NONE ? 0 : finding + 1);

@@ -16,25 +16,46 @@ static uint32_t mark_of(const struct ip *who) {
     return w[0] ^ w[1] * 0x9e3779b1u ^ w[2] * 0x85ebca6bu ^ w[3];
 }
 
+/* Looks at all, without a way out: that goes many at a time. */
+static bool has(const uint32_t *numbers, uint32_t wanted) {
+    uint32_t n = 0;
+    for (unsigned i = 0; i < HOSTS_KEPT; i++)
+        n += numbers[i] == wanted;
+    return n;
+}
+
 /* The one to make room: who has the fewest. */
-static uint32_t fewest(const struct hosts *h) {
-    uint32_t least = 0;
-    for (uint32_t i = 1; i < HOSTS_KEPT; i++)
-        least = h->flows[i] < h->flows[least] ? i : least;
-    return least;
+static uint32_t fewest(struct hosts *h) {
+    uint32_t i = 0;
+    if (!has(h->flows, h->least)) { /* counts only grow */
+        h->least = h->flows[0];
+        for (unsigned k = 1; k < HOSTS_KEPT; k++)
+            h->least = h->flows[k] < h->least ? h->flows[k] : h->least;
+    }
+    while (h->flows[i] != h->least)
+        i++;
+    return i;
+}
+
+/* HOSTS_KEPT: it is not there. */
+static uint32_t find(const struct hosts *h, uint32_t mark, const struct ip *who) {
+    uint32_t i = 0;
+    if (!has(h->mark, mark))
+        return HOSTS_KEPT;
+    while (i < h->n && (h->mark[i] != mark || compare(&h->who[i], who)))
+        i++;
+    return i < h->n ? i : HOSTS_KEPT;
 }
 
 void hosts_count(struct hosts *h, const struct ip *who) {
     const uint32_t mark = mark_of(who);
-    uint32_t i = 0;
-    while (i < h->n && (h->mark[i] != mark || compare(&h->who[i], who)))
-        i++;
-    if (i == HOSTS_KEPT) {
+    uint32_t i = find(h, mark, who);
+    if (i == HOSTS_KEPT && h->n < HOSTS_KEPT) {
+        i = h->n++;
+    } else if (i == HOSTS_KEPT) {
         i = fewest(h);
         h->unsure[i] = h->flows[i];
         h->more = true;
-    } else if (i == h->n) {
-        h->n++;
     }
     h->mark[i] = mark;
     h->who[i] = *who;

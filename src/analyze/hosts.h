@@ -21,6 +21,7 @@
 struct hosts {
     uint32_t n;
     bool more;                   /* there were others */
+    uint32_t least;              /* no count is lower, once all are taken */
     uint32_t mark[HOSTS_KEPT];   /* of the address: looked at first */
     uint32_t flows[HOSTS_KEPT], unsure[HOSTS_KEPT];
     struct ip who[HOSTS_KEPT];

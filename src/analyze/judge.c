@@ -5,18 +5,18 @@
 #include "whatif.h"
 
 /* Do the two judges contradict each other? What one of them cannot tell is no contradiction. */
-static bool contradict(const struct flow *f, const struct judgement *j) {
+static bool contradict(const struct flow *f) {
+    const enum model_verdict model = (enum model_verdict)f->model;
     switch ((enum observed)f->observed) {
     case OBSERVED_SYMMETRIC:
-        return j->verdict == MODEL_ASYM_BENIGN || j->verdict == MODEL_ASYM_BREAKS ||
-               j->verdict == MODEL_NO_RETURN_ROUTE;
+        return model == MODEL_ASYM_BENIGN || model == MODEL_ASYM_BREAKS || model == MODEL_NO_RETURN_ROUTE;
     case OBSERVED_IFACE_ASYM:
     case OBSERVED_NEXTHOP_ASYM:
-        return j->verdict == MODEL_SYMMETRIC || j->verdict == MODEL_NO_RETURN_ROUTE;
+        return model == MODEL_SYMMETRIC || model == MODEL_NO_RETURN_ROUTE;
     case OBSERVED_REVERSE_ELSEWHERE:
-        return j->verdict == MODEL_SYMMETRIC;
+        return model == MODEL_SYMMETRIC;
     case OBSERVED_UNANSWERED: /* a datagram need not be answered; a connection that works is */
-        return f->key.proto == PROTO_TCP && j->works;
+        return f->key.proto == PROTO_TCP && f->works;
     default:
         return false;
     }
@@ -99,9 +99,9 @@ static void note_nat(struct analysis *a, const struct flow *f, const struct judg
     note_add(a, &note, f->n_frames ? f->frames[0] : 0);
 }
 
-static void count_drift(struct analysis *a, const struct flow *f, const struct judgement *j) {
-    struct drift *d = &a->drifts[j->verdict][f->observed];
-    if (!contradict(f, j))
+void count_drift(struct analysis *a, const struct flow *f) {
+    struct drift *d = &a->drifts[f->model][f->observed];
+    if (!a->fabric || !contradict(f))
         return;
     if (!d->count++)
         d->example = f->key;
@@ -120,7 +120,6 @@ void judge_flow(struct analysis *a, uint32_t flow) {
     a->model[j->verdict]++;
     if (!a->fabric)
         return;
-    count_drift(a, f, j);
     count_elsewhere(a, f, j);
     file_model(a, f, j);
     note_nat(a, f, j);

@@ -10,7 +10,9 @@ const char *observed_name(enum observed v) {
     return name[v];
 }
 
-#define SAMPLED_SHARE 10 /* a tenth of all segments come after something that was not captured */
+#define SAMPLED_SHARE 10 /* a tenth of a flow's packets come after something that was not captured, */
+#define SAMPLED_ALL 20   /* a twentieth of all segments: many flows show one packet, and no gap; */
+#define SAMPLED_LUCK 2   /* with so many gaps more, which a small capture may lack by chance */
 #define SAMPLED_FEW 16   /* packets: a flow of more shows its own gaps */
 
 static unsigned lowest(uint64_t bits) {
@@ -84,7 +86,8 @@ static enum observed two_way(const struct flow *f) {
 /* Was only a part of the packets captured? Nothing follows then from what was not seen. */
 static bool is_sampled(const struct analysis *a, const struct flow *f) {
     const uint64_t packets = f->way[0].packets + f->way[1].packets;
-    return f->gaps * SAMPLED_SHARE > packets || (a->gaps * SAMPLED_SHARE > a->segments && packets < SAMPLED_FEW);
+    const bool all = a->gaps && (a->gaps + SAMPLED_LUCK) * SAMPLED_ALL > a->segments;
+    return f->gaps * SAMPLED_SHARE > packets || (all && packets < SAMPLED_FEW);
 }
 
 static enum observed one_way(const struct analysis *a, const struct flow *f) {

@@ -45,14 +45,14 @@ static bool is_icmp_error(const struct inject_packet *p) {
 
 /* Keeps the verdict of a packet, whose tag is its place among them (or its frame, when they are not kept). */
 static void settle(struct analysis *a, const struct packet *p, uint64_t now) {
-    struct inject_verdict once = {0}, *v = a->o.keep_verdicts ? &a->verdicts.v[p->tag] : &once;
-    const uint64_t frame = a->o.keep_verdicts ? v->frame : p->tag;
     if (p->verdict == VERDICT_FORWARD && !a->o.keep_verdicts) { /* most are */
         a->forwarded++;
         a->held -= (p->flags & PACKET_WAITED) != 0;
         a->fragmented += fragment_count(&a->node->node, p) > 1;
         return;
     }
+    struct inject_verdict once = {0}, *v = a->o.keep_verdicts ? &a->verdicts.v[p->tag] : &once;
+    const uint64_t frame = a->o.keep_verdicts ? v->frame : p->tag;
     a->held -= a->o.keep_verdicts ? v->verdict == VERDICT_HELD : (p->flags & PACKET_WAITED) != 0;
     inject_settle(&a->node->node, p, frame, now, v);
     a->delivered += v->verdict == VERDICT_DELIVER;

@@ -53,17 +53,14 @@ static json_t *pair_json(const struct points *p, uint32_t i) {
 
 static json_t *finding_json(const struct points *p, const struct nat_finding *f) {
     json_t *o = json_object(), *frames = json_array();
-    char text[sizeof f->text + 100];
     for (unsigned i = 0; i < f->n_frames; i++)
         json_array_append_new(frames, json_sprintf("%s:%llu", f->frames[i].point == INSIDE ? p->o.inside : p->o.outside,
                                                    (unsigned long long)f->frames[i].frame));
-    snprintf(text, sizeof text, "%s (since %.6f s: %u flow%s)", f->text,
-             (double)(int64_t)(f->first_ns - p->first_ns[INSIDE]) / 1e9, f->count, f->count == 1 ? "" : "s");
     json_object_set_new(o, "source", json_string("nat"));
     json_object_set_new(o, "verdict", json_string(nat_verdict_name(f->verdict)));
     document_count(o, "count", f->count);
     json_object_set_new(o, "benign", json_false());
-    json_object_set_new(o, "text", json_string(text));
+    json_object_set_new(o, "text", json_string(f->text));
     json_object_set_new(o, "since", moment(p, f->first_ns));
     json_object_set_new(o, "flow",
                         json_pack("{s:o, s:o, s:i, s:o, s:i}", "proto", proto_json(f->flow.proto), "src",

@@ -145,32 +145,42 @@ static void classify_bytes(struct inject_packet *p, bool ethernet, bool checksum
     p->kind = KIND_UNDECIDED;
 }
 
+/* In whole words, as hashes read it. */
+static inline void put_ipv4(uint8_t to[16], be32 addr) {
+    uint64_t words[2] = {0};
+    memcpy(words, &addr, sizeof addr);
+    memcpy(to, words, sizeof words);
+}
+
 /*
  * The short way of most: a whole TCP or UDP packet in IPv4 without options, in Ethernet without tags. Says of it what
- * classify_bytes would; false: it is not so plain.
+ * link_decode and classify_bytes would; false: it is not so plain.
  */
-static bool classify_plain(struct inject_packet *p, const struct link_view *v, bool checksum) {
-    const struct ipv4_header *ip = (const struct ipv4_header *)v->ip;
-    const uint32_t least = sizeof *ip + 14; /* up to TCP's flags */
-    if (v->len < least || p->mac[12] != 8 || p->mac[13] || ip->version_ihl != 0x45 ||
+static bool classify_plain(struct inject_packet *p, const struct trace_packet *raw, bool checksum) {
+    const uint32_t l3 = 14, l4 = l3 + sizeof(struct ipv4_header), least = l4 + 14; /* up to TCP's flags */
+    const uint8_t *frame = raw->data;
+    const struct ipv4_header *ip = (const struct ipv4_header *)(frame + l3);
+    if (raw->len < least || frame[12] != 8 || frame[13] || ip->version_ihl != 0x45 ||
         ip->fragment & htons(IPV4_MF | IPV4_OFFSET) || (ip->proto != PROTO_TCP && ip->proto != PROTO_UDP))
         return false;
-    const uint32_t total = ntohs(ip->total_length);
-    if (total < least || total > v->wire_len || (checksum && !checksum_ipv4_ok(v->ip, sizeof *ip)))
+    const uint32_t end = l3 + ntohs(ip->total_length);
+    if (end < least || (end > raw->wire_len && end > raw->len) ||
+        (checksum && !checksum_ipv4_ok(frame + l3, sizeof *ip)))
         return false;
-    p->l3 = (uint16_t)(v->ip - p->mac);
-    p->l4 = (uint16_t)(p->l3 + sizeof *ip);
+    p->l3 = (uint16_t)l3;
+    p->l4 = (uint16_t)l4;
     p->flags = PACKET_PORTS;
-    p->flags |= (uint16_t)((checksum ? 0 : PACKET_NO_CHECKSUM) | (p->mac[0] & 1 ? PACKET_L2_BROADCAST : 0));
-    p->key = (struct flow_key){.family = FAMILY_IPV4, .proto = ip->proto};
-    memcpy(&p->key.sport, v->ip + sizeof *ip, 4); /* dport follows there and here */
-    memcpy(p->key.src, &ip->src, 4);
-    memcpy(p->key.dst, &ip->dst, 4);
+    p->flags |= (uint16_t)((checksum ? 0 : PACKET_NO_CHECKSUM) | (frame[0] & 1 ? PACKET_L2_BROADCAST : 0));
+    p->key.family = FAMILY_IPV4;
+    p->key.proto = ip->proto;
+    memcpy(&p->key.sport, frame + l4, 4); /* dport follows there and here */
+    put_ipv4(p->key.src, ip->src);
+    put_ipv4(p->key.dst, ip->dst);
     p->kind = KIND_UNDECIDED;
     return true;
 }
 
-/* The core reads Ethernet with VLAN tags, and IP by itself; of everything else it gets to see the IP packet. */
+/* The core reads Ethernet with VLAN tags, and IP by itself. */
 static bool core_reads(uint16_t linktype, const struct link_view *v) {
     bool tags = true;
     for (unsigned i = 0; i < v->n_layers; i++)
@@ -178,31 +188,38 @@ static bool core_reads(uint16_t linktype, const struct link_view *v) {
     return linktype == LINKTYPE_ETHERNET && (tags || v->fault != LINK_IP);
 }
 
-bool classify_packet(struct inject_packet *p, struct trace_packet *raw, const struct node *n, uint16_t linktype,
-                     struct link_view *v) {
+/* The long way: of what the core does not read it gets to see the IP packet alone. */
+static void classify_layers(struct inject_packet *p, struct trace_packet *raw, const struct link_view *v,
+                            bool ethernet, bool checksum, bool ipv6) {
     static const uint8_t reason[] = {[LINK_ARP] = DROP_ARP, [LINK_LLC] = DROP_LLC, [LINK_SHORT] = DROP_SHORT_FRAME,
                                      [LINK_OTHER_ETHERTYPE] = DROP_OTHER_ETHERTYPE,
                                      [LINK_UNKNOWN] = DROP_OTHER_ETHERTYPE};
-    if (!link_decode(linktype, raw->data, raw->len, raw->wire_len, v))
-        return false;
-    const struct port *port = n && p->port != PORT_NONE ? &n->ports[p->port] : NULL;
-    bool ethernet = core_reads(linktype, v);
-    p->raw = raw;
-    p->mac = linktype == LINKTYPE_ETHERNET && raw->len >= 14 ? raw->data : NULL;
-    enum side side = side_of(raw->direction ? raw->direction : v->direction, p->mac, port);
     if (!ethernet && v->fault != LINK_IP) {
         refuse(p, (enum drop)reason[v->fault]);
-        return true;
+        return;
     }
     if (!ethernet) {
         raw->data = v->ip;
         raw->len = v->len;
         raw->wire_len = v->wire_len;
     }
+    classify_bytes(p, ethernet, checksum, ipv6);
+}
+
+bool classify_packet(struct inject_packet *p, struct trace_packet *raw, const struct node *n, uint16_t linktype,
+                     struct link_view *v) {
+    const struct port *port = n && p->port != PORT_NONE ? &n->ports[p->port] : NULL;
+    p->raw = raw;
+    p->mac = linktype == LINKTYPE_ETHERNET && raw->len >= 14 ? raw->data : NULL;
+    v->ip = NULL;
     /* what leaves may be checksummed by the NIC after its capture; without a scenario nobody knows what leaves */
-    const bool checksum = n && side != SIDE_OUT;
-    if (!p->mac || !classify_plain(p, v, checksum))
-        classify_bytes(p, ethernet, checksum, !n || n->routes6);
+    enum side side = side_of(raw->direction, p->mac, port);
+    if (!p->mac || !classify_plain(p, raw, n && side != SIDE_OUT)) {
+        if (!link_decode(linktype, raw->data, raw->len, raw->wire_len, v))
+            return false;
+        side = side_of(raw->direction ? raw->direction : v->direction, p->mac, port);
+        classify_layers(p, raw, v, core_reads(linktype, v), n && side != SIDE_OUT, !n || n->routes6);
+    }
     if (p->kind == KIND_UNDECIDED && side == SIDE_OTHERS)
         refuse(p, DROP_NOT_FOR_US);
     else if (p->kind == KIND_UNDECIDED && side != SIDE_UNKNOWN)

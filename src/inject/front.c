@@ -172,9 +172,12 @@ static uint8_t *copy(uint8_t *to, const uint8_t *from, uint32_t len, uint32_t ro
 
 /* The bytes that the caller gets to see are the feed's own: headers and somewhat more, in whole cache lines. */
 static void keep_bytes(struct batch *b, struct feed_packet *q) {
-    const bool whole = q->raw.len > FEED_ROOM && is_long(&q->p);
-    const uint32_t room = is_long(&q->p) ? whole ? FRONT_LONG : FEED_ROOM : (q->p.l4 + 64u + 63u) & ~63u;
-    uint8_t *to = whole ? b->long_bytes[q - b->packets] : q->bytes;
+    uint32_t room = (q->p.l4 + 64u + 63u) & ~63u;
+    uint8_t *to = q->bytes;
+    if (is_long(&q->p)) {
+        room = q->raw.len > FEED_ROOM ? FRONT_LONG : FEED_ROOM;
+        to = q->raw.len > FEED_ROOM ? b->long_bytes[q - b->packets] : to;
+    }
     if (q->raw.len > room)
         q->raw.len = room;
     if (q->p.mac)
@@ -221,9 +224,13 @@ static bool add_inner(struct batch *b, const struct feed_packet *outer, const st
     return true;
 }
 
-static void follow_tunnels(struct front *f, struct batch *b, const struct feed_packet *outer,
+static void follow_tunnels(struct front *f, struct batch *b, const struct feed_packet *outer, uint16_t linktype,
                            const struct link_view *view) {
-    struct link_view at = *view, in;
+    struct link_view at, in;
+    if (view->ip)
+        at = *view;
+    else
+        link_decode(linktype, outer->raw.data, outer->raw.len, outer->raw.wire_len, &at);
     while (b->n < FEED_MOST && link_inner(&at, f->keys, f->room, &in)) {
         if (in.fault != LINK_IP || !add_inner(b, outer, &in))
             return;
@@ -237,7 +244,7 @@ static void take(struct front *f, struct batch *b, uint16_t linktype) {
     struct prints *prints = &b->prints[q - b->packets];
     struct link_view view;
     q->p.raw = &q->raw;
-    f->known |= link_type_known(linktype);
+    f->known = f->known || link_type_known(linktype);
     q->p.port = port_of(f, &q->raw, linktype);
     b->read++;
     b->bytes += q->raw.wire_len;
@@ -250,7 +257,7 @@ static void take(struct front *f, struct batch *b, uint16_t linktype) {
         prints->key = book_hash(&q->p.key);
         prints->copy = f->joins ? joiner_print(&q->p) : 0;
         if (tunnel_suspected(&q->p))
-            follow_tunnels(f, b, q, &view);
+            follow_tunnels(f, b, q, linktype, &view);
     }
     keep_bytes(b, q);
 }

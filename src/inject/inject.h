@@ -10,7 +10,8 @@
 /* Which interface is which port; then each packet's kind, key and offsets from its own bytes. */
 int classify(struct inject *in, const struct control *c, uint32_t node, struct err *e);
 /* The same for one: `raw` (which *p keeps) begins with its IP header afterwards when its link layer is not plain
- * Ethernet. `n`: NULL without a scenario; p->port is set, PORT_NONE: not known. False: link type unknown. */
+ * Ethernet. `n`: NULL without a scenario; p->port is set, PORT_NONE: not known. view->ip is NULL where plain Ethernet
+ * and IPv4 needed no link_decode. False: link type unknown. */
 bool classify_packet(struct inject_packet *p, struct trace_packet *raw, const struct node *n, uint16_t linktype,
                      struct link_view *view);
 /* The port whose NIC has this name in captures; PORT_NONE. And whose MAC address a frame has; PORT_NONE. */

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <fwdlab/base/block.h>
 #include "tracker.h"
 
 #define JOIN_WINDOW_NS 5000000000ull /* longest stay in the node: reassembly, neighbour discovery */
@@ -72,18 +73,21 @@ uint64_t joiner_print(const struct inject_packet *p) {
 
 struct joiner {
     struct waiting *ring;
-    uint32_t *head, *tail; /* by fingerprint; tail: valid where head is not INJECT_NONE */
-    size_t mask, room;     /* of ring, head and tail; how large they may become */
-    uint64_t first, end;   /* entries in use: [first, end) modulo the ring's size */
+    uint64_t *head;        /* by fingerprint: number of a chain's first one, plus 1; one that was forgotten: no chain */
+    size_t mask, room;     /* of ring and head; how large they may become */
+    uint64_t first, end;   /* numbers of those in use: [first, end), modulo the ring's size */
     uint64_t settled;      /* labels of entries before it are final */
 };
 
 static void make_tables(struct joiner *j, size_t size) {
     j->mask = size - 1;
-    j->ring = xalloc(size * sizeof *j->ring);
-    j->head = xalloc(size * sizeof *j->head);
-    j->tail = xalloc(size * sizeof *j->tail);
-    memset(j->head, 0xff, size * sizeof *j->head);
+    j->ring = block_grow(NULL, 0, size * sizeof *j->ring);
+    j->head = xzalloc(size, sizeof *j->head);
+}
+
+static void free_tables(struct joiner *j) {
+    block_free(j->ring, (j->mask + 1) * sizeof *j->ring);
+    free(j->head);
 }
 
 struct joiner *joiner_create(size_t room) {
@@ -96,9 +100,7 @@ struct joiner *joiner_create(size_t room) {
 void joiner_destroy(struct joiner *j) {
     if (!j)
         return;
-    free(j->ring);
-    free(j->head);
-    free(j->tail);
+    free_tables(j);
     free(j);
 }
 
@@ -106,41 +108,63 @@ static struct waiting *entry(const struct joiner *j, uint64_t i) {
     return &j->ring[i & j->mask];
 }
 
-/* Takes packet *at out of the chain; `before` is the one that leads to it. */
-static void unchain(struct joiner *j, size_t b, uint32_t *at, uint32_t before) {
-    struct waiting *w = &j->ring[*at];
-    if (j->tail[b] == *at)
-        j->tail[b] = before;
+static uint64_t *head_of(const struct joiner *j, uint64_t print) {
+    return &j->head[print & j->mask];
+}
+
+/* The first one of the chain, in the ring; INJECT_NONE. */
+static uint32_t chain_first(const struct joiner *j, uint64_t print) {
+    const uint64_t head = *head_of(j, print);
+    return head > j->first ? (uint32_t)((head - 1) & j->mask) : INJECT_NONE;
+}
+
+/* The one behind the first one of a chain takes its place. */
+static void promote(struct joiner *j, const struct waiting *w) {
+    if (w->next != INJECT_NONE)
+        j->ring[w->next].last = w->last;
+    *head_of(j, w->print) = w->next == INJECT_NONE ? 0 : j->first + ((w->next - j->first) & j->mask) + 1;
+}
+
+/* Takes a packet out of its chain; `before` is the one that leads to it, INJECT_NONE: it is the first one. */
+static void unchain(struct joiner *j, struct waiting *w, uint32_t before) {
+    if (before == INJECT_NONE)
+        promote(j, w);
+    else if ((j->ring[before].next = w->next) == INJECT_NONE)
+        j->ring[chain_first(j, w->print)].last = before;
     w->waits = false;
-    *at = w->next;
 }
 
-/* The oldest one of all is the first of its chain, if it still waits. */
+/* The oldest one of all is the first of its chain, if it still waits: alone there it is forgotten by its number. */
 static void forget_oldest(struct joiner *j) {
-    struct waiting *w = entry(j, j->first++);
-    if (w->waits)
-        unchain(j, w->print & j->mask, &j->head[w->print & j->mask], INJECT_NONE);
+    const struct waiting *w = entry(j, j->first);
+    if (w->waits && w->next != INJECT_NONE)
+        promote(j, w);
+    j->first++;
 }
 
-/* At the end of its chain. */
-static void chain(struct joiner *j, uint32_t at) {
-    const size_t b = j->ring[at].print & j->mask;
-    *(j->head[b] == INJECT_NONE ? &j->head[b] : &j->ring[j->tail[b]].next) = at;
-    j->tail[b] = at;
-    j->ring[at].next = INJECT_NONE;
+/* At the end of its chain: the latest one of all, number i. */
+static void chain(struct joiner *j, uint64_t i) {
+    struct waiting *w = entry(j, i);
+    const uint32_t at = (uint32_t)(i & j->mask), first = chain_first(j, w->print);
+    w->next = INJECT_NONE;
+    if (first == INJECT_NONE) {
+        *head_of(j, w->print) = i + 1;
+        w->last = at;
+        return;
+    }
+    j->ring[j->ring[first].last].next = at;
+    j->ring[first].last = at;
 }
 
 static void grow(struct joiner *j) {
-    const struct joiner old = *j;
+    struct joiner old = *j;
     make_tables(j, 2 * (old.mask + 1));
     for (uint64_t i = j->first; i < j->end; i++) {
         *entry(j, i) = *entry(&old, i);
         if (entry(j, i)->waits)
-            chain(j, (uint32_t)(i & j->mask));
+            chain(j, i);
     }
-    free(old.ring);
-    free(old.head);
-    free(old.tail);
+    free_tables(&old);
 }
 
 /* Makes room for one more. */
@@ -162,34 +186,42 @@ static void datagram_part(const struct ipv4_header *ip, uint32_t *first, uint32_
 }
 
 static uint64_t sender(const struct inject_packet *p) {
-    uint64_t mac = 0;
-    if (p->mac)
-        memcpy(&mac, p->mac + 6, 6);
-    return mac;
+    uint32_t vendor = 0;
+    uint16_t rest = 0;
+    if (p->mac) {
+        memcpy(&vendor, p->mac + 6, 4);
+        memcpy(&rest, p->mac + 10, 2);
+    }
+    return (uint64_t)vendor << 16 | rest;
 }
 
-static struct waiting describe(const struct inject_packet *p, uint32_t label, uint64_t print) {
-    struct waiting w = {.print = print, .time_ns = p->raw->time_ns, .label = label, .next = INJECT_NONE,
-                        .port = p->port, .proto = p->key.proto, .family = p->key.family, .mac = sender(p)};
-    if (p->key.family == FAMILY_IPV6) {
-        w.ttl = inject_ipv6(p)->hop_limit;
-        return w;
-    }
+/* Sets all but the chain, field by field: what is put together first and then copied has to wait for itself. */
+static void describe(struct waiting *w, const struct inject_packet *p, uint32_t label, uint64_t print) {
+    const bool v4 = p->key.family == FAMILY_IPV4;
     const struct ipv4_header *ip = inject_ipv4(p);
-    w.src = ip->src;
-    w.dst = ip->dst;
-    w.id = ip->id;
-    w.ttl = ip->ttl;
-    w.inside = inject_tuple(&p->key);
-    datagram_part(ip, &w.from, &w.end);
-    return w;
+    w->print = print;
+    w->time_ns = p->raw->time_ns;
+    w->mac = sender(p);
+    w->label = label;
+    w->port = p->port;
+    w->proto = p->key.proto;
+    w->family = p->key.family;
+    w->ttl = v4 ? ip->ttl : inject_ipv6(p)->hop_limit;
+    w->waits = true;
+    w->learns = false;
+    if (!v4)
+        return;
+    memcpy(&w->inside.src, p->key.src, 4);
+    memcpy(&w->inside.dst, p->key.dst, 4);
+    w->inside.sport = p->key.sport;
+    w->inside.dport = p->key.dport;
+    w->id = ip->id;
+    datagram_part(ip, &w->from, &w->end);
 }
 
 static void wait_for_copy(struct joiner *j, const struct inject_packet *p, uint32_t label, uint64_t print) {
-    const uint32_t at = (uint32_t)(j->end++ & j->mask);
-    j->ring[at] = describe(p, label, print);
-    j->ring[at].waits = true;
-    chain(j, at);
+    describe(entry(j, j->end), p, label, print);
+    chain(j, j->end++);
 }
 
 static bool same_packet(const struct waiting *in, const struct inject_packet *out) {
@@ -199,23 +231,20 @@ static bool same_packet(const struct waiting *in, const struct inject_packet *ou
     if (in->family == FAMILY_IPV6) /* the fingerprint holds the addresses */
         return in->ttl == inject_ipv6(out)->hop_limit + 1;
     const struct ipv4_header *b = inject_ipv4(out);
-    bool hairpinned = in->dst == b->src && in->src != b->dst; /* both ends change: from the NAT's address back inside */
-    return in->ttl == b->ttl + 1 && (in->src == b->src || in->dst == b->dst || hairpinned);
+    const be32 src = in->inside.src, dst = in->inside.dst;
+    bool hairpinned = dst == b->src && src != b->dst; /* both ends change: from the NAT's address back inside */
+    return in->ttl == b->ttl + 1 && (src == b->src || dst == b->dst || hairpinned);
 }
 
 /* Takes the packet out of its chain whose copy p is. */
 static struct waiting *take(struct joiner *j, const struct inject_packet *p, uint64_t print) {
-    const size_t b = print & j->mask;
-    uint32_t before = INJECT_NONE;
-    for (uint32_t *at = &j->head[b]; *at != INJECT_NONE;) {
-        struct waiting *w = &j->ring[*at];
+    for (uint32_t at = chain_first(j, print), before = INJECT_NONE; at != INJECT_NONE; at = j->ring[before = at].next) {
+        struct waiting *w = &j->ring[at];
         bool moved = p->kind != KIND_UNDECIDED || w->port != p->port || w->mac != sender(p);
         if (w->print == print && moved && same_packet(w, p)) {
-            unchain(j, b, at, before);
+            unchain(j, w, before);
             return w;
         }
-        before = *at;
-        at = &w->next;
     }
     return NULL;
 }
@@ -227,7 +256,7 @@ static bool cut_from(const struct waiting *in, const struct inject_packet *piece
     const struct ipv4_header *b = inject_ipv4(piece);
     uint32_t first, last;
     if (in->family != FAMILY_IPV4 || in->id != b->id || in->proto != b->proto || in->port == piece->port ||
-        in->ttl != b->ttl + 1 || (in->src != b->src && in->dst != b->dst))
+        in->ttl != b->ttl + 1 || (in->inside.src != b->src && in->inside.dst != b->dst))
         return false;
     datagram_part(b, &first, &last);
     return in->from <= first && first < in->end && piece->raw->time_ns - in->time_ns <= JOIN_WINDOW_NS;
@@ -243,13 +272,20 @@ static struct waiting *take_whole(struct joiner *j, const struct inject_packet *
     return NULL;
 }
 
+/* It waits no longer. */
+static void take_out(struct joiner *j, struct waiting *w) {
+    uint32_t before = INJECT_NONE;
+    for (uint32_t at = chain_first(j, w->print); &j->ring[at] != w; at = j->ring[at].next)
+        before = at;
+    unchain(j, w, before);
+}
+
 void joiner_fetch(const struct joiner *j, uint64_t print) {
-    __builtin_prefetch(&j->head[print & j->mask], 1);
-    __builtin_prefetch(&j->tail[print & j->mask], 1);
+    __builtin_prefetch(head_of(j, print), 1);
 }
 
 void joiner_fetch_more(const struct joiner *j, uint64_t print) {
-    const uint32_t at = j->head[print & j->mask];
+    const uint32_t at = chain_first(j, print);
     if (at != INJECT_NONE)
         __builtin_prefetch(&j->ring[at]);
 }
@@ -262,12 +298,8 @@ const struct waiting *joiner_see(struct joiner *j, struct inject_packet *p, uint
     forget_old(j, p->raw->time_ns);
     if (p->kind != INJECT_ARRIVED && !(w = take(j, p, print)) && (w = take_whole(j, p))) {
         first = w->waits; /* the first piece is its copy */
-        if (first) {
-            uint32_t before = INJECT_NONE, at = (uint32_t)(w - j->ring), *link = &j->head[w->print & j->mask];
-            while (*link != at)
-                link = &j->ring[before = *link].next;
-            unchain(j, w->print & j->mask, link, before);
-        }
+        if (first)
+            take_out(j, w);
     }
     if (w) {
         p->kind = INJECT_COPY;

@@ -265,7 +265,8 @@ static void is_after(const struct book *b, const struct entry *e, struct relatio
     out->answers = e->flags & ENTRY_MAPPING;
     out->proto = e->key.proto;
     out->inside = e->inside;
-    out->mapping = b->numbers[e - b->entries];
+    if (out->answers)
+        out->mapping = b->numbers[e - b->entries];
 }
 
 static void see_error(const struct book *b, const struct inject_packet *p, struct relation *out) {

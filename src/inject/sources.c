@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Where packets of a port mirror arrived, by their sources. */
 #include <stdlib.h>
+#include <string.h>
 #include "inject.h"
 
 struct sources {
@@ -35,16 +36,20 @@ struct sources *sources_create(const struct control *c, const struct control_nod
     return NULL;
 }
 
-uint16_t sources_find(const struct sources *s, const struct flow_key *key) {
+static bool holds(const struct source *s, const struct flow_key *key, be32 src4) {
+    if (key->family != s->prefix.addr.family)
+        return false;
+    if (key->family == FAMILY_IPV4)
+        return ((src4 ^ s->prefix.addr.v4) & s->mask) == 0;
     const struct ip src = flow_key_src(key);
-    for (size_t i = 0; i < s->n; i++) {
-        const struct source *x = &s->v[i];
-        if (key->family != x->prefix.addr.family)
-            continue;
-        bool held = key->family == FAMILY_IPV4 ? ((src.v4 ^ x->prefix.addr.v4) & x->mask) == 0
-                                               : prefix_contains(&x->prefix, &src);
-        if (held)
-            return x->port;
-    }
+    return prefix_contains(&s->prefix, &src);
+}
+
+uint16_t sources_find(const struct sources *s, const struct flow_key *key) {
+    be32 src4;
+    memcpy(&src4, key->src, sizeof src4);
+    for (size_t i = 0; i < s->n; i++)
+        if (holds(&s->v[i], key, src4))
+            return s->v[i].port;
     return PORT_NONE;
 }

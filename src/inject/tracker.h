@@ -9,6 +9,7 @@
 #ifndef INJECT_TRACKER_H
 #define INJECT_TRACKER_H
 
+#include <assert.h>
 #include <fwdlab/base/vec.h>
 #include <fwdlab/inject/feed.h>
 #include "inject.h"
@@ -18,16 +19,17 @@
 /* What is kept of an arrived packet while it waits for its copy, or for pieces of it. */
 struct waiting {
     uint64_t print, time_ns, mac; /* mac: of the sender; 0: not known */
-    be32 src, dst;          /* IPv4 */
     uint32_t from, end;     /* IPv4: bytes of the datagram that it carries */
-    struct nat_tuple inside; /* as inject_tuple */
-    uint32_t label, next;
+    struct nat_tuple inside; /* IPv4: as inject_tuple */
+    uint32_t label;
+    uint32_t next, last;    /* chain (join.c); last: of the first one's */
     be16 id;
     uint16_t port;
     uint8_t ttl, proto, family;
-    bool waits;             /* no copy yet */
-    bool learns;            /* its copy shows how its conversation is translated (relate.c) */
-};
+    bool waits : 1;         /* no copy yet */
+    bool learns : 1;        /* its copy shows how its conversation is translated (relate.c) */
+} __attribute__((aligned(64)));
+static_assert(sizeof(struct waiting) == 64, "a line of the cache");
 
 struct joiner;
 /* `room`: packets that wait at the same time (a power of two); older ones are forgotten. */

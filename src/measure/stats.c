@@ -16,21 +16,62 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* v is sorted, n > 0. */
+/* Where in n > 0 sorted values. */
+static double quantile_at(size_t n, double q) {
+    return fmin(fmax(q, 0), 1) * (double)(n - 1);
+}
+
+/* v is sorted, at least what is looked at here; n > 0. */
 static double sorted_quantile(const double *v, size_t n, double q) {
-    double at = fmin(fmax(q, 0), 1) * (double)(n - 1);
-    size_t i = (size_t)at;
+    const double at = quantile_at(n, q);
+    const size_t i = (size_t)at;
     return i + 1 < n ? v[i] + (at - (double)i) * (v[i + 1] - v[i]) : v[n - 1];
 }
 
+/* Puts what sorting would put at v[k] there, with none greater before it and none smaller behind it (Hoare's FIND). */
+static void place(double *v, size_t n, size_t k) {
+    struct random random;
+    random_seed(&random, n);
+    for (ptrdiff_t low = 0, high = (ptrdiff_t)n - 1, at = (ptrdiff_t)k; low < high;) {
+        const double pivot = v[low + random_below(&random, (uint32_t)(high - low) + 1)];
+        ptrdiff_t i = low, j = high;
+        while (i <= j) {
+            while (v[i] < pivot)
+                i++;
+            while (pivot < v[j])
+                j--;
+            if (i > j)
+                break;
+            const double swapped = v[i];
+            v[i++] = v[j];
+            v[j--] = swapped;
+        }
+        low = at > j ? i : low;
+        high = at < i ? j : high;
+    }
+}
+
+void stats_quantiles(const double *v, size_t n, const double *q, unsigned n_q, double *out) {
+    double *part = xalloc((n + 1) * sizeof *part); /* v, more and more of it in order */
+    size_t from = 0;                               /* all before it belong there */
+    if (n)
+        memcpy(part, v, n * sizeof *part);
+    for (unsigned k = 0; k < n_q; k++) {
+        const size_t i = n ? (size_t)quantile_at(n, q[k]) : 0;
+        from = i < from ? 0 : from;
+        if (n)
+            place(part + from, n - from, i - from);
+        if (i + 1 < n)
+            place(part + i + 1, n - i - 1, 0);
+        out[k] = n ? sorted_quantile(part, n, q[k]) : 0;
+        from = i;
+    }
+    free(part);
+}
+
 double stats_quantile(const double *v, size_t n, double q) {
-    if (!n)
-        return 0;
-    double *sorted = xzalloc(n, sizeof *sorted);
-    memcpy(sorted, v, n * sizeof *sorted);
-    qsort(sorted, n, sizeof *sorted, compare);
-    double out = sorted_quantile(sorted, n, q);
-    free(sorted);
+    double out;
+    stats_quantiles(v, n, &q, 1, &out);
     return out;
 }
 

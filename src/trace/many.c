@@ -34,7 +34,7 @@ struct trace_many {
     char *given_comment;
     bool as_they_stand;
     uint64_t window, taken; /* taken: key of the last packet that began to wait */
-    uint64_t bytes;         /* of the files, read */
+    uint64_t bytes;         /* of the files, up to those that did not begin to wait yet */
     uint64_t last;          /* greatest key given */
     struct filter *filter;
     VEC(struct trace_interface) interfaces;
@@ -170,9 +170,9 @@ static int open_next(struct trace_many *m, struct err *e) {
 static void wait_for_turn(struct trace_many *m, struct source *s) {
     struct waiting *w = reorder_add(&m->waiting, m->taken);
     w->source = s;
-    w->block = s->block;
+    w->block = stream_hold(s->trace->stream);
     w->at = m->bytes;
-    w->packet = s->head;
+    w->packet = *s->head;
     if (w->packet.comment)
         w->packet.comment = xstrdup(w->packet.comment);
     s->waiting++;
@@ -181,23 +181,22 @@ static void wait_for_turn(struct trace_many *m, struct source *s) {
 /* The first of those open has a packet: it waits from now on, unless the filter refuses it. */
 static int take(struct trace_many *m, struct err *e) {
     struct source *s = m->open[0];
-    int r = s->head.interface < s->interfaces.n ? 0 : map_interfaces(m, s, e);
+    struct trace_packet *head = s->head;
+    const uint64_t offset = head->offset;
+    int r = head->interface < s->interfaces.n ? 0 : map_interfaces(m, s, e);
     if (r)
         return r;
-    s->head.interface = s->interfaces.v[s->head.interface];
-    const struct trace_interface *interface = &m->interfaces.v[s->head.interface];
+    head->interface = s->interfaces.v[head->interface];
+    const struct trace_interface *interface = &m->interfaces.v[head->interface];
     m->stats.read++;
     m->taken = m->as_they_stand ? 0 : s->key;
-    if (m->filter && !filter_pass(m->filter, interface->linktype, s->trace->swapped, &s->head)) {
+    if (m->filter && !filter_pass(m->filter, interface->linktype, s->trace->swapped, head))
         m->stats.filtered++;
-        stream_drop(s->trace->stream, s->block);
-    } else {
+    else
         wait_for_turn(m, s);
-    }
-    m->bytes -= stream_offset(s->trace->stream);
     if (source_advance(s))
         damage_changed(m);
-    m->bytes += stream_offset(s->trace->stream);
+    m->bytes += (s->ended ? stream_offset(s->trace->stream) : s->head->offset) - offset;
     if (s->ended)
         m->open[0] = m->open[--m->n_open];
     if (m->n_open > 1)
@@ -206,9 +205,11 @@ static int take(struct trace_many *m, struct err *e) {
 }
 
 /* Has the time come to open the next file? `first`: the first that waits, or NULL. */
-static bool open_is_due(const struct trace_many *m, const struct waiting *first) {
-    if (m->next == m->n_order || !m->n_open)
-        return m->next < m->n_order;
+static inline bool open_is_due(const struct trace_many *m, const struct waiting *first) {
+    if (m->next == m->n_order)
+        return false;
+    if (!m->n_open)
+        return true;
     uint64_t at = m->order[m->next]->first;
     return !m->as_they_stand && ((first && at <= first->key) || at + m->window / 8 <= m->open[0]->key);
 }
@@ -226,8 +227,8 @@ static void release_given(struct trace_many *m) {
     if (m->given_comment)
         vec_release(m->given_comment);
     stream_drop(s->trace->stream, m->given_block);
-    s->waiting--;
-    source_done(s);
+    if (!--s->waiting)
+        source_done(s);
 }
 
 /* The first that waits. */

@@ -38,30 +38,48 @@ bool pcap_start(struct trace *t) {
     return true;
 }
 
-bool pcap_next(struct trace *t, struct trace_packet *out) {
-    uint64_t offset = stream_offset(t->stream);
-    uint32_t header_len = t->pcap.header_len;
-    const uint8_t *h = stream_peek(t->stream, header_len);
-    if (!h)
-        return trace_cut(t, header_len, "pcap record header");
+/* The record at h, whose header is there: what its header says; `data` is where it would be. */
+static inline void record(const struct trace *t, const uint8_t *h, struct trace_packet *out) {
     uint32_t len = read_u32(t, h + 8), wire_len = read_u32(t, h + 12);
-    if (t->pcap.minor < 3 || (t->pcap.minor == 3 && len > wire_len)) { /* the lengths were then the other way round */
+    if (t->pcap.minor < 4 && (t->pcap.minor < 3 || len > wire_len)) { /* the lengths were then the other way round */
         uint32_t swap = len;
         len = wire_len;
         wire_len = swap;
     }
-    if (len > PACKET_MAX)
-        return trace_fault(t, offset, "the record claims %u captured bytes, more than %u", len, PACKET_MAX);
-    h = stream_peek(t->stream, header_len + len);
-    if (!h)
-        return trace_cut(t, header_len + len, "pcap record");
-    stream_skip(t->stream, header_len + len);
     *out = (struct trace_packet){
         .time_ns = read_u32(t, h) * SECOND_NS + (uint64_t)read_u32(t, h + 4) * t->pcap.frac_ns,
-        .offset = offset,
+        .offset = stream_offset(t->stream),
         .len = len,
         .wire_len = wire_len > len ? wire_len : len,
-        .data = h + header_len,
+        .data = h + t->pcap.header_len,
     };
+}
+
+bool pcap_next(struct trace *t, struct trace_packet *out) {
+    uint32_t header_len = t->pcap.header_len;
+    const uint8_t *h = stream_peek(t->stream, header_len);
+    if (!h)
+        return trace_cut(t, header_len, "pcap record header");
+    record(t, h, out);
+    if (out->len > PACKET_MAX)
+        return trace_fault(t, out->offset, "the record claims %u captured bytes, more than %u", out->len, PACKET_MAX);
+    h = stream_peek(t->stream, header_len + out->len);
+    if (!h)
+        return trace_cut(t, header_len + out->len, "pcap record");
+    out->data = h + header_len;
+    stream_skip(t->stream, header_len + out->len);
     return true;
+}
+
+unsigned pcap_more(struct trace *t, struct trace_packet *out, unsigned room) {
+    const uint32_t header_len = t->pcap.header_len;
+    unsigned n = 0;
+    for (; n < room && stream_has(t->stream, header_len); n++) {
+        record(t, t->stream->start, &out[n]);
+        if (out[n].len > PACKET_MAX || !stream_has(t->stream, header_len + out[n].len))
+            break;
+        out[n].frame = t->frames + n + 1;
+        stream_skip(t->stream, header_len + out[n].len);
+    }
+    return n;
 }

@@ -20,16 +20,23 @@ static uint64_t moved(uint64_t time_ns, int64_t by) {
     return to;
 }
 
-/* Takes what trace_read said. */
-static void take(struct source *s, int r) {
+/* The next ones. */
+static int read_run(struct source *s, struct err *e) {
+    const int r = trace_read_run(s->trace, s->run, SOURCE_RUN, e);
     s->ended = r <= 0;
-    s->block = r > 0 ? stream_hold(s->trace->stream) : NULL;
-    if (r <= 0)
-        return;
-    s->head.file = s->file;
-    s->head.time_ns = moved(s->head.time_ns, s->offset_ns);
-    if (s->head.time_ns) /* without one it stays beside the packet before it */
-        s->key = s->head.time_ns;
+    s->head = s->run;
+    s->run_end = s->run + (r > 0 ? r : 0);
+    for (struct trace_packet *p = s->run; p < s->run_end; p++) {
+        p->file = s->file;
+        p->time_ns = moved(p->time_ns, s->offset_ns);
+    }
+    return r;
+}
+
+/* The key of `head`, when there is one. */
+static void see_head(struct source *s) {
+    if (!s->ended && s->head->time_ns) /* without one it stays beside the packet before it */
+        s->key = s->head->time_ns;
     if (s->key > s->last)
         s->last = s->key;
 }
@@ -39,8 +46,8 @@ int source_open(struct source *s, struct err *e) {
     if (!s->trace)
         return -errno;
     s->size = stream_size(s->trace->stream);
-    int r = trace_read(s->trace, &s->head, e);
-    take(s, r);
+    int r = read_run(s, e);
+    see_head(s);
     s->first = s->key;
     if (r >= 0)
         return 0;
@@ -49,7 +56,9 @@ int source_open(struct source *s, struct err *e) {
 }
 
 bool source_advance(struct source *s) {
-    take(s, trace_read(s->trace, &s->head, NULL));
+    if (++s->head == s->run_end)
+        read_run(s, NULL);
+    see_head(s);
     if (s->trace->faults == s->faults)
         return false;
     s->faults = s->trace->faults;
@@ -65,8 +74,7 @@ void source_done(struct source *s) {
 void source_close(struct source *s) {
     if (!s->trace)
         return;
-    stream_drop(s->trace->stream, s->block);
-    s->block = NULL;
+    s->head = s->run_end = NULL;
     s->position = s->ended ? stream_position(s->trace->stream) : 0;
     trace_close(s->trace);
     s->trace = NULL;

@@ -8,17 +8,20 @@
 
 #include "format.h"
 
+#define SOURCE_RUN 16 /* packets */
+
 struct source {
     const char *path;
     uint32_t file;             /* index in the options */
     int64_t offset_ns;
     struct trace *trace;       /* NULL: closed */
     uint64_t size;             /* bytes; 0: not known */
+    struct trace_packet *head; /* the next packet; its time moved by offset_ns */
+    struct trace_packet run[SOURCE_RUN]; /* of which `head` is one; read together */
+    struct trace_packet *run_end;
     bool ended;                /* `head` is none */
     uint64_t first;            /* key of the first packet */
     uint64_t key, last;        /* key of `head`; the greatest one so far */
-    struct trace_packet head;  /* the next packet; its time moved by offset_ns */
-    struct stream_block *block;
     uint64_t waiting;          /* packets that were taken and still point into its blocks */
     uint64_t position;         /* bytes consumed, when closed */
     uint64_t faults;           /* those that `damage` tells of */

@@ -22,9 +22,7 @@ static struct stream_block *block_get(struct stream *s, size_t cap) {
     return b;
 }
 
-void stream_drop(struct stream *s, struct stream_block *b) {
-    if (!b || --b->refs)
-        return;
+void stream_retire(struct stream *s, struct stream_block *b) {
     if (b->cap > BLOCK) {
         vec_release(b);
     } else {

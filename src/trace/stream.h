@@ -36,9 +36,14 @@ void stream_close(struct stream *s); /* no block is held any more */
 
 const uint8_t *stream_fill(struct stream *s, size_t len); /* for stream_peek alone */
 
+/* Are the next `len` bytes in the window? */
+static inline bool stream_has(const struct stream *s, size_t len) {
+    return (size_t)(s->end - s->start) >= len;
+}
+
 /* The next `len` bytes, or NULL when fewer are left. Valid until the next stream_peek. */
 static inline const uint8_t *stream_peek(struct stream *s, size_t len) {
-    return (size_t)(s->end - s->start) >= len ? s->start : stream_fill(s, len);
+    return stream_has(s, len) ? s->start : stream_fill(s, len);
 }
 
 /* Moves on by len bytes, which were peeked. They stay valid until the next stream_peek. */
@@ -64,7 +69,12 @@ static inline struct stream_block *stream_hold(struct stream *s) {
     return s->block;
 }
 
-void stream_drop(struct stream *s, struct stream_block *b);
+void stream_retire(struct stream *s, struct stream_block *b); /* for stream_drop alone */
+
+static inline void stream_drop(struct stream *s, struct stream_block *b) {
+    if (b && !--b->refs)
+        stream_retire(s, b);
+}
 
 /* Why the bytes ended before the file's proper end (compressed data cut or damaged, read error), or NULL. */
 const char *stream_fault(const struct stream *s);

@@ -139,6 +139,17 @@ int trace_read(struct trace *t, struct trace_packet *out, struct err *e) {
     return t->faults && !t->packets ? damaged(t, e) : 0;
 }
 
+int trace_read_run(struct trace *t, struct trace_packet *out, unsigned room, struct err *e) {
+    const int r = trace_read(t, out, e);
+    if (r <= 0 || t->next != pcap_next) /* in pcapng other things stand between */
+        return r;
+    const unsigned more = pcap_more(t, out + 1, room - 1);
+    t->frames += more;
+    t->packets += more;
+    t->interfaces.v[out->interface].packets += more;
+    return r + (int)more;
+}
+
 const struct trace_interface *trace_interfaces(const struct trace *t, uint32_t *n) {
     *n = (uint32_t)t->interfaces.n;
     return t->interfaces.v;

@@ -8,6 +8,8 @@
 
 /* q in 0..1, linear between neighbours; reorders nothing. 0 for n = 0. */
 double stats_quantile(const double *v, size_t n, double q);
+/* out[k] = stats_quantile(v, n, q[k]) for all n_q of them, which is cheapest when they ascend. */
+void stats_quantiles(const double *v, size_t n, const double *q, unsigned n_q, double *out);
 static inline double stats_median(const double *v, size_t n) { return stats_quantile(v, n, 0.5); }
 
 struct stats_ratio {

@@ -66,9 +66,10 @@ static uint32_t random_address(struct random *r, const struct edges *e) {
     static const uint32_t hosts[] = {0x0a01000a, 0x0a02000a, 0x0a010001, 0x0a020001, 0x0a090001, 0x01010101};
     static const uint32_t beside[] = {0x0a01000a, 0x0a02000a, 0x0a090001, 0x0808c801, 0x0a0100ff, 0x0a09000f,
                                       0x01020304};
-    static const uint32_t special[] = {0, 0x7f000001, 0xa9fe0001, 0xac100000, 0xac200000, 0xe0000001, 0xffffffff};
+    static const uint32_t special[] = {0, 0x7f000001, 0xa9fe0001, 0xac100000, 0xac200000, 0xc0a80000, 0xc0a90000,
+                                       0xe0000001, 0xffffffff};
     switch (random_below(r, 8)) {
-    case 0: return special[random_below(r, 7)] + random_below(r, 3) - 1;
+    case 0: return special[random_below(r, 9)] + random_below(r, 3) - 1;
     case 1: return (uint32_t)(uint32_t)random_u64(r);
     case 2: return e->at[random_below(r, e->n)] + random_below(r, 5) - 2;
     case 3: return beside[random_below(r, 7)] + random_below(r, 7) - 3;
@@ -120,6 +121,81 @@ Test(classes, a_shared_judgement_is_each_flows_own) {
     for (unsigned v = 0; v < MODEL_COUNT; v++)
         kinds += of[v] > 20;
     cr_expect_geq(kinds, 6u, "the flows are of %u kinds", kinds);
+}
+
+/* Addresses within a prefix and at its ends. */
+struct addresses {
+    unsigned n;
+    struct ip at[1000];
+};
+static void around(struct addresses *a, const struct ip_prefix *p) {
+    static const int32_t steps[] = {-1, 0, 1, 2, 4, 10, 16};
+    for (unsigned i = 0; i < 7 && a->n < 998; i++) {
+        struct ip *to = &a->at[a->n++];
+        *to = p->addr;
+        if (p->addr.family == FAMILY_IPV4)
+            to->v4 = htonl(ntohl(p->addr.v4) + (uint32_t)steps[i]);
+        else
+            to->v6[15] = (uint8_t)(to->v6[15] + steps[i]);
+    }
+    const uint32_t last = ntohl(p->addr.v4) | ~ntohl(ipv4_mask(p->addr.family == FAMILY_IPV4 ? p->len : 32));
+    for (uint32_t i = 0; i < 2 && p->addr.family == FAMILY_IPV4; i++)
+        a->at[a->n++] = ip_v4(htonl(last + i));
+}
+
+static void addresses_of(const struct world *w, struct addresses *a) {
+    const struct scenario *s = w->scenario;
+    a->n = 0;
+    for (size_t i = 0; i < s->subnets.n; i++) {
+        around(a, &s->subnets.v[i].prefix);
+        if (s->subnets.v[i].prefix6.addr.family == FAMILY_IPV6)
+            around(a, &s->subnets.v[i].prefix6);
+    }
+    for (size_t i = 0; i < s->sites.n; i++)
+        for (size_t k = 0; k < s->sites.v[i].prefixes.n; k++)
+            around(a, &s->sites.v[i].prefixes.v[k]);
+    for (size_t i = 0; i < s->user_routes.n; i++)
+        around(a, &s->user_routes.v[i].prefix);
+    for (size_t i = 0; i < s->nics.n; i++)
+        if (s->nics.v[i].addr.family == FAMILY_IPV4) {
+            const struct ip_prefix host = prefix_of(&s->nics.v[i].addr, 32);
+            around(a, &host);
+        }
+}
+
+/* Flows between places of a whole scenario, one in ten to itself. */
+static void compare_shared(struct world *w, const char *name) {
+    static const uint8_t protos[] = {PROTO_TCP, PROTO_UDP, PROTO_ESP};
+    static struct addresses a;
+    struct random r;
+    addresses_of(w, &a);
+    random_seed(&r, a.n);
+    for (unsigned i = 0; i < 4000;) {
+        const struct ip src = a.at[random_below(&r, a.n)], other = a.at[random_below(&r, a.n)];
+        const struct ip dst = random_below(&r, 10) ? other : src;
+        char from[IP_TEXT], to[IP_TEXT];
+        if (src.family != dst.family)
+            continue;
+        const struct flow_key k = flow(protos[random_below(&r, 3)], ip_format(&src, from), 1000,
+                                       ip_format(&dst, to), 80);
+        const struct judgement mine = judge(w, &k, NULL, NULL), *shared = fabric_judge_cached(w->fabric, &k);
+        cr_assert(same(&mine, shared), "%s, flow %u: %s > %s proto %u: %s, shared: %s", name, i, from, to, k.proto,
+                  model_verdict_name(mine.verdict), model_verdict_name(shared->verdict));
+        i++;
+    }
+}
+
+Test(classes, as_each_flows_own_in_whole_scenarios) {
+    static const char *const bases[] = {"routed", "without-route-1", "urpf-strict", "small-mtu", "two-hosts",
+                                        "onprem-gateway-without-static", "forwarding-off", "connected"};
+    for (unsigned i = 0; i < sizeof bases / sizeof *bases; i++) {
+        struct world w = world_nested(bases[i], "");
+        compare_shared(&w, bases[i]);
+        world_end(&w);
+    }
+    struct world w = world_dual(NULL);
+    compare_shared(&w, "both families");
+    world_end(&w);
 }
 
 /* Packets that all nodes saw. */

@@ -2,6 +2,9 @@
 /* Quantiles, the paired ratio and its interval, verdicts, the noise floor. */
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <fwdlab/base/random.h>
 #include <fwdlab/measure/noise.h>
 #include <fwdlab/measure/stats.h>
@@ -15,6 +18,35 @@ Test(stats, quantile_is_linear_between_neighbours_and_sorts_a_copy) {
     cr_assert_eq(stats_quantile(v, 4, 1), 4);
     cr_assert_eq(stats_quantile(v, 1, 0.9), 4);
     cr_assert_eq(v[0], 4);
+}
+
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Whatever the order and however many are equal: as sorting all of them says. */
+Test(stats, quantiles_without_sorting) {
+    const uint64_t seed = (uint64_t)time(NULL);
+    const double q[] = {0.5, 0.9, 0.99, 1, 0, 0.25};
+    double v[500], sorted[500], out[6];
+    struct random r;
+    random_seed(&r, seed);
+    for (unsigned round = 0; round < 2000; round++) {
+        const size_t n = 1 + random_below(&r, 500);
+        const uint32_t values = 1 + random_below(&r, round % 2 ? 1000000 : 5);
+        for (size_t i = 0; i < n; i++)
+            v[i] = round % 3 ? random_below(&r, values) : (double)i;
+        memcpy(sorted, v, sizeof sorted);
+        qsort(sorted, n, sizeof *sorted, ascending);
+        stats_quantiles(v, n, q, 6, out);
+        for (unsigned k = 0; k < 6; k++) {
+            const size_t i = (size_t)(q[k] * (double)(n - 1));
+            const double part = q[k] * (double)(n - 1) - (double)i;
+            const double is = sorted[i] + (i + 1 < n ? part * (sorted[i + 1] - sorted[i]) : 0);
+            cr_assert_eq(out[k], is, "seed %llu", (unsigned long long)seed);
+        }
+    }
 }
 
 Test(stats, ratio_of_few_pairs_has_no_interval) {

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+#include <fwdlab/base/random.h>
 #include <fwdlab/result/document.h>
 
 static char dir[] = "/tmp/fwdlab-result-XXXXXX", path[64];
@@ -157,6 +159,55 @@ Test(document, text_that_is_not_utf8_is_kept_legible) {
         json_t *s = document_string(cases[i].in);
         cr_assert_str_eq(json_string_value(s), cases[i].out, "case %zu", i);
         json_decref(s);
+    }
+}
+
+static json_t *made_up(struct random *r, unsigned depth) {
+    static const char *const strings[] = {"",  "plain", "\xc3\xa4\xe2\x82\xac", "a \"b\" \\c\\", "\x01\n\t\x7f",
+                                          "/{[,: "};
+    json_t *o;
+    switch (random_below(r, depth < 5 ? 7 : 5)) {
+    case 0: return json_integer((json_int_t)(random_u64(r) >> (1 + random_below(r, 63))) - (1 << 20));
+    case 1: return json_integer(random_below(r, 2) ? INT64_MIN : INT64_MAX);
+    case 2: return json_real((random_unit(r) - 0.5) * (random_below(r, 2) ? 1e300 : 1));
+    case 3: return json_string(strings[random_below(r, 6)]);
+    case 4: return random_below(r, 3) ? json_boolean(random_below(r, 2)) : json_null();
+    case 5:
+        o = json_array();
+        for (unsigned n = random_below(r, 5); n; n--)
+            json_array_append_new(o, made_up(r, depth + 1));
+        return o;
+    default:
+        o = json_object();
+        for (unsigned n = random_below(r, 5); n; n--)
+            json_object_set_new(o, strings[random_below(r, 6)], made_up(r, depth + 1));
+        return o;
+    }
+}
+
+/* Nothing but white space between tokens differs from what jansson writes. */
+Test(document, is_written_as_jansson_does) {
+    const uint64_t seed = (uint64_t)time(NULL);
+    struct random r;
+    random_seed(&r, seed);
+    for (unsigned i = 0; i < 3000; i++) {
+        json_t *doc = json_object();
+        json_object_set_new(doc, "made up", made_up(&r, 0));
+        char *got = document_text(doc), *to = got;
+        char *wanted = json_dumps(doc, JSON_COMPACT | JSON_REAL_PRECISION(12));
+        bool quoted = false;
+        for (const char *c = got; *c; c++) {
+            quoted ^= *c == '"';
+            if (quoted || (*c != ' ' && *c != '\n'))
+                *to++ = *c;
+            if (quoted && *c == '\\')
+                *to++ = *++c;
+        }
+        *to = 0;
+        cr_assert_str_eq(got, wanted, "seed %llu", (unsigned long long)seed);
+        free(got);
+        free(wanted);
+        json_decref(doc);
     }
 }
 
