@@ -76,18 +76,20 @@ for kind, source, target, port, rounds in json.loads(sys.argv[2]):
         print(source, target, port, e, file=sys.stderr)
     s.close()
 '''
-# Two flows hold the two ports there are; others come too late, while the two go on.
+# Two flows hold the two ports there are; others come too late, while the two go on. All stay open: a closed one's own
+# port could be the next one's, and two flows would be one.
 EXHAUST = r'''
 import socket, sys, time
 def talk(s):
     s.send(b'%f' % time.time()); s.recv(2000)
 source, target = sys.argv[1:3]
-held = []
+held, late = [], []
 for _ in range(2):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(1); s.bind((source, 0)); s.connect((target, 53))
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(10); s.bind((source, 0)); s.connect((target, 53))
     talk(s); held.append(s)
 for _ in range(8):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((source, 0)); s.connect((target, 53))
+    late.append(s)
     for _ in range(2):
         try:
             s.send(b'%f' % time.time())
@@ -98,16 +100,21 @@ for _ in range(8):
 time.sleep(.3)
 talk(held[0])
 '''
-# To a mapped outside end from elsewhere, while the mapping lives.
+# To a mapped outside end from elsewhere, while the mapping lives: until the input ends, or for 20 s.
 STRANGER = r'''
-import socket, sys, time
+import select, socket, sys, time
 def talk(s):
     s.send(b'%f' % time.time()); s.recv(2000)
 if sys.argv[1] == 'in':
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(1)
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(10)
     s.bind((sys.argv[2], 0)); s.connect((sys.argv[3], 53))
-    for _ in range(12):
-        talk(s); time.sleep(.1)
+    for i in range(200):
+        talk(s)
+        if not i:
+            print('ready', flush=True)
+        if select.select([sys.stdin], [], [], .1)[0]:
+            break
+    talk(s)
 else:
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((sys.argv[2], 7777))
     for i in range(5):
@@ -144,8 +151,8 @@ class Lab:
     def run(self, name, *words, **more):
         return sh('ip', 'netns', 'exec', name, *words, **more)
 
-    def python(self, name, code, *words):
-        return self.start(name, sys.executable, '-c', code, *words)
+    def python(self, name, code, *words, **more):
+        return self.start(name, sys.executable, '-c', code, *words, **more)
 
     def start(self, name, *words, **more):
         p = subprocess.Popen(['ip', 'netns', 'exec', name, *[str(w) for w in words]], stderr=subprocess.PIPE,
@@ -199,10 +206,43 @@ class Lab:
     def capture(self, device, name):
         p = self.start(self.router, 'tcpdump', '-i', device, '-Z', 'root', '--immediate-mode', '-s', '4096',
                        '-B', '32768', '-w', self.folder / name)
-        while 'listening' not in p.stderr.readline():
-            if p.poll() is not None:
-                raise RuntimeError('tcpdump ended')
+        self.said(p, 'listening')
         return p
+
+    def events(self, log):
+        p = self.start(self.router, 'conntrack', '-E', '-e', 'NEW', '-b', '8388608', stdout=log)
+        self.said(p, 'buffer size')
+        return p
+
+    def end_events(self, process):
+        """When it has read what the kernel gave it, ten seconds later at most."""
+        for _ in range(100):
+            rows = [line.split() for line in self.run(self.router, 'cat', '/proc/net/netlink').splitlines()]
+            if not any(int(row[4]) for row in rows if row[1] == '12'):  # bytes in sockets of netfilter
+                break
+            time.sleep(.1)
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+
+    @staticmethod
+    def said(process, words):
+        """Waits for a line with these words among a tool's messages."""
+        while words not in (line := process.stderr.readline()):
+            if not line:
+                raise RuntimeError(f'{process.args} ended')
+        return line
+
+    def end_capture(self, process):
+        """When it has written what the kernel gave it, ten seconds later at most; its last message."""
+        for _ in range(100):
+            process.send_signal(signal.SIGUSR1)
+            captured, received = (int(n) for n in re.findall(r'(\d+) packets (?:captured|received)',
+                                                             self.said(process, 'captured')))
+            if captured == received:
+                break
+            time.sleep(.1)
+        process.send_signal(signal.SIGINT)
+        return process.communicate()[1]
 
     def wait(self, *processes):
         for p in processes:
@@ -243,16 +283,17 @@ def traffic(lab, seed):
     lab.wait(lab.python(c, TALK, seed, json.dumps(flows[:FLOWS // 2])))
     lab.wait(lab.python(s, TALK, seed + 1, json.dumps([('tcp', a, POOL[0], 8443, 2) for a in SERVERS])))
     lab.wait(lab.python(c, EXHAUST, EXHAUSTED, SERVERS[0]))
-    held = lab.python(c, STRANGER, 'in', plain[0], SERVERS[0])
-    time.sleep(.3)
+    held = lab.python(c, STRANGER, 'in', plain[0], SERVERS[0], stdin=subprocess.PIPE)
+    held.stdout.readline()
     listed = lab.run(r, 'conntrack', '-L', '-p', 'udp', '-s', plain[0], '-d', SERVERS[0], '--dport', '53',
                     stderr=subprocess.DEVNULL)
     ends = [re.findall(r'dst=(\S+) sport=53 dport=(\d+)', line)[-1] for line in listed.splitlines()][:4]
     for end in ends:
         lab.wait(lab.python(s, STRANGER, 'out', SERVERS[1], *end))
+    held.stdin.close()
     lab.wait(held)
     lab.wait(lab.python(c, TALK, seed + 2, json.dumps(flows[FLOWS // 2:])))
-    time.sleep(.5)
+    time.sleep(.5)  # what still comes back
     return ends
 
 
@@ -315,15 +356,14 @@ def main():
             lab.build()
             captures = lab.capture('lan', 'lan.pcap'), lab.capture('wan', 'wan.pcap')
             log = open(folder / 'events', 'w')
-            events = lab.start(lab.router, 'conntrack', '-E', '-e', 'NEW', '-b', '8388608', stdout=log)
-            time.sleep(.3)
+            events = lab.events(log)
             ends = traffic(lab, o.seed)
-            for p in (*captures, events):
-                p.send_signal(signal.SIGINT)
-                said = p.communicate()[1]
+            for p in captures:
+                said = lab.end_capture(p)
                 if re.search(r'^[1-9]\d* packets dropped', said, re.M):
                     print('the machine was too slow for the capture:', said)
                     return SKIP
+            lab.end_events(events)
             log.close()
         if o.keep:
             shutil.copytree(folder, o.keep, dirs_exist_ok=True)

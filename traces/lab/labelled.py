@@ -29,6 +29,7 @@ from truth import ROUTER, Flow
 
 HERE = Path(__file__).resolve().parent
 TURNS = 2
+SAMPLED = 8  # flows at least for each frame in whose place one is captured: fewer do not show that there were more
 
 
 def draw(case, rng, count):
@@ -122,7 +123,7 @@ def write(case, directory, name, rng, whole, flows):
 
 def make(name, directory, rng, count):
     case, lab = CLASSES[name](rng), Lab()
-    flows = list(draw(case, rng, count))
+    flows = list(draw(case, rng, max(count, SAMPLED * case.sample) if case.sample > 1 else count))
     with tempfile.TemporaryDirectory(prefix="fwl-") as scratch:
         whole = Path(scratch) / "whole.pcapng"
         try:
