@@ -318,6 +318,71 @@ Test(nat, dispatch_knows_inside_from_elsewhere) {
     crew_fini(&c);
 }
 
+/* Who it is asked of each of 16 other ends: the same worker when, and only when, `a` alone is inside. */
+static bool found_inside(const struct dispatch *d, struct dispatch_fragments *f, be32 a) {
+    char text[20], other[20];
+    unsigned worker = 0;
+    bool same = true;
+    text_of(a, text);
+    for (unsigned i = 0; i < 16; i++) {
+        snprintf(other, sizeof other, "198.51.100.%u", 1 + i);
+        struct wire *w = wire_make(&(struct spec){PROTO_TCP, text, other, 5000, 80, .tcp = TCP_ACK});
+        const unsigned now = worker_of_bytes(d, f, w->bytes, w->p.len);
+        worker = i ? worker : now;
+        same &= now == worker;
+        wire_free(w);
+    }
+    return same;
+}
+
+/*
+ * Prefixes within prefixes, in any order, some with next hops by both sides: the longest one decides, and where a side
+ * is not certain it is outside.
+ */
+Test(nat, dispatch_finds_inside_among_nested_routes) {
+    enum { ROUTES = 40, LOOKS = 60 };
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct route routes[ROUTES];
+        struct random r;
+        random_seed(&r, seed);
+        struct route_table *t = route_table_create(&route_trie, ROUTES + 1);
+        add_route(t, "0.0.0.0/0", OUTSIDE);
+        for (unsigned i = 0; i < ROUTES; i++) {
+            const uint8_t len = (uint8_t)(8 + random_below(&r, 25));
+            const uint32_t ip = 0x0a000000 | (random_below(&r, 1u << 10) * 0x4101 & 0xffffff);
+            routes[i] = (struct route){.prefix = {.addr = ip_v4(htonl(ip & UINT32_MAX << (32 - len))), .len = len},
+                                       .port = random_below(&r, 2) ? INSIDE : OUTSIDE};
+            if (route_add(t, &routes[i]))
+                i--;
+        }
+        const be32 own = addr("203.0.113.200");
+        struct nat_config c = config_of(NAT_INTERFACE);
+        c.addresses = &own;
+        c.n_addresses = 1;
+        struct dispatch *d = dispatch_create(8, &c, t);
+        struct dispatch_fragments *f = calloc(1, sizeof *f);
+        cr_assert(d && f);
+        for (unsigned k = 0; k < LOOKS; k++) {
+            const struct route *near = &routes[random_below(&r, ROUTES)];
+            const uint32_t a = ntohl(near->prefix.addr.v4) + random_below(&r, 1u << random_below(&r, 24));
+            int longest = -1;
+            bool inside = false;
+            for (unsigned i = 0; i < ROUTES; i++) {
+                const struct route *o = &routes[i];
+                const int len = o->prefix.len;
+                if ((a ^ ntohl(o->prefix.addr.v4)) & UINT32_MAX << (32 - len) || len < longest)
+                    continue;
+                inside = o->port == INSIDE && (len > longest || inside);
+                longest = len;
+            }
+            cr_expect_eq(found_inside(d, f, htonl(a)), inside, "seed %lu: %08x", (unsigned long)seed, a);
+        }
+        dispatch_destroy(d);
+        route_table_destroy(t);
+        free(f);
+    }
+}
+
 static void ipv6_packet(uint8_t *b, uint8_t next, const uint8_t *src, const uint8_t *dst, unsigned payload) {
     memset(b, 0, 40 + payload);
     b[0] = 0x60;
