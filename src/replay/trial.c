@@ -20,16 +20,18 @@
 #define FIFO_MAX_S 0.9
 #define PATIENCE_FIFO_NS 50000000ull
 #define PATIENCE_NS SECOND_NS
+#define IDLE_NS 20000000ull
 #define QUIET_NS 100000000ull   /* nothing arrives any more: what may get lost on its way is lost */
 #define STUCK_NS SECOND_NS      /* of rings everything comes; unless nobody works */
 
 bool trial_wait(struct trial *t) {
     uint64_t start;
+    const uint64_t since = clock_tsc();
     atomic_fetch_add(&t->ready, 1);
     while (!(start = atomic_load(&t->start)))
-        trial_idle(t);
+        trial_idle(t, clock_tsc() - since);
     while (start != UINT64_MAX && clock_tsc() < start)
-        trial_idle(t);
+        trial_idle(t, 0);
     return start != UINT64_MAX;
 }
 
@@ -247,7 +249,7 @@ static void drain(struct run *r) {
         else if (clock_tsc() - last > patience)
             break;
         else
-            trial_idle(t);
+            trial_idle(t, clock_tsc() - last);
         received = at_core;
     }
 }
@@ -368,6 +370,7 @@ static int run(struct trial_device *d, const struct topology *topology, const st
     t->crowded = share_a_cpu(o, topology, d);
     t->limit_ns = (uint64_t)llround(o->seconds * SECOND_NS);
     t->lost_limit = to_ticks(&t->time, NOISE_LOST_NS);
+    t->idle_limit = to_ticks(&t->time, IDLE_NS);
     r->fifo = o->fifo && !t->crowded && expected_seconds(o, traffic) <= FIFO_MAX_S;
     t->patience_ns = r->fifo ? PATIENCE_FIFO_NS : PATIENCE_NS;
 

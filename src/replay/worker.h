@@ -63,6 +63,7 @@ struct trial {
     uint64_t limit_ns;      /* sending time; 0: one lap, or to the stream's end */
     uint64_t patience_ns;   /* after that a generator that can't send so fast gives up */
     uint64_t lost_limit;    /* ticks */
+    uint64_t idle_limit;    /* ticks */
     _Atomic unsigned ready; /* workers that wait for the start */
     _Atomic uint64_t start; /* TSC; 0: not yet, UINT64_MAX: it was called off */
     _Atomic unsigned sending; /* generators at work */
@@ -70,8 +71,12 @@ struct trial {
 };
 /* True: now. False: the trial was called off. */
 bool trial_wait(struct trial *t);
-static inline void trial_idle(const struct trial *t) {
-    if (t->crowded)
+/*
+ * For a worker that has had nothing to do for so many ticks. After some time it may be that who should send or start has
+ * no CPU, because another program's real-time threads wait in the same way as we do: then one of the two has to yield.
+ */
+static inline void trial_idle(const struct trial *t, uint64_t ticks) {
+    if (t->crowded || ticks > t->idle_limit)
         sched_yield();
     else
         __builtin_ia32_pause();

@@ -208,6 +208,7 @@ void core_run(struct core *c) {
     struct trial *t = c->trial;
     core_begin(c);
     turns_begin(&c->turns, clock_tsc(), t->lost_limit);
+    uint64_t busy = c->turns.last;
     for (unsigned turn = 0;; turn++) {
         struct arrived *now = &bursts[turn % 2], *next = &bursts[(turn + 1) % 2];
         turns_next(&c->turns, clock_tsc());
@@ -216,10 +217,11 @@ void core_run(struct core *c) {
             fetch_slots(c, now);
             core_pass(c, now->carriers, now->n);
             atomic_store_explicit(&c->received, c->received + now->n, memory_order_release);
+            busy = c->turns.last;
         } else if (!next->n) {
             if (atomic_load_explicit(&t->finished, memory_order_acquire))
                 return;
-            trial_idle(t);
+            trial_idle(t, c->turns.last - busy);
         }
     }
 }

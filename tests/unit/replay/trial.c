@@ -9,7 +9,9 @@
 #include <fwdlab/replay/replay.h>
 #include <fwdlab/replay/trial.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,6 +275,50 @@ Test(trial, stalled_generator_is_invalid) {
         cr_assert_gt(rig.r.slip.max, 35 * MS); /* at 100 pps the first packet may be due 10 ms after the stall began */
         cr_assert_gt(rig.r.latency.max, 10 * MS, "a late packet's latency counts from when it was due");
     }
+    rig_free(&rig);
+}
+
+/* Another program's real-time thread on the core's CPU, and what waits for it on the generator's. */
+static atomic_bool had_its_turn;
+static bool in_time;
+static void *wants_a_turn(void *arg) {
+    usleep(150000);
+    atomic_store(&had_its_turn, true);
+    return arg;
+}
+static void wait_for_turn(int signal) {
+    (void)signal;
+    for (uint64_t from = clock_ns(); !atomic_load(&had_its_turn) && clock_ns() - from < 400 * MS;)
+        ;
+    in_time = atomic_load(&had_its_turn);
+}
+
+/* A core that has had nothing to do for long gives its CPU to others: two benchmarks at once might wait for ever. */
+Test(trial, idle_core_gives_way) {
+    struct rig rig;
+    const struct sched_param param = {.sched_priority = 1};
+    pthread_t self = pthread_self(), other, disturber;
+    pthread_attr_t attr;
+    cpu_set_t one;
+    rig_make(&rig, 2000, 8, false, 1, 8192);
+    rig_pace(&rig, "20kpps", 0.3);
+    rig.o.fifo = true;
+    CPU_ZERO(&one);
+    CPU_SET(rig.o.core_cpu, &one);
+    pthread_attr_init(&attr);
+    pthread_attr_setaffinity_np(&attr, sizeof one, &one);
+    pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
+    pthread_attr_setschedpolicy(&attr, SCHED_FIFO);
+    pthread_attr_setschedparam(&attr, &param);
+    signal(SIGUSR1, wait_for_turn);
+    if (pthread_create(&other, &attr, wants_a_turn, NULL))
+        cr_skip_test("SCHED_FIFO is not allowed");
+    cr_assert_eq(pthread_create(&disturber, NULL, disturb, &self), 0);
+    run(&rig);
+    pthread_join(disturber, NULL);
+    pthread_join(other, NULL);
+    cr_assert(in_time || rig.o.core_cpu == rig.o.generator_cpu[0]);
+    pthread_attr_destroy(&attr);
     rig_free(&rig);
 }
 
