@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fwdlab/base/addr.h>
+#include <fwdlab/base/decimal.h>
 
 static unsigned bits(const struct ip *a) {
     return a->family == FAMILY_IPV6 ? 128 : 32;
@@ -87,10 +88,18 @@ int mac_parse(const char *text, struct mac *out) {
 }
 
 const char *ip_format(const struct ip *addr, char *buf) {
-    if (addr->family == FAMILY_NONE)
-        buf[0] = '\0';
-    else
-        inet_ntop(addr->family == FAMILY_IPV6 ? AF_INET6 : AF_INET, bytes(addr), buf, IP_TEXT);
+    const uint8_t *b = bytes(addr);
+    char *to = buf;
+    if (addr->family == FAMILY_IPV6) {
+        inet_ntop(AF_INET6, b, buf, IP_TEXT);
+        return buf;
+    }
+    for (unsigned i = 0; addr->family != FAMILY_NONE && i < 4; i++) {
+        if (i)
+            *to++ = '.';
+        to = decimal_put(to, b[i]);
+    }
+    *to = '\0';
     return buf;
 }
 
