@@ -102,20 +102,34 @@ static bool parse_key(struct parser *p, const yaml_event_t *ev, struct tree_memb
     return true;
 }
 
-/* Is a member of the same key there already? Complains; parsing goes on without the second one. */
-static bool is_duplicate(struct parser *p, const struct tree_member *members, size_t n, const struct tree_member *m) {
-    for (size_t i = 0; m->key && i < n; i++) {
-        if (strcmp(members[i].key, m->key) != 0)
+struct members {
+    VEC(struct tree_member) all;
+    VEC(uint32_t) marks; /* of their keys (FNV-1a): looked at first, for there may be thousands */
+};
+
+static uint32_t mark_of(const char *key) {
+    uint32_t h = 2166136261u;
+    for (; key && *key; key++)
+        h = (h ^ (uint8_t)*key) * 16777619u;
+    return h;
+}
+
+/* Complains of a key that is there already: parsing goes on without the second one. */
+static void add_member(struct parser *p, struct members *to, const struct tree_member *m) {
+    const uint32_t mark = mark_of(m->key);
+    for (size_t i = 0; m->key && i < to->marks.n; i++) {
+        if (to->marks.v[i] != mark || strcmp(to->all.v[i].key, m->key) != 0)
             continue;
         complain(p->c, m->at, SEVERITY_ERROR, "key \"%s\" is here twice", m->key);
-        complain_hint(p->c, "the first one is in line %u: keep one of them", members[i].at.line);
-        return true;
+        complain_hint(p->c, "the first one is in line %u: keep one of them", to->all.v[i].at.line);
+        return;
     }
-    return false;
+    vec_push(&to->all, *m);
+    vec_push(&to->marks, mark);
 }
 
 static bool parse_members(struct parser *p, struct tree *t, unsigned depth) {
-    VEC(struct tree_member) members = {0};
+    struct members members = {0};
     bool ok = false;
     for (yaml_event_t ev; next_event(p, &ev);) {
         if (ev.type == YAML_SEQUENCE_END_EVENT || ev.type == YAML_MAPPING_END_EVENT) {
@@ -139,14 +153,14 @@ static bool parse_members(struct parser *p, struct tree *t, unsigned depth) {
         if (m.value->height >= t->height)
             t->height = m.value->height + 1;
         t->weight += m.value->weight;
-        if (!is_duplicate(p, members.v, members.n, &m))
-            vec_push(&members, m);
+        add_member(p, &members, &m);
     }
-    t->n = members.n;
-    t->member = arena_alloc(p->arena, (members.n + 1) * sizeof *t->member);
-    if (members.n)
-        memcpy(t->member, members.v, members.n * sizeof *t->member);
-    vec_free(&members);
+    t->n = members.all.n;
+    t->member = arena_alloc(p->arena, (t->n + 1) * sizeof *t->member);
+    if (t->n)
+        memcpy(t->member, members.all.v, t->n * sizeof *t->member);
+    vec_free(&members.all);
+    vec_free(&members.marks);
     return ok;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What each value alone cannot tell: the routes and rules of machines. */
+#include <stdlib.h>
+#include <string.h>
 #include "complaint.h"
 #include "validate.h"
 
@@ -49,13 +51,24 @@ static bool same_choice(const struct scenario_static_route *a, const struct scen
            prefix_equal(&a->prefix, &b->prefix);
 }
 
-/* The routes before this one that it would share the traffic with: is it one too many? */
-static void check_ways(const struct scenario *s, uint32_t first, uint32_t i, struct complaints *c) {
-    const struct scenario_static_route *route = &s->static_routes.v[i];
+/* Of the routes before this one: is one the same, and how many would it share the traffic with? `marks`: of all. */
+static void check_earlier(const struct scenario *s, const struct scenario_machine *m, uint32_t i, const uint32_t *marks,
+                          struct complaints *c) {
+    const struct scenario_static_route *route = &s->static_routes.v[i], *same = NULL;
     char text[PREFIX_TEXT];
     unsigned n = 0;
-    for (uint32_t k = first; k < i; k++)
-        n += same_choice(&s->static_routes.v[k], route);
+    for (uint32_t k = 0; k < i - m->first_route; k++) {
+        if (marks[k] != marks[i - m->first_route])
+            continue;
+        const struct scenario_static_route *other = &s->static_routes.v[m->first_route + k];
+        same = !same && same_route(other, route) ? other : same;
+        n += same_choice(other, route);
+    }
+    if (same) {
+        complain(c, route->at, SEVERITY_ERROR, "routes \"%s\" and \"%s\" are the same", same->name, route->name);
+        complain_fault(c, FAULT_ROUTE, &route->prefix);
+        complain_hint(c, "remove one of them");
+    }
     if (route->kind || n < WAYS_MAX)
         return;
     complain(c, route->at, SEVERITY_WARNING, "route \"%s\" to %s is not used: %u of the same metric come before it",
@@ -67,32 +80,42 @@ static bool is_host(const struct ip_prefix *p) {
     return p->len == (p->addr.family == FAMILY_IPV6 ? 128 : 32);
 }
 
-static void check_routes(const struct scenario *s, const struct scenario_machine *m, struct complaints *c) {
+static void check_own(const struct scenario *s, const struct scenario_machine *m,
+                      const struct scenario_static_route *route, struct complaints *c) {
     char text[PREFIX_TEXT];
+    for (uint32_t k = m->first_nic; is_host(&route->prefix) && k < m->first_nic + m->n_nics; k++) {
+        if (!ip_equal(&s->nics.v[k].addr, &route->prefix.addr) && !ip_equal(&s->nics.v[k].addr6, &route->prefix.addr))
+            continue;
+        complain(c, route->at, SEVERITY_ERROR, "route \"%s\" is for %s, the machine's own address", route->name,
+                 prefix_format(&route->prefix, text));
+        complain_fault(c, FAULT_ROUTE, &route->prefix);
+        complain_hint(c, "remove it: what is addressed to the machine is delivered");
+    }
+}
+
+/* Of what two routes must have in common to be alike: there may be thousands of them. */
+static uint32_t mark_of(const struct scenario_static_route *route) {
+    const struct ip *addr = &route->prefix.addr;
+    uint32_t w[4] = {addr->v4}, h = route->metric * 31 + route->prefix.len;
+    if (addr->family == FAMILY_IPV6)
+        memcpy(w, addr->v6, sizeof w);
+    for (unsigned i = 0; i < 4; i++)
+        h = (h ^ w[i]) * 0x9e3779b1u;
+    return h;
+}
+
+static void check_routes(const struct scenario *s, const struct scenario_machine *m, struct complaints *c) {
+    uint32_t *marks = xalloc(m->n_routes * sizeof *marks);
+    for (uint32_t k = 0; k < m->n_routes; k++)
+        marks[k] = mark_of(&s->static_routes.v[m->first_route + k]);
     for (uint32_t i = m->first_route; i < m->first_route + m->n_routes; i++) {
         const struct scenario_static_route *route = &s->static_routes.v[i];
-        for (uint32_t k = m->first_route; k < i; k++) {
-            if (!same_route(&s->static_routes.v[k], route))
-                continue;
-            complain(c, route->at, SEVERITY_ERROR, "routes \"%s\" and \"%s\" are the same", s->static_routes.v[k].name,
-                     route->name);
-            complain_fault(c, FAULT_ROUTE, &route->prefix);
-            complain_hint(c, "remove one of them");
-            break;
-        }
-        for (uint32_t k = m->first_nic; is_host(&route->prefix) && k < m->first_nic + m->n_nics; k++) {
-            if (!ip_equal(&s->nics.v[k].addr, &route->prefix.addr) &&
-                !ip_equal(&s->nics.v[k].addr6, &route->prefix.addr))
-                continue;
-            complain(c, route->at, SEVERITY_ERROR, "route \"%s\" is for %s, the machine's own address", route->name,
-                     prefix_format(&route->prefix, text));
-            complain_fault(c, FAULT_ROUTE, &route->prefix);
-            complain_hint(c, "remove it: what is addressed to the machine is delivered");
-        }
-        check_ways(s, m->first_route, i, c);
+        check_earlier(s, m, i, marks, c);
+        check_own(s, m, route, c);
         if (route->nic != INDEX_NONE)
             check_via(s, route, c);
     }
+    free(marks);
 }
 
 static void check_default_routes(const struct scenario *s, const struct scenario_machine *m, enum family family,
