@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* NAT44: configuration, the two stages, and what callers ask about sessions. See nat_internal.h for how it works. */
+#include "nat_client.h"
 #include "nat_held.h"
 #include "nat_hit.h"
 
@@ -91,6 +92,8 @@ struct nat *nat_create(const struct nat_config *config) {
     if (!c->max_sessions)
         c->max_sessions = SESSIONS_DEFAULT;
     n->any_port = c->port_min == 1024 && c->port_max == UINT16_MAX;
+    n->natural_first = c->personality == NAT_INTERFACE && c->port_choice == NAT_PORT_PRESERVED && !c->port_block &&
+                       !c->port_rest && !c->client_ports && !c->arbitrary_pooling && !c->n_port_maps;
     set_timeouts(n);
     struct nat_port_map *maps = malloc((c->n_port_maps + 1) * sizeof *maps);
     be32 *addresses = malloc(c->n_addresses * sizeof *addresses);
@@ -137,7 +140,7 @@ void nat_reset(struct nat *n) {
     nat_sessions_free(n);
     memset(n->fragments, 0, sizeof n->fragments);
     nat_forget_held(n);
-    n->hand = n->now = n->created_before = 0;
+    n->hand = n->now = n->settled = n->created_before = 0;
     random_seed(&n->random, 1);
     n->stats = (struct nat_stats){
         .ports_available = (uint32_t)n->config.n_addresses * (n->config.port_max - n->config.port_min + 1u)};
@@ -179,7 +182,8 @@ bool nat_apply_source(struct nat *n, struct packet *p) {
     return true;
 }
 
-void nat_use(struct nat *n, struct packet *p, uint64_t now) {
+/* With another rule for what keeps a session alive, or with two called sides. */
+static __attribute__((noinline)) void use_with_care(struct nat *n, struct packet *p, uint64_t now) {
     struct nat_record *r = nat_packet_session(n, p);
     const bool reply = p->flags & PACKET_REPLY, inward = reply != !!(r->flags & NAT_FROM_OUTSIDE);
     const bool hairpin = r->flags & NAT_HAIRPIN;
@@ -197,6 +201,13 @@ void nat_use(struct nat *n, struct packet *p, uint64_t now) {
         nat_session_called(n, p->session - 1);
     else if (r->flags & NAT_UNCALLED)
         packet_drop(p, DROP_NAT_FILTERED);
+}
+
+void nat_use(struct nat *n, struct packet *p, uint64_t now) {
+    if (n->config.outbound_refresh_only || nat_packet_session(n, p)->flags & NAT_HAIRPIN)
+        use_with_care(n, p, now);
+    else
+        nat_track(n, p, now);
 }
 
 /* May it enter by a mapping: from outside, or from inside where that is what its destination stands for? */
@@ -230,7 +241,8 @@ static void in(struct nat *n, struct packet *p, uint32_t value, uint64_t now) {
         enter_by_mapping(n, p, now);
     if (p->flags & PACKET_FRAG_FIRST)
         nat_fragment_first_in(n, p, now);
-    nat_apply_destination(n, p);
+    if (p->session)
+        nat_apply_destination(n, p);
 }
 
 /*
@@ -279,44 +291,36 @@ static struct nat_tuple came_as(const struct nat *n, const struct packet *p) {
     return t;
 }
 
-static void out(struct nat *n, struct packet *p, const struct nat_want *want, uint64_t now) {
-    if (p->flags & PACKET_FRAG_LATER)
-        return nat_fragment_out(n, p, now);
-    if (p->flags & PACKET_ICMP_ERROR)
-        return nat_icmp_out(n, p, now);
-    const bool first = p->flags & PACKET_FRAG_FIRST;
-    const struct nat_tuple came = first ? came_as(n, p) : (struct nat_tuple){0};
+static inline void out_whole(struct nat *n, struct packet *p, const struct nat_want *want, uint64_t now) {
     if (!nat_has_session(p))
         nat_begin(n, p, want, now);
     else if (nat_apply_source(n, p))
         nat_use(n, p, now);
-    if (first)
-        nat_fragment_first_out(n, p, &came, now);
 }
 
-/* Will it most likely get a session with a new mapping? */
-static bool may_map(const struct nat *n, const struct packet *p) {
-    return n->groups && !p->session && p->out_port == n->config.outside_port &&
-           !(p->flags & (PACKET_FRAG_LATER | PACKET_ICMP_ERROR));
+static __attribute__((noinline)) void out_special(struct nat *n, struct packet *p, const struct nat_want *want,
+                                                  uint64_t now) {
+    if (p->flags & PACKET_FRAG_LATER)
+        return nat_fragment_out(n, p, now);
+    if (p->flags & PACKET_ICMP_ERROR)
+        return nat_icmp_out(n, p, now);
+    const struct nat_tuple came = came_as(n, p);
+    out_whole(n, p, want, now);
+    nat_fragment_first_out(n, p, &came, now);
 }
 
 /* As in_chunk: what new sessions need, and then they are made. */
 static void out_chunk(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {
     struct nat_want want[CHUNK];
-    uint64_t wanted = 0;
-    unsigned wants = 0;
-    for (unsigned i = 0; i < count; i++) {
-        if (may_map(n, pkts[i])) {
-            const struct nat_tuple outward = nat_packet_tuple(pkts[i]);
-            want[wants] = nat_want_of(n, pkts[i]->proto, &outward);
-            nat_want_fetch(n, &want[wants++]);
-            wanted |= UINT64_C(1) << i;
-        }
+    const uint64_t wanted = nat_wants(n, pkts, count, want);
+    for (unsigned i = 0, k = 0; i < count; i++) {
+        struct packet *p = pkts[i];
+        const struct nat_want *its = wanted >> i & 1 ? &want[k++] : NULL;
+        if (p->flags & (PACKET_FRAG_FIRST | PACKET_FRAG_LATER | PACKET_ICMP_ERROR))
+            out_special(n, p, its, now);
+        else
+            out_whole(n, p, its, now);
     }
-    for (unsigned k = 0; k < wants; k++)
-        nat_want_fetch_more(n, &want[k]);
-    for (unsigned i = 0, k = 0; i < count; i++)
-        out(n, pkts[i], wanted >> i & 1 ? &want[k++] : NULL, now);
 }
 
 void nat_out(struct nat *n, struct packet **pkts, unsigned count, uint64_t now) {

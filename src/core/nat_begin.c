@@ -9,7 +9,7 @@
  * Hairpinning (RFC 4787 REQ-9): what inside sends to a mapping's outside end came in through that mapping, as if from
  * outside, and gets a mapping of its own, as if it left. Both ends see each other's outside end (REQ-9 a).
  */
-#include "nat_internal.h"
+#include "nat_client.h"
 
 /* The tuple of the answers to a packet whose destination is already what it will be. */
 static struct nat_tuple answers(const struct packet *p, be32 outside, be16 port) {
@@ -17,7 +17,7 @@ static struct nat_tuple answers(const struct packet *p, be32 outside, be16 port)
     return nat_tuple_of(nat_ends(t.dst, outside), nat_ports(t.dport, port));
 }
 
-static enum drop unique(struct nat *n, const struct packet *p, struct nat_new *new, uint64_t now) {
+static inline enum drop unique(struct nat *n, const struct packet *p, struct nat_new *new, uint64_t now) {
     new->hash[1] = nat_hash(NAT_KEY_SESSION, p->proto, &new->way[1]);
     return nat_find_live_hashed(n, new->hash[1], p->proto, &new->way[1], now) == NAT_NONE ? DROP_NONE
                                                                                           : DROP_NAT_NO_PORT;
@@ -65,16 +65,22 @@ static enum drop choose_inward(struct nat *n, const struct packet *p, uint32_t v
     return why;
 }
 
+/* TCP and UDP, but for a later fragment: its ports may be translated. */
+static inline bool has_ports(const struct packet *p) {
+    return p->flags & PACKET_PORTS && (p->proto == PROTO_TCP || p->proto == PROTO_UDP);
+}
+
 /* From inside, to the other ends of new->way[0]. */
-static enum drop choose_outward(struct nat *n, const struct packet *p, const struct nat_want *w, struct nat_new *new,
-                                uint64_t now) {
+static inline __attribute__((always_inline)) enum drop choose_outward(struct nat *n, const struct packet *p,
+                                                                      const struct nat_want *w, struct nat_new *new,
+                                                                      uint64_t now) {
     const struct nat_tuple *outward = &new->way[0];
     struct nat_tuple *reply = &new->way[1];
     struct nat_place place;
     enum drop why;
     if (!nat_client_may_begin(n, p->src, now))
         return DROP_NAT_CLIENT_LIMIT;
-    if (!nat_moves_port(p, true)) {
+    if (!has_ports(p) && !nat_moves_port(p, true)) {
         *reply = answers(p, 0, outward->sport);
         if (!nat_place_portless(n, p->proto, p->src, reply, now))
             return DROP_NAT_NO_PORT;
@@ -83,18 +89,20 @@ static enum drop choose_outward(struct nat *n, const struct packet *p, const str
         new->client = nat_client_of(n, p->src, &place);
         return DROP_NONE;
     }
-    const uint32_t mapping = nat_mapping_inside(n, w->natural, p->proto, outward, now);
-    if (mapping != NAT_NONE)
-        place.end = nat_node_outside(n, mapping);
-    else if ((why = nat_place_mapping(n, w, &place, now)))
-        return why;
+    uint32_t mapping = NAT_NONE, cell = w->natural;
+    if (!nat_place_natural(n, w, &place)) {
+        mapping = nat_mapping_inside(n, w->natural, p->proto, outward, now);
+        if (mapping != NAT_NONE)
+            place.end = nat_node_outside(n, mapping);
+        else if ((why = nat_place_mapping(n, w, &place, now)))
+            return why;
+        cell = mapping != NAT_NONE ? NAT_NONE : nat_port_cell_at(n, p->proto, place.address, place.end.dport);
+    }
     *reply = answers(p, place.end.dst, place.end.dport);
     if ((why = unique(n, p, new, now)))
         return why;
-    if (mapping == NAT_NONE) {
-        new->cell = nat_port_cell_at(n, p->proto, place.address, place.end.dport);
-        new->natural = w->natural;
-    }
+    new->cell = cell;
+    new->natural = w->natural;
     if (mapping == NAT_NONE || n->records[mapping >> 1].kind != NAT_PORT_MAP)
         new->flags |= NAT_MAPPED;
     new->client = nat_client_of(n, p->src, mapping == NAT_NONE ? &place : NULL);
@@ -102,8 +110,8 @@ static enum drop choose_outward(struct nat *n, const struct packet *p, const str
 }
 
 /* From inside to inside. The called mapping's filter looks at the caller's outside end. */
-static enum drop choose_hairpin(struct nat *n, const struct packet *p, uint32_t via, const struct nat_want *w,
-                                struct nat_new *new, uint64_t now) {
+static __attribute__((noinline)) enum drop choose_hairpin(struct nat *n, const struct packet *p, uint32_t via,
+                                                          const struct nat_want *w, struct nat_new *new, uint64_t now) {
     const bool mapped = n->records[via >> 1].kind != NAT_PORT_MAP;
     const struct nat_tuple end = nat_node_outside(n, via);
     const be32 called = nat_node_outward(n, via)->src;
@@ -150,8 +158,13 @@ static void create(struct nat *n, struct packet *p, const struct nat_want *w, ui
     if (n->config.personality == NAT_CONNTRACK && via != NAT_NONE && !inside)
         new.flags = NAT_FROM_OUTSIDE;
     p->session = nat_session_create(n, &new, now) + 1;
-    nat_apply_source(n, p);
-    nat_use(n, p, now);
+    if (new.cell != NAT_NONE && !(new.flags & NAT_HAIRPIN) && !n->config.outbound_refresh_only) {
+        nat_set_source(p, new.way[1].dst, new.way[1].dport);
+        nat_track_first(n, p, now);
+    } else {
+        nat_apply_source(n, p);
+        nat_use(n, p, now);
+    }
 }
 
 /* One was made in this burst. */

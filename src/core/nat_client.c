@@ -7,7 +7,7 @@
  * Counts include what is idle and not freed yet. Where that could change what happens, everything idle is freed first:
  * at a limit, at exhaustion, and when a client has something that it would not get anew (blocks, another address).
  */
-#include "nat_internal.h"
+#include "nat_client.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -62,19 +62,6 @@ void nat_clients_fini(struct nat *n) {
     free(n->blocks_free);
 }
 
-static uint64_t hash_inside(be32 inside) {
-    return nat_hash_words(NAT_KEY_NOTHING, 0, nat_ends(inside, 0), 0);
-}
-
-/* The list of its hash: index + 1 of each record, 0 at the end. */
-static uint32_t *head_of(const struct nat *n, be32 inside) {
-    return &n->client_heads[hash_inside(inside) >> n->client_shift];
-}
-
-const uint32_t *nat_client_list(const struct nat *n, be32 inside) {
-    return n->clients ? head_of(n, inside) : NULL;
-}
-
 static uint32_t find_in(const struct nat *n, const uint32_t *list, be32 inside) {
     uint32_t i = list ? *list : 0;
     while (i && n->clients[i - 1].inside != inside)
@@ -86,12 +73,8 @@ uint32_t nat_client_find(const struct nat *n, be32 inside) {
     return find_in(n, nat_client_list(n, inside), inside);
 }
 
-uint32_t nat_home(const struct nat *n, be32 inside) {
-    return n->config.n_addresses == 1 ? 0 : (uint32_t)((hash_inside(inside) >> 32) % n->config.n_addresses);
-}
-
 static uint32_t client_make(struct nat *n, be32 inside) {
-    uint32_t c = n->client_free - 1, *head = head_of(n, inside);
+    uint32_t c = n->client_free - 1, *head = nat_client_list(n, inside);
     if (n->client_free)
         n->client_free = n->clients[c].next;
     else
@@ -106,7 +89,7 @@ static uint32_t client_make(struct nat *n, be32 inside) {
 }
 
 static void client_free(struct nat *n, uint32_t c) {
-    uint32_t *at = head_of(n, n->clients[c].inside);
+    uint32_t *at = nat_client_list(n, n->clients[c].inside);
     while (*at != c + 1)
         at = &n->clients[*at - 1].next;
     *at = n->clients[c].next;
@@ -130,9 +113,7 @@ static __attribute__((noinline)) void pace_use(struct nat *n, uint32_t c) {
     n->paces[c] = (n->paces[c] > n->now ? n->paces[c] : n->now) + pace_interval(n);
 }
 
-uint32_t nat_client_of(struct nat *n, be32 inside, const struct nat_place *place) {
-    if (!n->clients)
-        return NAT_NONE;
+uint32_t nat_client_take(struct nat *n, be32 inside, const struct nat_place *place) {
     uint32_t c = place ? place->client : NAT_NONE;
     if (c == NAT_NONE || !n->clients[c].sessions) /* what was in the way may have been its last one */
         c = nat_client_find(n, inside);
@@ -226,7 +207,7 @@ uint32_t nat_first_address(const struct nat *n, const struct nat_tuple *outward)
     if (!n->config.arbitrary_pooling)
         return nat_home(n, outward->src);
     const struct nat_tuple end = {.src = outward->src, .sport = outward->sport};
-    return (uint32_t)((nat_hash(NAT_KEY_NOTHING, 0, &end) >> 32) % n->config.n_addresses);
+    return nat_home_hashed(n, nat_hash(NAT_KEY_NOTHING, 0, &end));
 }
 
 static bool place_in_block(struct nat *n, const struct want *w, uint32_t block, struct nat_place *place) {
@@ -245,7 +226,7 @@ static enum drop place_in_blocks(struct nat *n, const struct want *w, uint32_t c
     if (has >= (may ? may : 1))
         return DROP_NAT_CLIENT_LIMIT;
     const uint32_t first = first_address(n, c, w->of);
-    const uint32_t shift = (uint32_t)hash_inside(w->of->outward.src) % n->n_blocks;
+    const uint32_t shift = (uint32_t)nat_hash_client(w->of->outward.src) % n->n_blocks;
     for (uint32_t i = 0; i < config->n_addresses && (i == 0 || !has || config->arbitrary_pooling); i++) {
         const uint32_t address = (first + i) % config->n_addresses;
         for (uint32_t k = 0; n->blocks_free[address] && k < n->n_blocks; k++) {
@@ -268,6 +249,19 @@ static bool may_move(struct nat *n, be32 inside, uint64_t now) {
 /* Has it an address that it would not get anew? */
 static bool has_moved(const struct nat *n, uint32_t c, const struct nat_want *of) {
     return n->clients[c].address != (n->config.arbitrary_pooling ? nat_home(n, of->outward.src) : of->home);
+}
+
+bool nat_place_natural(const struct nat *n, const struct nat_want *w, struct nat_place *place) {
+    const uint32_t own = ntohs(w->outward.sport);
+    if (!n->natural_first || w->proto == PROTO_ICMP || n->cells[w->natural] || own < n->config.port_min ||
+        own > n->config.port_max)
+        return false;
+    const uint32_t c = find_in(n, w->client_list, w->outward.src);
+    if (c != NAT_NONE && n->clients[c].address != w->home)
+        return false;
+    *place = (struct nat_place){.end = {.dst = n->config.addresses[w->home], .dport = w->outward.sport},
+                                .address = w->home, .block = NAT_NONE, .client = c};
+    return true;
 }
 
 enum drop nat_place_mapping(struct nat *n, const struct nat_want *of, struct nat_place *place, uint64_t now) {

@@ -196,10 +196,8 @@ static inline uint32_t nat_find_live_hashed(struct nat *n, uint64_t hash, uint8_
 static inline uint32_t nat_find_live(struct nat *n, uint8_t proto, const struct nat_tuple *tuple, uint64_t now) {
     return nat_find_live_hashed(n, nat_hash(NAT_KEY_SESSION, proto, tuple), proto, tuple, now);
 }
-/*
- * What a packet asks for that may begin a session with a mapping of its own: computed some packets ahead, so that the
- * memory that it will need is there when it is its turn.
- */
+
+/* nat_want.c: what a packet asks for that may begin a session with a mapping of its own. */
 struct nat_want {
     struct nat_tuple outward;    /* as it came in */
     uint64_t hash;               /* of it, NAT_KEY_SESSION */
@@ -209,9 +207,8 @@ struct nat_want {
     uint8_t proto;
 };
 struct nat_want nat_want_of(const struct nat *n, uint8_t proto, const struct nat_tuple *outward);
-/* Fetches what nat_want_fetch_more reads; and what the making reads. */
-void nat_want_fetch(const struct nat *n, const struct nat_want *w);
-void nat_want_fetch_more(const struct nat *n, const struct nat_want *w);
+/* Of the packets that most likely begin one, in their order; fetches what their sessions need. A bit for each. */
+uint64_t nat_wants(const struct nat *n, struct packet *const *pkts, unsigned count, struct nat_want *want);
 
 /* nat_mapping.c: what sides of sessions have in common. */
 void nat_port_map_create(struct nat *n, uint8_t proto, const struct nat_tuple *inside, const struct nat_tuple *outside,
@@ -220,16 +217,17 @@ void nat_port_map_create(struct nat *n, uint8_t proto, const struct nat_tuple *i
 uint32_t nat_mapping_inside(struct nat *n, uint32_t natural, uint8_t proto, const struct nat_tuple *outward,
                             uint64_t now);
 uint32_t nat_mapping_outside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now);
+uint32_t nat_mapping_at(struct nat *n, uint32_t cell, uint64_t now); /* that has the cell */
 
 /* Has the inside end of a mapping sent to this remote address (address-dependent filtering)? Port maps are for all. */
 bool nat_permits(struct nat *n, uint8_t proto, const struct nat_tuple *outside_end, be32 remote, uint64_t now);
 /* The called side of a hairpin session has sent something. */
 void nat_session_called(struct nat *n, uint32_t session);
-/* A side of a session comes that makes its mapping. */
-void nat_side_begin(struct nat *n, uint32_t node, const struct nat_new *new);
+/* A session comes from inside that makes its mapping. */
+void nat_side_begin(struct nat *n, uint32_t session, const struct nat_new *new);
 /* A side of a session comes, goes. permits: it has sent to its remote address. */
 void nat_side_join(struct nat *n, uint32_t node, bool permits, uint64_t now);
-void nat_side_leave(struct nat *n, uint32_t node);
+void nat_side_leave(struct nat *n, uint32_t node, uint32_t cell); /* of the outside port, if it has a mapping */
 
 /* nat_begin.c: what a new session gets. Refused packets are dropped. want: what is known of it already; NULL. */
 bool nat_is_named(const struct nat *n, be32 dst); /* among the destinations without translation */
@@ -254,6 +252,11 @@ static inline uint32_t nat_port_cell_at(const struct nat *n, uint8_t proto, uint
 static inline uint32_t nat_port_cell(const struct nat *n, uint8_t proto, be32 outside, be16 port) {
     const uint32_t address = nat_address_index(n, outside);
     return address == NAT_NONE ? NAT_NONE : nat_port_cell_at(n, proto, address, port);
+}
+/* The cell of a node's mapping. */
+static inline uint32_t nat_node_cell(const struct nat *n, uint32_t node) {
+    const struct nat_tuple end = nat_node_outside(n, node);
+    return nat_port_cell(n, n->records[node >> 1].proto, end.dst, end.dport);
 }
 /* For one more user, one less; cell NAT_NONE: nothing to be done. */
 void nat_port_take(struct nat *n, uint32_t cell);
@@ -283,43 +286,12 @@ bool nat_port_for_mapping(struct nat *n, uint8_t proto, uint32_t address, struct
 /* A side of a session leaves its mapping: the port will rest from when that session ended, or a later one. */
 void nat_port_rest(struct nat *n, uint32_t node);
 
-/* nat_client.c: inside addresses, what they share of outside addresses and ports, and what they may have. */
-int nat_clients_init(struct nat *n);
-void nat_clients_fini(struct nat *n);
-uint32_t nat_client_find(const struct nat *n, be32 inside); /* NAT_NONE: has no sessions, or nobody asks */
-const uint32_t *nat_client_list(const struct nat *n, be32 inside); /* where it is looked for: index + 1; 0: empty */
-static inline void nat_client_fetch(const struct nat *n, uint32_t client) {
-    if (client != NAT_NONE)
-        nat_fetch(&n->clients[client]);
-}
-/* Counts a side of a session, and the ports of mappings; client NAT_NONE: nobody's. The last one takes all with it. */
-void nat_client_join(struct nat *n, uint32_t client);
-void nat_client_leave(struct nat *n, uint32_t client);
-void nat_client_port(struct nat *n, uint32_t client, uint8_t proto, int change);
-/* May it have one more session? */
-bool nat_client_may_begin(struct nat *n, be32 inside, uint64_t now);
-/* What a new mapping gets, or a session whose ports stay. */
-struct nat_place {
-    struct nat_tuple end; /* outside end */
-    uint32_t address;     /* its index */
-    uint32_t block;       /* that the client gets with it; NAT_NONE */
-    uint32_t client;      /* who asked for it; NAT_NONE: not known */
-};
-/* For what an inside end sends. DROP_NONE, DROP_NAT_NO_PORT, DROP_NAT_CLIENT_LIMIT. */
-enum drop nat_place_mapping(struct nat *n, const struct nat_want *w, struct nat_place *place, uint64_t now);
-/* reply: the tuple of answers to what has no port that may be translated; its destination is what is looked for. */
-bool nat_place_portless(struct nat *n, uint8_t proto, be32 inside, struct nat_tuple *reply, uint64_t now);
-/* The client of a session that will be made; with `place`, if any, as its address when it is new. */
-uint32_t nat_client_of(struct nat *n, be32 inside, const struct nat_place *place);
-/* The outside address of an inside one that has no sessions. */
-uint32_t nat_home(const struct nat *n, be32 inside);
-/* Where a place is looked for first for a client that has no sessions. */
-uint32_t nat_first_address(const struct nat *n, const struct nat_tuple *outward);
-
 /* nat_state.c: states and timers. */
 /* May a connection begin with this packet (NAT_CONNTRACK)? */
 bool nat_may_begin(const struct packet *p);
 void nat_track(struct nat *n, const struct packet *p, uint64_t now);
+/* The same of a session that was made for this packet, just now. */
+void nat_track_first(struct nat *n, const struct packet *p, uint64_t now);
 bool nat_is_reset(const struct packet *p);
 bool nat_is_syn(const struct packet *p); /* the first packet of a connection */
 
@@ -368,10 +340,17 @@ bool nat_apply_source(struct nat *n, struct packet *p);
 /* Tracks the state of the packet's session; drops what a hairpin session's called side does not let in yet. */
 void nat_use(struct nat *n, struct packet *p, uint64_t now);
 
-/* The caller's clock goes on. What was idle for NAT_TICKS_MAX must not look young again. */
+/*
+ * The caller's clock goes on. What was idle for 2^32 ticks would look young again. No session gets there: all idle ones
+ * are freed, whatever the budget, when that was last done NAT_TICKS_MAX ago. So none is idle for more than three times
+ * that: its own time, until then, and the clock's last step.
+ */
 static inline void nat_clock(struct nat *n, uint64_t now) {
-    if (__builtin_expect(now > n->now + ((uint64_t)NAT_TICKS_MAX << NAT_TICK_SHIFT), 0))
+    const uint64_t most = (uint64_t)NAT_TICKS_MAX << NAT_TICK_SHIFT;
+    if (__builtin_expect(now > n->now + most, 0))
         nat_sessions_free(n);
+    else if (__builtin_expect(now > n->settled + most, 0))
+        nat_settle(n, now);
     n->now = now;
 }
 

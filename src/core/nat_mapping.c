@@ -3,7 +3,7 @@
  * Mappings and permits: rings of sides of sessions, the head of each in the index. A ring is found under what its sides
  * have in common: a mapping's inside and outside end, or an outside end with a remote address that was sent to.
  */
-#include "nat_internal.h"
+#include "nat_client.h"
 
 /* The called side of a hairpin session? */
 static bool is_far(const struct nat *n, uint32_t node) {
@@ -44,15 +44,22 @@ static uint32_t link_remove(const struct nat *n, enum nat_ring ring, uint32_t no
 
 /* A ring lives while one of its sessions does. Idle ones that stand before the first live one are freed: each that is
  * looked at but the last, once. */
-static uint32_t ring_live(struct nat *n, enum nat_ring ring, uint32_t node, uint64_t now) {
-    while (n->records[node >> 1].kind == NAT_SESSION && !nat_session_fresh(n, &n->records[node >> 1], now)) {
+static inline bool is_idle(const struct nat *n, uint32_t node, uint64_t now) {
+    const struct nat_record *r = &n->records[node >> 1];
+    return r->kind == NAT_SESSION && !nat_session_fresh(n, r, now);
+}
+static __attribute__((noinline)) uint32_t ring_settle(struct nat *n, enum nat_ring ring, uint32_t node, uint64_t now) {
+    do {
         const uint32_t next = link_of(n, ring, node)->next;
         nat_session_free(n, node >> 1);
         if (next == node)
             return NAT_NONE;
         node = next;
-    }
+    } while (is_idle(n, node, now));
     return node;
+}
+static inline uint32_t ring_live(struct nat *n, enum nat_ring ring, uint32_t node, uint64_t now) {
+    return is_idle(n, node, now) ? ring_settle(n, ring, node, now) : node;
 }
 
 static struct nat_tuple inside_end(const struct nat *n, uint32_t node) {
@@ -62,14 +69,6 @@ static struct nat_tuple inside_end(const struct nat *n, uint32_t node) {
 static uint64_t hash_inside(const struct nat *n, uint32_t node) {
     const struct nat_tuple end = inside_end(n, node);
     return nat_hash(NAT_KEY_INSIDE, n->records[node >> 1].proto, &end);
-}
-static uint32_t cell_of(const struct nat *n, uint32_t node) {
-    const struct nat_tuple end = nat_node_outside(n, node);
-    return nat_port_cell(n, n->records[node >> 1].proto, end.dst, end.dport);
-}
-static uint32_t natural_of(const struct nat *n, uint32_t node) {
-    const struct nat_tuple *outward = nat_node_outward(n, node);
-    return nat_port_cell_at(n, n->records[node >> 1].proto, nat_first_address(n, outward), outward->sport);
 }
 /* Outside end and remote address. */
 static struct nat_tuple permit_of(const struct nat *n, uint32_t node) {
@@ -140,11 +139,15 @@ static uint32_t find_port_map(const struct nat *n, uint8_t proto, be32 addr, be1
     return NAT_NONE;
 }
 
+uint32_t nat_mapping_at(struct nat *n, uint32_t cell, uint64_t now) {
+    const uint32_t node = nat_cell_node(n, cell);
+    return node == NAT_NONE ? node : ring_live(n, RING_MAPPING, node, now);
+}
+
 uint32_t nat_mapping_outside(struct nat *n, uint8_t proto, be32 addr, be16 port, uint64_t now) {
     const uint32_t cell = n->groups ? nat_port_cell(n, proto, addr, port) : NAT_NONE;
-    const uint32_t node = cell == NAT_NONE ? NAT_NONE : nat_cell_node(n, cell);
-    if (node != NAT_NONE)
-        return ring_live(n, RING_MAPPING, node, now);
+    if (cell != NAT_NONE && nat_cell_node(n, cell) != NAT_NONE)
+        return nat_mapping_at(n, cell, now);
     return n->config.n_port_maps ? find_port_map(n, proto, addr, port) : NAT_NONE;
 }
 
@@ -171,12 +174,12 @@ static void moved(struct nat *n, uint32_t natural, int change) {
 }
 
 /* A side that is alone in its mapping. */
-static void mapping_begin(struct nat *n, uint32_t node, uint32_t client, uint16_t *flags, uint32_t cell,
-                          uint32_t natural) {
-    *link_of(n, RING_MAPPING, node) = (struct nat_link){node, node};
+static inline void mapping_begin(struct nat *n, uint32_t node, uint32_t client, uint16_t *flags, uint32_t cell,
+                                 uint32_t natural) {
     *flags |= NAT_MAPPED | NAT_HEAD | NAT_INSIDE_HEAD;
     nat_cell_set(n, cell, node);
     if (cell != natural) {
+        *flags |= NAT_MOVED;
         moved(n, natural, 1);
         nat_table_insert(&n->table, hash_inside(n, node), node);
     }
@@ -190,7 +193,7 @@ static void mapping_begin(struct nat *n, uint32_t node, uint32_t client, uint16_
  * mapping's own inside end as long as any side has it.
  */
 static void mapping_join(struct nat *n, uint32_t node, uint64_t now) {
-    const uint32_t cell = cell_of(n, node);
+    const uint32_t cell = nat_node_cell(n, node);
     uint16_t *flags = flags_of(n, node);
     uint32_t head = nat_cell_node(n, cell);
     if (head != NAT_NONE)
@@ -203,31 +206,37 @@ static void mapping_join(struct nat *n, uint32_t node, uint64_t now) {
         link_add(n, RING_MAPPING, own ? link_of(n, RING_MAPPING, head)->next : head, node);
         return;
     }
-    mapping_begin(n, node, client_of(n, node), flags, cell, natural_of(n, node));
+    link_add(n, RING_MAPPING, node, node);
+    mapping_begin(n, node, client_of(n, node), flags, cell, nat_node_natural(n, node));
 }
 
-/* The last one takes the mapping with it; a head's place is taken by the next. */
-static void mapping_leave(struct nat *n, uint32_t node) {
+/* Its mapping is no longer found by its inside end. */
+static __attribute__((noinline)) void unmove(struct nat *n, uint32_t node) {
+    nat_table_remove(&n->table, hash_inside(n, node), node);
+    moved(n, nat_node_natural(n, node), -1);
+}
+
+/* One of several goes; a head's place is taken by the next. */
+static __attribute__((noinline)) void mapping_pass_on(struct nat *n, uint32_t node, uint32_t cell, uint16_t flags) {
     const uint32_t next = link_remove(n, RING_MAPPING, node);
-    const struct nat_tuple mine = inside_end(n, node), its = inside_end(n, next);
-    const uint16_t flags = *flags_of(n, node);
-    const bool stays = next != node && nat_tuple_equal(&mine, &its);
     if (!(flags & NAT_HEAD))
         return;
-    const uint32_t cell = cell_of(n, node), natural = natural_of(n, node);
-    if (flags & NAT_INSIDE_HEAD && cell != natural) {
-        if (stays) {
-            nat_table_replace(&n->table, hash_inside(n, node), node, next);
-        } else {
-            nat_table_remove(&n->table, hash_inside(n, node), node);
-            moved(n, natural, -1);
-        }
-    }
-    if (next != node) {
-        nat_cell_set(n, cell, next);
-        *flags_of(n, next) |= stays ? flags & (NAT_HEAD | NAT_INSIDE_HEAD) : NAT_HEAD;
-        return;
-    }
+    const struct nat_tuple mine = inside_end(n, node), its = inside_end(n, next);
+    const bool stays = nat_tuple_equal(&mine, &its);
+    if (flags & NAT_MOVED && stays)
+        nat_table_replace(&n->table, hash_inside(n, node), node, next);
+    else if (flags & NAT_MOVED)
+        unmove(n, node);
+    nat_cell_set(n, cell, next);
+    *flags_of(n, next) |= stays ? flags & (NAT_HEAD | NAT_INSIDE_HEAD | NAT_MOVED) : NAT_HEAD;
+}
+
+/* The last one takes the mapping with it. */
+static void mapping_leave(struct nat *n, uint32_t node, uint32_t cell, uint16_t flags) {
+    if (link_of(n, RING_MAPPING, node)->next != node)
+        return mapping_pass_on(n, node, cell, flags);
+    if (flags & NAT_MOVED)
+        unmove(n, node);
     nat_cell_set(n, cell, NAT_NONE);
     nat_port_give_back(n, cell);
     nat_client_port(n, client_of(n, node), n->records[node >> 1].proto, -1);
@@ -280,9 +289,11 @@ bool nat_permits(struct nat *n, uint8_t proto, const struct nat_tuple *outside_e
     return head != NAT_NONE && ring_live(n, RING_PERMIT, head, now) != NAT_NONE;
 }
 
-void nat_side_begin(struct nat *n, uint32_t node, const struct nat_new *new) {
+void nat_side_begin(struct nat *n, uint32_t i, const struct nat_new *new) {
+    const uint32_t node = nat_value(i, false);
     nat_client_join(n, new->client);
-    mapping_begin(n, node, new->client, &n->records[node >> 1].flags, new->cell, new->natural);
+    n->cold[i].siblings = (struct nat_link){node, node};
+    mapping_begin(n, node, new->client, &n->records[i].flags, new->cell, new->natural);
     if (n->permits)
         permit_join(n, node);
 }
@@ -294,14 +305,14 @@ void nat_side_join(struct nat *n, uint32_t node, bool permits, uint64_t now) {
     if (n->permits && permits)
         permit_join(n, node);
 }
-void nat_side_leave(struct nat *n, uint32_t node) {
+void nat_side_leave(struct nat *n, uint32_t node, uint32_t cell) {
     const uint16_t flags = *flags_of(n, node);
     if (flags & NAT_PERMITS)
         permit_leave(n, node);
     if (flags & NAT_MAPPED && n->rests)
         nat_port_rest(n, node);
     if (flags & NAT_MAPPED)
-        mapping_leave(n, node);
+        mapping_leave(n, node, cell, flags);
     nat_client_leave(n, client_of(n, node));
 }
 

@@ -33,6 +33,7 @@ int nat_ports_init(struct nat *n) {
     while (slots < 4 * c->n_addresses)
         slots *= 2;
     n->address_mask = slots - 1;
+    n->address_inverse = UINT64_MAX / c->n_addresses + 1;
     n->address_slots = calloc(slots, sizeof *n->address_slots);
     n->cells = calloc(sets << 16, sizeof *n->cells); /* costs nothing where it is not used */
     if (c->personality == NAT_INTERFACE)
@@ -208,14 +209,14 @@ static uint32_t first_free(struct nat *n, const struct ports *p, uint32_t from, 
  * Is there a port among from..to? Those in use are asked about, in order, if they may be idle. own: the port that may
  * rest for end->src.
  */
-static bool search(struct nat *n, uint8_t proto, const struct ports *p, struct nat_tuple *end, uint32_t own,
-                   uint32_t from, uint32_t to, uint32_t *asked, uint64_t now) {
+static bool search(struct nat *n, const struct ports *p, struct nat_tuple *end, uint32_t own, uint32_t from,
+                   uint32_t to, uint32_t *asked, uint64_t now) {
     const bool keeps = from == own && own <= to && is_free(n, p->first_cell + own, end->src);
     uint32_t found = keeps ? own : first_free(n, p, from, to);
     for (uint32_t port = from; port <= to && port < found && !nat_is_settled(n, now); port += p->step) {
+        const uint32_t cell = p->first_cell + port;
         end->dport = htons((uint16_t)port);
-        if (nat_mapping_outside(n, proto, end->dst, end->dport, now) == NAT_NONE &&
-            is_free(n, p->first_cell + port, port == own ? end->src : 0))
+        if (nat_mapping_at(n, cell, now) == NAT_NONE && is_free(n, cell, port == own ? end->src : 0))
             return true;
         if (++*asked == ASK_MAX) {
             nat_settle(n, now);
@@ -233,6 +234,6 @@ bool nat_port_for_mapping(struct nat *n, uint8_t proto, uint32_t address, struct
     const uint32_t low = r.low + ((r.low ^ wanted) & (step - 1)), own = from + odd;
     const struct ports p = {nat_port_cell_at(n, proto, address, 0), step};
     uint32_t asked = 0;
-    return search(n, proto, &p, end, own, own, r.high, &asked, now) ||
-           (from > r.low && search(n, proto, &p, end, own, low, from - 1, &asked, now));
+    return search(n, &p, end, own, own, r.high, &asked, now) ||
+           (from > r.low && search(n, &p, end, own, low, from - 1, &asked, now));
 }

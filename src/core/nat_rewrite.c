@@ -59,10 +59,9 @@ static uint8_t *checksum_field(const struct nat_view *v) {
     return v->l4 + offset;
 }
 
-/* port_field: as nat_port_field says. */
-static inline void view_set(const struct nat_view *v, bool source, uint8_t *port_field, be32 addr, be16 port) {
-    struct ipv4_header *ip = v->ip;
-    uint8_t *sum_field = checksum_field(v);
+/* Fields of L4: NULL where they stay. */
+static inline __attribute__((always_inline)) void fields_set(struct ipv4_header *ip, bool source, uint8_t *port_field,
+                                                             uint8_t *sum_field, be32 addr, be16 port) {
     const be32 was = source ? ip->src : ip->dst, less = ~was;
     uint32_t change = 0; /* to the sums (RFC 1624, equation 3) */
     if (was != addr) {
@@ -86,7 +85,7 @@ static inline void view_set(const struct nat_view *v, bool source, uint8_t *port
 }
 
 void nat_view_set(const struct nat_view *v, bool source, be32 addr, be16 port) {
-    view_set(v, source, nat_port_field(v, source), addr, port);
+    fields_set(v->ip, source, nat_port_field(v, source), checksum_field(v), addr, port);
 }
 
 struct nat_tuple nat_packet_tuple(const struct packet *p) {
@@ -112,28 +111,49 @@ static bool is_tiny(const struct packet *p) {
     return ntohs(ip->total_length) < (ip->version_ihl & 15) * 4u + 18;
 }
 
-static inline void set(struct packet *p, bool source, be32 addr, be16 port) {
-    be16 *meta = source ? &p->sport : &p->dport;
-    bool same = addr == (source ? p->src : p->dst);
-    if (same && port == *meta)
-        return;
-    struct nat_view v = view_of(p);
-    uint8_t *port_field = nat_port_field(&v, source);
-    if (same && !port_field)
-        return;
-    if (p->flags & PACKET_FRAG_FIRST && p->proto == PROTO_TCP && is_tiny(p))
-        packet_drop(p, DROP_NAT_FRAGMENT);
-    view_set(&v, source, port_field, addr, port);
+/* Is it a whole TCP or UDP packet with all fields there? */
+static inline bool is_plain(const struct packet *p) {
+    const unsigned end = p->l4 + (p->proto == PROTO_TCP ? 18u : 8u);
+    return (p->flags & (PACKET_PORTS | PACKET_FRAG_FIRST)) == PACKET_PORTS &&
+           (p->proto == PROTO_TCP || p->proto == PROTO_UDP) && end <= p->len &&
+           end <= p->l3 + (uint32_t)ntohs(packet_ipv4(p)->total_length);
+}
+
+/* What follows in the metadata. */
+static inline void note_set(struct packet *p, bool source, be32 addr, be16 port, bool port_set) {
     p->flags |= source ? PACKET_SRC_CHANGED : PACKET_DST_CHANGED;
     if (source)
         p->src = addr;
     else
         p->dst = addr;
-    if (port_field) {
-        *meta = port;
-        if (p->proto == PROTO_ICMP)
-            p->sport = p->dport = port;
-    }
+    if (port_set && source)
+        p->sport = port;
+    else if (port_set)
+        p->dport = port;
+}
+
+static __attribute__((noinline)) void set_special(struct packet *p, bool source, be32 addr, be16 port) {
+    const struct nat_view v = view_of(p);
+    uint8_t *port_field = nat_port_field(&v, source);
+    if (addr == (source ? p->src : p->dst) && !port_field)
+        return;
+    if (p->flags & PACKET_FRAG_FIRST && p->proto == PROTO_TCP && is_tiny(p))
+        packet_drop(p, DROP_NAT_FRAGMENT);
+    fields_set(v.ip, source, port_field, checksum_field(&v), addr, port);
+    note_set(p, source, addr, port, port_field);
+    if (port_field && p->proto == PROTO_ICMP)
+        p->sport = p->dport = port;
+}
+
+static inline __attribute__((always_inline)) void set(struct packet *p, bool source, be32 addr, be16 port) {
+    uint8_t *l4 = p->data + p->l4;
+    if (addr == (source ? p->src : p->dst) && port == (source ? p->sport : p->dport))
+        return;
+    if (!is_plain(p))
+        return set_special(p, source, addr, port);
+    fields_set(packet_ipv4(p), source, l4 + (source ? 0 : 2),
+               p->proto == PROTO_TCP ? l4 + 16 : load16(l4 + 6) ? l4 + 6 : NULL, addr, port); /* none: RFC 768 */
+    note_set(p, source, addr, port, true);
 }
 
 void nat_set_source(struct packet *p, be32 addr, be16 port) {

@@ -4,17 +4,16 @@
  * the moment when it would have ended if it had not been used again, and is moved on when the hand comes by. So a
  * packet that uses a session touches no list.
  */
-#include "nat_internal.h"
+#include "nat_client.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define EMPTY_TICKS 32u   /* without sessions, that cost as much as one */
-#define ENDS_GROUP 16u    /* sessions whose memory is fetched together before they end */
+#define ENDS_GROUP 8u     /* sessions whose memory is fetched together before they end */
 #define EXPIRE_LEAST 32u  /* looked at once a burst: some 5 us */
 #define ROOM_BATCH 16u    /* that are freed when one has no room */
 #define LINKS_OF_LINE 8u  /* of the rings of timers */
-#define CELLS_TRIED 16u   /* ports that are nearly always enough to find a free one, also where half are in use */
 
 static void ring_init(struct nat_link *ring, uint32_t i) {
     ring[i] = (struct nat_link){i, i};
@@ -107,16 +106,34 @@ static uint32_t own_side(const struct nat *n, uint32_t i) {
     return nat_value(i, n->records[i].flags & NAT_FROM_OUTSIDE);
 }
 
-void nat_session_free(struct nat *n, uint32_t i) {
+/* A session that may end, and where it is to be taken out. */
+struct ending {
+    uint64_t hash[2]; /* of its keys */
+    uint32_t session;
+    uint32_t cell;    /* of its mapping, if it has one, or of the port that it uses */
+};
+static inline struct ending ending_of(const struct nat *n, uint32_t i) {
+    const struct nat_record *r = &n->records[i];
+    struct ending e = {.hash = {hash_way(r, false), hash_way(r, true)}, .session = i, .cell = NAT_NONE};
+    if (r->flags & NAT_MAPPED)
+        e.cell = nat_node_cell(n, own_side(n, i));
+    else if (uses_port(n, r))
+        e.cell = nat_port_cell(n, r->proto, r->way[1].dst, r->way[1].dport);
+    return e;
+}
+
+static inline void session_free(struct nat *n, const struct ending *e) {
+    const uint32_t i = e->session;
     struct nat_record *r = &n->records[i];
     ring_remove(n->timers, i);
     if (r->flags & NAT_HAIRPIN)
-        nat_side_leave(n, nat_value(i, true));
-    nat_side_leave(n, own_side(n, i));
-    if (uses_port(n, r))
-        nat_port_give_back(n, nat_port_cell(n, r->proto, r->way[1].dst, r->way[1].dport));
-    for (int reply = 0; reply < 2 - looks_same(r); reply++)
-        nat_table_remove(&n->table, hash_way(r, reply), nat_value(i, reply));
+        nat_side_leave(n, nat_value(i, true), nat_node_cell(n, nat_value(i, true)));
+    nat_side_leave(n, own_side(n, i), e->cell);
+    if (!(r->flags & NAT_MAPPED))
+        nat_port_give_back(n, e->cell);
+    nat_table_remove(&n->table, e->hash[0], nat_value(i, false));
+    if (!looks_same(r))
+        nat_table_remove(&n->table, e->hash[1], nat_value(i, true));
     r->kind = NAT_FREE;
     n->cold[i].siblings.next = n->free;
     n->free = i;
@@ -124,75 +141,16 @@ void nat_session_free(struct nat *n, uint32_t i) {
     n->stats.live--;
 }
 
+void nat_session_free(struct nat *n, uint32_t i) {
+    const struct ending e = ending_of(n, i);
+    session_free(n, &e);
+}
+
 void nat_sessions_free(struct nat *n) {
     for (uint32_t i = 0; i < n->n_records && n->stats.live; i++)
         if (n->records[i].kind == NAT_SESSION)
             nat_session_free(n, i);
     n->rest_epoch++;
-}
-
-static void bucket_prefetch(const struct nat *n, uint64_t hash) {
-    nat_fetch(nat_table_bucket(&n->table, hash));
-}
-
-/* Where the keys of a session stand in the index. */
-static void keys_prefetch(const struct nat *n, uint32_t i) {
-    const struct nat_record *r = &n->records[i];
-    const uint32_t node = own_side(n, i);
-    bucket_prefetch(n, hash_way(r, false));
-    bucket_prefetch(n, hash_way(r, true));
-    if (r->flags & NAT_HEAD) {
-        const struct nat_tuple end = nat_node_outside(n, node);
-        nat_fetch(&n->cells[nat_port_cell(n, r->proto, end.dst, end.dport)]);
-        if (end.dport != nat_node_outward(n, node)->sport)
-            bucket_prefetch(n, nat_hash_inside(n, r->proto, nat_node_outward(n, node)));
-    }
-    if (n->clients) {
-        nat_client_fetch(n, n->cold[i].client);
-        nat_fetch(nat_client_list(n, nat_node_outward(n, node)->src));
-    }
-}
-
-struct nat_want nat_want_of(const struct nat *n, uint8_t proto, const struct nat_tuple *outward) {
-    const uint32_t home = nat_first_address(n, outward);
-    return (struct nat_want){.outward = *outward,
-                             .hash = nat_hash(NAT_KEY_SESSION, proto, outward),
-                             .home = home,
-                             .natural = nat_port_cell_at(n, proto, home, outward->sport),
-                             .client_list = nat_client_list(n, outward->src),
-                             .proto = proto};
-}
-
-/* The last of the cells that are likely to be tried, of the same address. */
-static uint32_t last_tried(uint32_t natural) {
-    const uint32_t last = natural | UINT16_MAX;
-    return last - natural < CELLS_TRIED ? last : natural + CELLS_TRIED;
-}
-
-void nat_want_fetch(const struct nat *n, const struct nat_want *w) {
-    if (w->natural != NAT_NONE) {
-        nat_fetch(&n->cells[w->natural]);
-        nat_fetch(&n->cells[last_tried(w->natural)]);
-    }
-    if (w->client_list)
-        nat_fetch(w->client_list);
-}
-
-/* The port will be its own one, or one of the next. Mappings that are in the way may be idle. */
-void nat_want_fetch_more(const struct nat *n, const struct nat_want *w) {
-    const uint64_t ends = nat_ends(w->outward.dst, n->config.addresses[w->home]);
-    be16 port = w->outward.sport;
-    if (w->natural != NAT_NONE) {
-        uint32_t cell = w->natural, last = last_tried(cell), node;
-        if (n->cells[cell])
-            bucket_prefetch(n, nat_hash_inside(n, w->proto, &w->outward));
-        for (; cell < last && (node = nat_cell_node(n, cell)) != NAT_NONE; cell++)
-            nat_fetch(&n->records[node >> 1]);
-        port = htons((uint16_t)cell);
-    }
-    bucket_prefetch(n, nat_hash_words(NAT_KEY_SESSION, w->proto, ends, nat_ports(w->outward.dport, port)));
-    if (w->client_list)
-        nat_client_fetch(n, *w->client_list - 1);
 }
 
 /* Into the slot of the last tick in which it lives, as far as is known now. */
@@ -213,7 +171,7 @@ uint32_t nat_session_create(struct nat *n, const struct nat_new *new, uint64_t n
     if (!looks_same(r))
         nat_table_insert(&n->table, new->hash[1], nat_value(i, true));
     if (new->cell != NAT_NONE)
-        nat_side_begin(n, nat_value(i, false), new);
+        nat_side_begin(n, i, new);
     else
         nat_side_join(n, own_side(n, i), true, now);
     if (new->flags & NAT_HAIRPIN) {
@@ -223,8 +181,10 @@ uint32_t nat_session_create(struct nat *n, const struct nat_new *new, uint64_t n
     if (uses_port(n, r))
         nat_port_take(n, nat_port_cell(n, r->proto, r->way[1].dst, r->way[1].dport));
     n->stats.created++;
-    if (n->stats.live == 0)
+    if (n->stats.live == 0) {
         n->hand = now >> NAT_TICK_SHIFT; /* an empty wheel is turned by hand */
+        n->settled = now;
+    }
     if (++n->stats.live > n->stats.peak)
         n->stats.peak = n->stats.live;
     timer_set(n, i);
@@ -248,13 +208,13 @@ static bool slot_is_empty(const struct nat *n, uint64_t tick) {
 }
 
 /* Ends a session that is idle; else it is to be looked at later. */
-static bool timer_end(struct nat *n, uint32_t i, uint64_t now) {
-    const bool ends = !nat_session_fresh(n, &n->records[i], now);
+static inline bool timer_end(struct nat *n, const struct ending *e, uint64_t now) {
+    const bool ends = !nat_session_fresh(n, &n->records[e->session], now);
     if (ends) {
-        nat_session_free(n, i);
+        session_free(n, e);
     } else {
-        ring_remove(n->timers, i);
-        timer_set(n, i);
+        ring_remove(n->timers, e->session);
+        timer_set(n, e->session);
     }
     return ends;
 }
@@ -267,20 +227,35 @@ static void links_fetch(const struct nat *n, uint32_t at) {
 
 /* The next sessions of a slot, from *at on. Fetches their records; and what their ends need. */
 struct ends {
-    uint32_t session[ENDS_GROUP];
+    struct ending of[ENDS_GROUP];
     unsigned n;
 };
-static void ends_fetch(const struct nat *n, struct ends *e, uint32_t slot, uint32_t *at) {
+static inline void ends_fetch(const struct nat *n, struct ends *e, uint32_t slot, uint32_t *at) {
     for (e->n = 0; *at != slot && e->n < ENDS_GROUP; *at = n->timers[*at].next) {
         links_fetch(n, *at);
         nat_fetch(&n->records[*at]);
         nat_fetch(&n->cold[*at]);
-        e->session[e->n++] = *at;
+        e->of[e->n++].session = *at;
     }
 }
-static void ends_fetch_more(const struct nat *n, const struct ends *e) {
-    for (unsigned i = 0; i < e->n; i++)
-        keys_prefetch(n, e->session[i]);
+static inline void ends_fetch_more(const struct nat *n, struct ends *e) {
+    for (unsigned k = 0; k < e->n; k++) {
+        struct ending *of = &e->of[k];
+        const uint32_t i = of->session, node = own_side(n, i);
+        *of = ending_of(n, i);
+        nat_fetch(nat_table_bucket(&n->table, of->hash[0]));
+        nat_fetch(nat_table_bucket(&n->table, of->hash[1]));
+        if (n->groups && of->cell != NAT_NONE)
+            nat_fetch(&n->cells[of->cell]);
+        if (n->records[i].flags & NAT_MOVED) {
+            nat_fetch(nat_table_bucket(&n->table, nat_hash_inside(n, n->records[i].proto, nat_node_outward(n, node))));
+            nat_fetch(&n->cells[nat_node_natural(n, node)]);
+        }
+        if (n->clients) {
+            nat_client_fetch(n, n->cold[i].client);
+            nat_fetch(nat_client_list(n, nat_node_outward(n, node)->src));
+        }
+    }
 }
 
 /*
@@ -293,11 +268,12 @@ static unsigned slot_turn(struct nat *n, uint32_t slot, uint64_t now, unsigned b
     unsigned done = 0;
     ends_fetch(n, &groups[0], slot, &at);
     ends_fetch(n, &groups[1], slot, &at);
+    ends_fetch_more(n, &groups[0]);
     for (unsigned g = 0; groups[g].n && done < budget && *wanted; g = (g + 1) % 3) {
         ends_fetch_more(n, &groups[(g + 1) % 3]);
         ends_fetch(n, &groups[(g + 2) % 3], slot, &at);
         for (unsigned i = 0; i < groups[g].n && done < budget && *wanted; i++, done++)
-            *wanted -= timer_end(n, groups[g].session[i], now);
+            *wanted -= timer_end(n, &groups[g].of[i], now);
     }
     return done;
 }
@@ -318,6 +294,8 @@ static void wheel_turn(struct nat *n, uint64_t now, unsigned budget, unsigned wa
         for (unsigned k = 0; k < EMPTY_TICKS && n->hand < tick && slot_is_empty(n, n->hand); k++)
             n->hand++;
     }
+    if (n->hand >= tick)
+        n->settled = now;
 }
 
 void nat_expire(struct nat *n, uint64_t now, unsigned budget) {

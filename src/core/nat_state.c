@@ -84,6 +84,16 @@ static uint16_t steady(const struct nat *n, const struct nat_record *r) {
     return r->timer == TIMER_UDP_STREAM || n->idle[TIMER_UDP] == n->idle[TIMER_UDP_STREAM] ? both : 0;
 }
 
+void nat_track_first(struct nat *n, const struct packet *p, uint64_t now) {
+    struct nat_record *r = nat_packet_session(n, p);
+    if (p->proto == PROTO_UDP)
+        r->flags |= NAT_STEADY_ORIGINAL;
+    else if (nat_is_syn(p))
+        r->state = NAT_STATE_TCP_SYN;
+    else
+        nat_track(n, p, now);
+}
+
 void nat_track(struct nat *n, const struct packet *p, uint64_t now) {
     struct nat_record *r = nat_packet_session(n, p);
     bool reply = p->flags & PACKET_REPLY;

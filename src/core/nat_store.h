@@ -31,6 +31,7 @@ enum {
     NAT_UNCALLED = 1 << 12,    /* hairpin: the called side's filter lets nothing in before it has sent something */
     NAT_PERMITS = 1 << 13,     /* stands in a ring of permits */
     NAT_PERMIT_HEAD = 1 << 14, /* and in the index for it */
+    NAT_MOVED = 1 << 15,       /* with NAT_INSIDE_HEAD: in the index for it, as its port is not the natural one */
 };
 
 #define NAT_STEADY_SHIFT 8
@@ -61,7 +62,7 @@ struct nat_cold {
 struct nat_far {
     struct nat_link siblings;
     uint32_t client;
-    uint16_t flags; /* NAT_MAPPED, NAT_HEAD, NAT_INSIDE_HEAD, NAT_PERMITS, NAT_PERMIT_HEAD */
+    uint16_t flags; /* NAT_MAPPED, NAT_HEAD, NAT_INSIDE_HEAD, NAT_MOVED, NAT_PERMITS, NAT_PERMIT_HEAD */
 };
 
 /* An inside address that has sessions. Kept only for what a configuration asks: nat_client.c. */
@@ -128,6 +129,7 @@ struct nat_fragment {
 struct nat {
     struct nat_config config;
     bool any_port; /* no range was asked for: sources keep any port, also a low one */
+    bool natural_first; /* new mappings of TCP and UDP get their natural cells where these are 0, unasked */
     struct nat_table table;
     struct nat_record *records;
     struct nat_cold *cold;
@@ -135,11 +137,13 @@ struct nat {
     struct nat_link *timers;  /* rings of the wheel: a link for each record, then the slots */
     uint64_t hand;            /* the first tick whose slot was not emptied yet */
     uint64_t now;             /* the latest the caller gave */
+    uint64_t settled;         /* when all that was idle had been freed; while sessions live */
     uint32_t idle[TIMER_COUNT]; /* ticks */
     struct nat_fragment fragments[NAT_FRAGMENT_SETS][NAT_FRAGMENT_WAYS];
     struct nat_held *held;    /* fragments that wait for their first one; NULL: they are dropped */
     uint16_t *address_slots;  /* hash table of the outside addresses: index + 1 */
     uint32_t address_mask;
+    uint64_t address_inverse; /* 2^64 / addresses, rounded up; of one: 0 */
     uint32_t *cells;          /* of outside ports: [TCP, UDP, ICMP][address][port] */
     uint16_t *groups;         /* NAT_INTERFACE, ports in use of each group of cells */
     struct nat_far *far;      /* NULL: no hairpin sessions with mappings */

@@ -55,6 +55,7 @@ static uint32_t pool_take(struct nat_table *t) {
     return taken;
 }
 
+/* Its first unused entry; NAT_BUCKET_ENTRIES. */
 static unsigned bucket_used(const struct nat_bucket *b) {
     const uint32_t unused = nat_bucket_match(b, 0);
     return unused ? (unsigned)__builtin_ctz(unused) : NAT_BUCKET_ENTRIES;
@@ -108,18 +109,22 @@ static struct nat_bucket *find(const struct nat_table *t, struct nat_bucket *b, 
     }
 }
 
-/* The last entry of the chain moves into the hole; a pool bucket that becomes empty goes back. */
+/* In a chain the last entry moves into the hole; a pool bucket that becomes empty goes back. */
 void nat_table_remove(struct nat_table *t, uint64_t hash, uint32_t value) {
     struct nat_bucket *last = nat_table_bucket(t, hash), *before = NULL;
     unsigned at;
     struct nat_bucket *hole = find(t, last, hash, value, &at);
+    if (!last->next) {
+        last->tag[at] = 0;
+        return;
+    }
     for (; last->next; last = &t->bucket[last->next - 1])
         before = last;
     unsigned from = bucket_used(last) - 1;
     hole->tag[at] = last->tag[from];
     hole->value[at] = last->value[from];
     last->tag[from] = 0;
-    if (from == 0 && before) {
+    if (from == 0) {
         last->next = t->pool_free;
         t->pool_free = before->next;
         before->next = 0;

@@ -25,7 +25,7 @@ enum nat_key_kind { NAT_KEY_SESSION = 1, NAT_KEY_INSIDE, NAT_KEY_OUTSIDE, NAT_KE
 #define NAT_BUCKET_ENTRIES 10
 
 struct nat_bucket {
-    uint16_t tag[NAT_BUCKET_ENTRIES]; /* 0: no entry; filled from the front, in the chain's last bucket too */
+    uint16_t tag[NAT_BUCKET_ENTRIES]; /* 0: no entry. Of a chain only the last bucket has such, behind all others */
     uint32_t value[NAT_BUCKET_ENTRIES];
     uint32_t next;                    /* index + 1 in `bucket`; 0: the chain ends */
 };

@@ -15,12 +15,18 @@ static inline be16 checksum_fold(uint32_t sum) {
     return (be16)~sum;
 }
 /*
+ * Is a sum, never 0, a multiple of 2^16 - 1? Whether an odd number divides it tells one multiplication by the inverse
+ * (Granlund, Montgomery 1994).
+ */
+static inline bool checksum_sums_up(uint64_t sum) {
+    const uint64_t inverse = 0xfffefffefffeffff; /* of 65535 modulo 2^64 */
+    return sum * inverse <= UINT64_MAX / 0xffff;
+}
+/*
  * Is that of the IPv4 header of ihl bytes right? Without a branch for the usual 20. The sum of its 16-bit words, never
- * 0, is then a multiple of 2^16 - 1, and so is the sum of its 64-bit words with the carries put back. Whether an odd
- * number divides it tells one multiplication by the inverse (Granlund, Montgomery 1994).
+ * 0, is then a multiple of 2^16 - 1, and so is the sum of its 64-bit words with the carries put back.
  */
 static inline bool checksum_ipv4_ok(const uint8_t *h, unsigned ihl) {
-    const uint64_t inverse = 0xfffefffefffeffff; /* of 65535 modulo 2^64 */
     uint64_t a, b, sum;
     uint32_t c;
     memcpy(&a, h, 8);
@@ -34,7 +40,7 @@ static inline bool checksum_ipv4_ok(const uint8_t *h, unsigned ihl) {
         sum += options;
         sum += sum < options;
     }
-    return sum * inverse <= UINT64_MAX / 0xffff;
+    return checksum_sums_up(sum);
 }
 /* The checksum after a 16-bit or 32-bit field changed from `from` to `to` (all network order). */
 static inline be16 checksum_update16(be16 sum, be16 from, be16 to) {

@@ -61,7 +61,8 @@ struct stage {
 
 struct node {
     uint16_t n_ports;
-    uint64_t own;               /* set by node_prepare: bits of the ports' addresses, to rule most others out */
+    bool has_mtu;               /* set by node_prepare, as `own`: some port has an MTU */
+    uint64_t own;               /* bits of the ports' addresses, to rule most others out */
     bool router;                /* forwards what is not its own; false: such packets are dropped as not-a-router */
     bool staged;                /* has no express stage: all packets pass the others, one by one (to time them) */
     bool hash_fixed;            /* ECMP takes choice `hash` modulo their number, not the flow's hash (for walks) */

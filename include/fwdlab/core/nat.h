@@ -170,9 +170,10 @@ void nat_forget_held(struct nat *n); /* as if they had never come */
  */
 void nat_undo(const struct nat *n, const struct packet *dropped, struct ipv4_header *ip, size_t len);
 /*
- * Frees idle sessions, looks at `budget` sessions or stretches of empty ticks at most. Verdicts do not depend on it: an
- * idle session is found by nothing, and makes room when room is needed. _once: to be called once a burst; the budget
- * holds it for a few microseconds, but is at least what the burst before made.
+ * Frees idle sessions, looks at `budget` sessions or stretches of empty ticks at most; at all when it has not come to
+ * an end for 52 days. Verdicts do not depend on it: an idle session is found by nothing, and makes room when
+ * room is needed. _once: to be called once a burst; the budget holds it for a few microseconds, but is at least what
+ * the burst before made.
  */
 void nat_expire(struct nat *n, uint64_t now, unsigned budget);
 void nat_expire_once(struct nat *n, uint64_t now);

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Routes that change while packets flow: versions as readers see them, the grace period, batches of changes against a
- * plain table, a backend that fails, and readers in threads of their own that know what each version has to say; the
- * same of a table that changes in place, where each lookup by itself is of one version.
+ * plain table (also of one that changes in place), a backend that fails. Readers in threads: route_race.c.
  */
 #include "frame6.h"
 #include <errno.h>
 #include <fwdlab/base/random.h>
 #include <fwdlab/base/vec.h>
 #include <fwdlab/core/route_live.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -241,114 +237,4 @@ Test(route_live, tables_that_came_to_differ_change_no_more) {
     struct route_table *t = route_live_enter(l, 0);
     cr_assert(next_hop(t, "10.0.0.1") == addr("192.0.2.1") && next_hop(t, "11.0.0.1") == addr("192.0.2.1"));
     route_live_destroy(l);
-}
-
-/* ---- threads ---- */
-
-#define PREFIXES 64u
-#define READERS 3u
-#define VERSIONS 3000u
-
-/*
- * Version v of the routes: prefix i is there unless (v + i) % 5 is 0, and leads to neighbour v. A lookup of a burst has
- * to give what one version says for all prefixes, and no version older than one seen before.
- */
-struct race {
-    struct route_live *live;
-    _Atomic bool over;
-};
-struct racer {
-    struct race *race;
-    unsigned number;
-    uint64_t bursts, versions;
-    const char *wrong;
-};
-
-static bool present(uint32_t version, uint32_t i) {
-    return (version + i) % 5 != 0;
-}
-
-static void racer_burst(struct racer *r, uint32_t *version) {
-    be32 dst[PREFIXES];
-    uint32_t path[PREFIXES], seen = 0;
-    const struct route_table *t = route_live_enter(r->race->live, r->number);
-    for (uint32_t i = 0; i < PREFIXES; i++)
-        dst[i] = htonl(0x0a000001 + (i << 8));
-    route_lookup(t, dst, path, PREFIXES);
-    for (uint32_t i = 0; i < PREFIXES && !seen; i++)
-        if (path[i] != ROUTE_NONE)
-            seen = ntohl(route_path(t, path[i])->next[0].via);
-    for (uint32_t i = 0; i < PREFIXES; i++) {
-        if (present(seen, i) != (path[i] != ROUTE_NONE))
-            r->wrong = "a prefix of another version";
-        else if (path[i] != ROUTE_NONE && ntohl(route_path(t, path[i])->next[0].via) != seen)
-            r->wrong = "a next hop of another version";
-    }
-    if (seen < *version)
-        r->wrong = "an older version than before";
-    r->versions += seen != *version;
-    *version = seen;
-}
-
-static void *racer_run(void *arg) {
-    struct racer *r = arg;
-    uint32_t version = 0;
-    while (!atomic_load(&r->race->over) && !r->wrong) {
-        racer_burst(r, &version);
-        if (++r->bursts % (16 + r->number) == 0)
-            route_live_leave(r->race->live, r->number);
-        if (r->bursts % 64 == 0)
-            sched_yield();
-    }
-    route_live_leave(r->race->live, r->number);
-    return NULL;
-}
-
-static void yield(void *arg) {
-    ++*(uint64_t *)arg;
-    sched_yield();
-}
-
-static void publish(struct route_live *l, uint32_t version, uint64_t *waited) {
-    struct route_change c[PREFIXES];
-    for (uint32_t i = 0; i < PREFIXES; i++) {
-        struct ip a = ip_v4(htonl(0x0a000000 + (i << 8)));
-        bool now = present(version, i);
-        c[i] = (struct route_change){.op = now ? ROUTE_OP_REPLACE : ROUTE_OP_REMOVE};
-        c[i].route = (struct route){.prefix = prefix_of(&a, 24), .via = ip_v4(htonl(now ? version : version - 1)),
-                                    .port = 1};
-    }
-    cr_assert_eq(route_live_update(l, c, PREFIXES), 0);
-    for (uint32_t i = 0; i < PREFIXES; i++)
-        cr_assert_eq(c[i].code, 0, "version %u, prefix %u", version, i);
-    route_live_wait(l, yield, waited);
-}
-
-Test(route_live, readers_in_threads, .timeout = 120) {
-    struct race race = {.live = route_live_create(&route_trie, PREFIXES, READERS, NULL, 0, NULL)};
-    struct racer racers[READERS] = {{0}};
-    pthread_t threads[READERS];
-    uint64_t waited = 0;
-    for (uint32_t i = 0; i < PREFIXES; i++) { /* version 1 */
-        struct ip a = ip_v4(htonl(0x0a000000 + (i << 8)));
-        struct route_change c = {.op = ROUTE_OP_ADD, .route = {.prefix = prefix_of(&a, 24), .port = 1}};
-        c.route.via = ip_v4(htonl(1));
-        if (present(1, i))
-            cr_assert(route_live_update(race.live, &c, 1) == 0 && c.code == 0);
-    }
-    cr_assert(route_live_settled(race.live));
-    for (unsigned i = 0; i < READERS; i++) {
-        racers[i] = (struct racer){.race = &race, .number = i};
-        cr_assert_eq(pthread_create(&threads[i], NULL, racer_run, &racers[i]), 0);
-    }
-    for (uint32_t version = 2; version <= VERSIONS; version++)
-        publish(race.live, version, &waited);
-    atomic_store(&race.over, true);
-    for (unsigned i = 0; i < READERS; i++) {
-        pthread_join(threads[i], NULL);
-        cr_assert_null(racers[i].wrong, "reader %u: %s", i, racers[i].wrong);
-        cr_assert_gt(racers[i].versions, 10u, "reader %u saw %lu versions", i, (unsigned long)racers[i].versions);
-    }
-    cr_assert_gt(waited, 0u, "there was a grace period");
-    route_live_destroy(race.live);
 }

@@ -4,7 +4,7 @@
  * at which nobody may have. Work is counted in what ends, or compared with work of the same run, never with a clock's
  * seconds.
  */
-#include "nat_internal.h"
+#include "nat_client.h"
 #include "rfc.h"
 
 #include <fwdlab/base/clock.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* For any traffic: out and back is the identity, bursts change nothing, sessions are as a list has them. */
-#include "nat_internal.h"
+#include "nat_client.h"
 #include "wire.h"
 
 #include <fwdlab/base/random.h>

@@ -116,3 +116,53 @@ Test(timers, budget) {
     cr_expect_eq(after.live, 0);
     nat_destroy(n);
 }
+
+#define WRAP (UINT64_C(1) << 54) /* ns, 208 days: ticks are counted in 32 bits */
+#define DAY (86400 * S)
+
+static uint32_t live(const struct nat *n) {
+    struct nat_stats s;
+    nat_stats_get(n, &s);
+    return s.live;
+}
+
+/* A session that begins before the wrap is used after it, and ends when it would have. */
+Test(timers, over_the_wrap_of_ticks) {
+    for (unsigned wraps = 1; wraps <= 3; wraps++) {
+        struct nat *n = nat_of(NAT_INTERFACE);
+        const uint64_t begins = wraps * WRAP - 200 * S, used = begins + 290 * S;
+        struct nat_session s = {0};
+        for (uint64_t now = begins; now <= used; now += used - begins) {
+            struct wire *w = SEND(n, INSIDE, OUTSIDE, now, .proto = PROTO_UDP, .src = GUEST, .dst = WEB, .sport = 5000,
+                                  .dport = 80);
+            cr_expect(w->p.session && nat_session_get(n, w->p.session - 1, &s));
+            wire_free(w);
+        }
+        cr_expect(s.first <= begins && begins - s.first < S / 100, "first %lu", (unsigned long)s.first);
+        cr_expect(s.last <= used && used - s.last < S / 100, "last %lu", (unsigned long)s.last);
+        nat_expire(n, used + 300 * S, UINT32_MAX);
+        cr_expect(alive(n, PROTO_UDP) && live(n) == 1);
+        nat_expire(n, used + 300 * S + S / 100, UINT32_MAX);
+        cr_expect(!alive(n, PROTO_UDP) && live(n) == 0);
+        nat_destroy(n);
+    }
+}
+
+/* However seldom and with whatever budget the caller comes by, what has ended stays ended when its tick comes again. */
+Test(timers, never_young_again) {
+    static const uint64_t step[] = {DAY, 20 * DAY, 51 * DAY};
+    for (unsigned k = 0; k < sizeof step / sizeof *step; k++) {
+        struct nat *n = nat_of(NAT_INTERFACE);
+        for (uint16_t i = 0; i < 300; i++)
+            wire_free(SEND(n, INSIDE, OUTSIDE, EPOCH, .proto = PROTO_UDP, .src = GUEST, .dst = WEB,
+                           .sport = (uint16_t)(5000 + i), .dport = 80));
+        uint64_t now = EPOCH;
+        for (; now + step[k] < EPOCH + WRAP; now += step[k]) {
+            nat_expire(n, now + step[k], 0);
+            cr_expect_not(alive(n, PROTO_UDP));
+        }
+        nat_expire(n, EPOCH + WRAP, 0); /* the tick of their last packet, to all appearances */
+        cr_expect(!alive(n, PROTO_UDP) && live(n) == 0, "step %lu", (unsigned long)step[k]);
+        nat_destroy(n);
+    }
+}
