@@ -169,6 +169,16 @@ static double together(const struct pair *p, uint64_t best) {
     return sum / LOOKS;
 }
 
+/* What both CPUs gave the control, in what the first one did, on which `one` runs: 2 when both gave the same. */
+static double given(const struct pair *p) {
+    double first = 0, both = 0;
+    for (unsigned i = 0; i < LOOKS; i++) {
+        first += 1 / (double)p->took[i][0];
+        both += 1 / (double)p->took[i][0] + 1 / (double)p->took[i][1];
+    }
+    return both / first;
+}
+
 /* The rates of the pairs of a kind. */
 static unsigned pick(const struct pair *pairs, unsigned n, uint64_t best, enum kind kind, double *rate[CORES]) {
     unsigned picked = 0;
@@ -195,6 +205,12 @@ static void report(const struct cores *c, const char *name, const char *unit, co
         if (kind != ALL)
             point_text(full, text);
     }
+    for (unsigned i = 0; i < n; i++) {
+        rate[0][i] = pairs[i].rate[0] * given(&pairs[i]);
+        rate[1][i] = pairs[i].rate[1];
+    }
+    snprintf(full, sizeof full, "%s, share of what both gave", name);
+    point(full, unit, stats_median(rate[1], n), rate[0], rate[1], n);
     for (unsigned i = 0; i < n; i++) {
         rate[0][i] = 1;
         rate[1][i] = together(&pairs[i], c->best);

@@ -56,8 +56,9 @@ void cores_start(struct cores_start *s);
 /*
  * Pairs of one and two, in either order by turns, until the bound. Prints the ratio two/one over the pairs that had
  * both cores free and caches near, and how many these were (fewer than bound->pairs: it is not decided); the same
- * with caches far; the ratio over all pairs; and the control in these: how many cores it found, in the time of its
- * best loop, and the median ping.
+ * with caches far; the ratio over all pairs; in these, how much of what both CPUs gave the control (in what the first
+ * one did) the work made use of: 1 is a ratio of 2 when both give the same, 0.8 one of 1.6; and the control itself: how
+ * many cores it found, in the time of its best loop, and the median ping.
  */
 void cores_compare(struct cores *c, const char *name, const struct cores_work *work, const struct cores_bound *bound);
 

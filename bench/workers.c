@@ -184,20 +184,13 @@ static void make_traces(struct crew *c) {
 
 /* ---- the workers ---- */
 
-/* As an input knows its buffers: without a look at what it says of them. */
-static inline void fetch(const struct crew *c, const struct packet *p) {
-    __builtin_prefetch(p);
-    __builtin_prefetch(c->frames + (size_t)(p - c->trace[1]) * FRAME_ROOM);
-}
-
+/* What comes in a row, the CPU itself reads ahead. */
 static unsigned take(void *arg, struct packet **pkts, unsigned n) {
     struct crew *c = arg;
     const uint32_t left = PACKETS - c->next;
     n = n < left ? n : left;
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++)
         pkts[i] = &c->trace[1][c->next + i];
-        fetch(c, pkts[i]);
-    }
     c->next += n;
     if (!left && c->dry) /* what was taken is with its worker */
         atomic_store_explicit(&c->ended, true, memory_order_release);
@@ -225,6 +218,12 @@ static inline void pass_burst(struct part *p, struct node *node, struct packet *
     forward(node, own, n, p->now);
     p->now += NS_PER_BURST;
     p->done += n;
+}
+
+/* As an input knows its buffers: without a look at what it says of them. */
+static inline void fetch(const struct crew *c, const struct packet *p) {
+    __builtin_prefetch(p);
+    __builtin_prefetch(c->frames + (size_t)(p - c->trace[1]) * FRAME_ROOM);
 }
 
 /* A burst that is on its way into the CPU's cache. */

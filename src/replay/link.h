@@ -15,7 +15,7 @@
 #include <rte_mbuf.h>
 #include <fwdlab/inject/traffic.h>
 
-#define LINK_INBOX 1024 /* packets that are on their way from a core worker to another, at most */
+#define LINK_UNDER_WAY 1024 /* packets for each core worker that are taken and not yet with theirs (shard.h), at most */
 #define LINK_ROOM 2048 /* bytes of a frame at most; packet.data begins RTE_PKTMBUF_HEADROOM after the buffer's start */
 
 /* What a trial wants to know of a packet when it comes out again. */

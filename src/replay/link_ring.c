@@ -136,8 +136,8 @@ int topology_rings_of_crew(struct topology *t, unsigned generators, unsigned cor
         return err_set(e, -EINVAL, "%u core workers; 1 to %d are possible", cores, TRIAL_CORES_MAX);
     if (depth & (depth - 1) || depth > DEPTH_MAX)
         return err_set(e, -EINVAL, "rings of %u packets; a power of two up to %u is possible", depth, DEPTH_MAX);
-    const unsigned inboxes = cores > 1 ? cores * (LINK_INBOX + 2 * BURST_MAX) : 0;
-    t->pool = link_pool((generators + cores) * depth + inboxes, generators + cores, e);
+    const unsigned under_way = cores > 1 ? cores * (LINK_UNDER_WAY + 2 * BURST_MAX) : 0;
+    t->pool = link_pool((generators + cores) * depth + under_way, generators + cores, e);
     bool ok = t->pool != NULL;
     for (unsigned i = 0; ok && i < generators; i++)
         ok = (t->in[i] = ring_open(t->pool, depth, e)) != NULL;

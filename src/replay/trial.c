@@ -121,7 +121,7 @@ static int make_cores(struct run *r, const struct trial_device *d, struct err *e
             r->inputs.from[r->inputs.n++] = topology->in[i];
     if (r->n_cores > 1) {
         const struct shard_input input = {take_inputs, crew_assign, &r->inputs, d->crew};
-        if (!(r->shard = shard_create(r->n_cores, LINK_INBOX, &input, e)))
+        if (!(r->shard = shard_create(r->n_cores, LINK_UNDER_WAY, &input, e)))
             return -ENOMEM;
     }
     int rc = 0;
