@@ -84,7 +84,7 @@ static int map_interfaces(const struct inject *in, const struct control *c, uint
 enum side { SIDE_UNKNOWN, SIDE_IN, SIDE_OUT, SIDE_OTHERS };
 
 /* Did it arrive or leave? The capture's own flag first, else MAC addresses. */
-static enum side side_of(uint8_t direction, const uint8_t *mac, const struct port *port) {
+static inline enum side side_of(uint8_t direction, const uint8_t *mac, const struct port *port) {
     bool known = port && port->has_mac && mac;
     if (direction == TRACE_OUTBOUND || (known && !direction && !memcmp(mac + 6, &port->mac, 6)))
         return SIDE_OUT;
@@ -206,24 +206,42 @@ static void classify_layers(struct inject_packet *p, struct trace_packet *raw, c
     classify_bytes(p, ethernet, checksum, ipv6);
 }
 
+static inline void settle_side(struct inject_packet *p, enum side side) {
+    if (p->kind != KIND_UNDECIDED || side == SIDE_UNKNOWN)
+        return;
+    if (side == SIDE_OTHERS)
+        refuse(p, DROP_NOT_FOR_US);
+    else
+        p->kind = side == SIDE_IN ? INJECT_ARRIVED : INJECT_OWN;
+}
+
+/* What leaves may be checksummed by the NIC after its capture; without a scenario nobody knows what leaves. */
+static inline bool believes(const struct node *n, enum side side) {
+    return n && side != SIDE_OUT;
+}
+
+static __attribute__((noinline)) bool classify_long(struct inject_packet *p, struct trace_packet *raw,
+                                                    const struct node *n, const struct port *port, uint16_t linktype,
+                                                    struct link_view *v) {
+    if (!link_decode(linktype, raw->data, raw->len, raw->wire_len, v))
+        return false;
+    const enum side side = side_of(raw->direction ? raw->direction : v->direction, p->mac, port);
+    classify_layers(p, raw, v, core_reads(linktype, v), believes(n, side), !n || n->routes6);
+    settle_side(p, side);
+    return true;
+}
+
 bool classify_packet(struct inject_packet *p, struct trace_packet *raw, const struct node *n, uint16_t linktype,
                      struct link_view *v) {
     const struct port *port = n && p->port != PORT_NONE ? &n->ports[p->port] : NULL;
+    const bool ethernet = linktype == LINKTYPE_ETHERNET && raw->len >= 14;
     p->raw = raw;
-    p->mac = linktype == LINKTYPE_ETHERNET && raw->len >= 14 ? raw->data : NULL;
+    p->mac = ethernet ? raw->data : NULL;
     v->ip = NULL;
-    /* what leaves may be checksummed by the NIC after its capture; without a scenario nobody knows what leaves */
-    enum side side = side_of(raw->direction, p->mac, port);
-    if (!p->mac || !classify_plain(p, raw, n && side != SIDE_OUT)) {
-        if (!link_decode(linktype, raw->data, raw->len, raw->wire_len, v))
-            return false;
-        side = side_of(raw->direction ? raw->direction : v->direction, p->mac, port);
-        classify_layers(p, raw, v, core_reads(linktype, v), n && side != SIDE_OUT, !n || n->routes6);
-    }
-    if (p->kind == KIND_UNDECIDED && side == SIDE_OTHERS)
-        refuse(p, DROP_NOT_FOR_US);
-    else if (p->kind == KIND_UNDECIDED && side != SIDE_UNKNOWN)
-        p->kind = side == SIDE_IN ? INJECT_ARRIVED : INJECT_OWN;
+    const enum side side = side_of(raw->direction, p->mac, port);
+    if (!ethernet || !classify_plain(p, raw, believes(n, side)))
+        return classify_long(p, raw, n, port, linktype, v);
+    settle_side(p, side);
     return true;
 }
 

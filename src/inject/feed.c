@@ -113,7 +113,7 @@ static void count(struct feed_counts *c, const struct inject_packet *p) {
 static void fetch(struct feed *f, const struct batch *b) {
     for (unsigned i = 0; i < b->n; i++) {
         if (i + FETCH_AHEAD < b->n)
-            batch_fetch(&b->packets[i + FETCH_AHEAD], false);
+            batch_fetch(&b->packets[i + FETCH_AHEAD]);
         if (!batch_relates(&b->packets[i]))
             continue;
         book_fetch(f->book, b->prints[i].key);

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <fwdlab/inject/feed.h>
 
-static int memory_read(void *of, struct trace_packet *out, struct err *e) {
+static int memory_read(void *of, const struct trace_packet **out, struct err *e) {
     struct feed_memory *m = of;
     if (m->at == m->trace->n)
         return 0;
-    *out = m->trace->packets[m->at++];
+    *out = &m->trace->packets[m->at++];
     return 1;
 }
 
@@ -37,8 +37,8 @@ struct feed_source feed_memory(struct feed_memory *m) {
 
 /* ---- many files ---- */
 
-static int many_read(void *of, struct trace_packet *out, struct err *e) {
-    return trace_many_read(of, out, e);
+static int many_read(void *of, const struct trace_packet **out, struct err *e) {
+    return trace_many_read_run(of, out, e);
 }
 
 static const struct trace_interface *many_interfaces(const void *of, uint32_t *n) {

@@ -22,10 +22,9 @@ struct front {
     uint32_t n_ports, n_told;        /* interfaces that are mapped; that were told with a batch */
     bool joins;                      /* as in struct batch */
     bool mapped, known;              /* an interface is a NIC; a link type is known */
-    VEC(struct trace_packet) early;  /* read already; their bytes are owned */
-    size_t early_at;
-    struct trace_packet held;        /* read already, the last one: for the next batch */
-    bool is_held, ended, any;        /* any: something was read */
+    VEC(struct trace_packet) early;  /* the first ones; their bytes are owned */
+    const struct trace_packet *next, *end; /* read and not yet taken */
+    bool ended, any;                 /* any: something was read */
     struct link_room *room;
     atomic_bool stop;
 };
@@ -35,7 +34,7 @@ struct front {
 static void look_at_macs(struct front *f, uint32_t n, const struct trace_interface *interfaces) {
     const uint16_t ports = f->node->node.n_ports;
     size_t *seen = xzalloc((size_t)n * ports, sizeof *seen);
-    for (size_t i = 0; i < f->early.n; i++) {
+    for (size_t i = 0; i < f->early.n && i < LOOKED_AT; i++) {
         const struct trace_packet *raw = &f->early.v[i];
         uint16_t p = classify_mac(f->node, raw, interfaces[raw->interface].linktype);
         if (p != PORT_NONE)
@@ -86,40 +85,42 @@ static uint16_t port_of(struct front *f, const struct trace_packet *raw, uint16_
 
 /* ---- reading ---- */
 
-static int read_one(struct front *f, struct trace_packet *raw, struct err *e) {
-    if (f->is_held || f->early_at < f->early.n) {
-        *raw = f->is_held ? f->held : f->early.v[f->early_at++];
-        f->is_held = false;
-        return 1;
-    }
-    if (f->ended)
-        return 0;
-    int code = f->from.read(f->from.of, raw, e);
-    f->ended = code <= 0;
-    return code;
-}
-
 static void forget_early(struct front *f) {
     for (size_t i = 0; i < f->early.n; i++)
         free((void *)(uintptr_t)f->early.v[i].data);
     vec_free(&f->early);
-    f->early_at = 0;
+}
+
+/* Once all were taken: the next ones. */
+static int read_run(struct front *f, struct err *e) {
+    forget_early(f);
+    const int code = f->ended ? 0 : f->from.read(f->from.of, &f->next, e);
+    f->ended = code <= 0;
+    f->end = f->ended ? f->next : f->next + code;
+    return code;
+}
+
+static void keep_early(struct front *f, const struct trace_packet *p) {
+    struct trace_packet early = *p;
+    early.data = memcpy(xalloc(p->len + 1), p->data, p->len);
+    early.comment = NULL;
+    vec_push(&f->early, early);
 }
 
 /* Nameless interfaces are told by what goes over them. */
 static int look_ahead(struct front *f, struct err *e) {
-    struct trace_packet raw;
-    int code = 0;
     uint32_t n;
-    while (f->early.n < LOOKED_AT && (code = f->from.read(f->from.of, &raw, e)) > 0) {
-        uint8_t *bytes = xalloc(raw.len + 1);
-        raw.data = memcpy(bytes, raw.data, raw.len);
-        raw.comment = NULL;
-        vec_push(&f->early, raw);
-        if (!f->node || f->from.interfaces(f->from.of, &n)[raw.interface].name[0])
-            break;
+    int code = 1;
+    for (bool more = true; more && code > 0 && f->early.n < LOOKED_AT;) {
+        const struct trace_packet *run;
+        code = f->from.read(f->from.of, &run, e);
+        for (int i = 0; i < code; i++)
+            keep_early(f, &run[i]);
+        more = code > 0 && f->node && !f->from.interfaces(f->from.of, &n)[run[0].interface].name[0];
     }
-    f->ended = code <= 0 && f->early.n < LOOKED_AT && !(f->early.n && code > 0);
+    f->ended = code <= 0;
+    f->next = f->early.v;
+    f->end = f->early.n ? f->next + f->early.n : f->next;
     map_interfaces(f);
     return code;
 }
@@ -171,10 +172,10 @@ static uint8_t *copy(uint8_t *to, const uint8_t *from, uint32_t len, uint32_t ro
 }
 
 /* The bytes that the caller gets to see are the feed's own: headers and somewhat more, in whole cache lines. */
-static void keep_bytes(struct batch *b, struct feed_packet *q) {
+static inline void keep_bytes(struct batch *b, struct feed_packet *q) {
     uint32_t room = (q->p.l4 + 64u + 63u) & ~63u;
     uint8_t *to = q->bytes;
-    if (is_long(&q->p)) {
+    if (__builtin_expect(is_long(&q->p), false)) {
         room = q->raw.len > FEED_ROOM ? FRONT_LONG : FEED_ROOM;
         to = q->raw.len > FEED_ROOM ? b->long_bytes[q - b->packets] : to;
     }
@@ -189,7 +190,7 @@ static void keep_bytes(struct batch *b, struct feed_packet *q) {
 static struct feed_packet *begin(struct batch *b) {
     struct feed_packet *q = &b->packets[b->n++];
     if (b->n + FETCH_AHEAD <= FEED_MOST)
-        batch_fetch(q + FETCH_AHEAD, true);
+        batch_fetch(q + FETCH_AHEAD);
     q->p = (struct inject_packet){.partner = INJECT_NONE, .answer = INJECT_NONE, .after = INJECT_NONE};
     q->depth = 0;
     return q;
@@ -238,11 +239,12 @@ static void follow_tunnels(struct front *f, struct batch *b, const struct feed_p
     }
 }
 
-/* The next one of the batch, whose `raw` was read already. */
-static void take(struct front *f, struct batch *b, uint16_t linktype) {
+/* The next one of the batch. */
+static void take(struct front *f, struct batch *b, const struct trace_packet *raw, uint16_t linktype) {
     struct feed_packet *q = begin(b);
     struct prints *prints = &b->prints[q - b->packets];
     struct link_view view;
+    q->raw = *raw;
     q->p.raw = &q->raw;
     f->known = f->known || link_type_known(linktype);
     q->p.port = port_of(f, &q->raw, linktype);
@@ -311,27 +313,21 @@ void front_stop(struct front *f) {
 }
 
 void front_fill(struct front *f, struct batch *b) {
-    struct trace_packet *raw;
     uint32_t n;
     b->n = 0;
     b->read = b->bytes = b->done = b->total = 0;
     b->code = 1;
     map_interfaces(f);
     while (b->n < FEED_BATCH && !atomic_load_explicit(&f->stop, memory_order_relaxed) &&
-           (b->code = read_one(f, raw = &b->packets[b->n].raw, &b->err)) > 0) {
+           (f->next < f->end || (b->code = read_run(f, &b->err)) > 0)) {
         const struct trace_interface *interfaces = f->from.interfaces(f->from.of, &n);
-        if (n > f->n_ports && b->n) { /* a batch knows its interfaces from the beginning */
-            f->held = *raw;
-            f->is_held = true;
+        if (n > f->n_ports && b->n) /* a batch knows its interfaces from the beginning */
             break;
-        }
-        if (n > f->n_ports)
-            map_interfaces(f);
+        map_interfaces(f);
         f->any = true;
-        take(f, b, interfaces[raw->interface].linktype);
+        for (; f->next < f->end && b->n < FEED_BATCH; f->next++)
+            take(f, b, f->next, interfaces[f->next->interface].linktype);
     }
-    if (f->early.n && f->early_at == f->early.n)
-        forget_early(f);
     if (!b->code)
         b->code = nothing(f, &b->err);
     b->joins = f->joins;

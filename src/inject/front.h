@@ -41,13 +41,9 @@ struct batch *batches_create(unsigned n);
 void batches_destroy(struct batch *b, unsigned n);
 /* What is looked at of every packet, some packets ahead: it may be in another CPU's cache. */
 #define FETCH_AHEAD 4
-static inline void batch_fetch(const struct feed_packet *q, bool write) {
-    for (unsigned at = 0; at < offsetof(struct feed_packet, bytes) + 128; at += 64) {
-        if (write)
-            __builtin_prefetch((const uint8_t *)q + at, 1);
-        else
-            __builtin_prefetch((const uint8_t *)q + at);
-    }
+static inline void batch_fetch(const struct feed_packet *q) {
+    for (unsigned at = 0; at < offsetof(struct feed_packet, bytes) + 128; at += 64)
+        __builtin_prefetch((const uint8_t *)q + at);
 }
 /* Is the packet to be related to others? */
 bool batch_relates(const struct feed_packet *q);

@@ -2,11 +2,10 @@
 /* See front.h: a ring of batches, of which the thread fills those that the reader gave back. */
 #include "front.h"
 
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <fwdlab/base/block.h>
+#include <fwdlab/base/thread.h>
 
 #define BATCHES 32   /* for both sides' unevenness; together they fit a cache of third level */
 #define PATIENCE 64  /* looks before a side goes to sleep: to be woken takes as long as several batches */
@@ -94,15 +93,10 @@ static void destroy(struct front_thread *t) {
 
 struct front_thread *front_thread_start(struct front *f) {
     struct front_thread *t = block_grow(NULL, 0, sizeof *t);
-    sigset_t all, old;
     *t = (struct front_thread){.front = f, .ring = batches_create(BATCHES)};
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the program's own threads */
-    const bool made = !pthread_create(&t->thread, NULL, run, t);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (made)
+    if (!thread_start(&t->thread, run, t))
         return t;
     destroy(t);
     return NULL;

@@ -5,17 +5,18 @@
 #include "inject.h"
 
 struct sources {
-    size_t n;
+    size_t n, n_ipv4;
     struct source {
         struct ip_prefix prefix;
         be32 mask; /* IPv4 */
         uint16_t port;
-    } v[]; /* longest first */
+    } v[]; /* those of IPv4 before the others, longest first */
 };
 
-static int longest_first(const void *a, const void *b) {
+static int by_family_and_length(const void *a, const void *b) {
     const struct source *x = a, *y = b;
-    return (int)y->prefix.len - (int)x->prefix.len;
+    const int x4 = x->prefix.addr.family == FAMILY_IPV4, y4 = y->prefix.addr.family == FAMILY_IPV4;
+    return x4 != y4 ? y4 - x4 : (int)y->prefix.len - (int)x->prefix.len;
 }
 
 struct sources *sources_create(const struct control *c, const struct control_node *n) {
@@ -25,31 +26,29 @@ struct sources *sources_create(const struct control *c, const struct control_nod
         const struct scenario_nic *nic = &s->nics.v[n->ports[p].nic];
         for (uint32_t i = 0; i < nic->n_sources; i++) {
             const struct ip_prefix *prefix = &s->sources.v[nic->first_source + i];
-            const be32 mask = prefix->addr.family == FAMILY_IPV4 ? ipv4_mask(prefix->len) : 0;
-            out->v[out->n++] = (struct source){*prefix, mask, p};
+            const bool ipv4 = prefix->addr.family == FAMILY_IPV4;
+            out->v[out->n++] = (struct source){*prefix, ipv4 ? ipv4_mask(prefix->len) : 0, p};
+            out->n_ipv4 += ipv4;
         }
     }
-    qsort(out->v, out->n, sizeof *out->v, longest_first);
+    qsort(out->v, out->n, sizeof *out->v, by_family_and_length);
     if (out->n)
         return out;
     free(out);
     return NULL;
 }
 
-static bool holds(const struct source *s, const struct flow_key *key, be32 src4) {
-    if (key->family != s->prefix.addr.family)
-        return false;
-    if (key->family == FAMILY_IPV4)
-        return ((src4 ^ s->prefix.addr.v4) & s->mask) == 0;
-    const struct ip src = flow_key_src(key);
-    return prefix_contains(&s->prefix, &src);
-}
-
 uint16_t sources_find(const struct sources *s, const struct flow_key *key) {
-    be32 src4;
-    memcpy(&src4, key->src, sizeof src4);
-    for (size_t i = 0; i < s->n; i++)
-        if (holds(&s->v[i], key, src4))
-            return s->v[i].port;
-    return PORT_NONE;
+    const struct source *v = s->v, *end = v + s->n_ipv4;
+    if (key->family == FAMILY_IPV4) {
+        be32 src;
+        memcpy(&src, key->src, sizeof src);
+        while (v < end && (src ^ v->prefix.addr.v4) & v->mask)
+            v++;
+    } else {
+        const struct ip src = flow_key_src(key);
+        for (v = end, end = s->v + s->n; v < end && !prefix_contains(&v->prefix, &src);)
+            v++;
+    }
+    return v < end ? v->port : PORT_NONE;
 }

@@ -4,11 +4,10 @@
  * one that was given last.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <fwdlab/base/clock.h>
+#include <fwdlab/base/thread.h>
 #include "traffic_window.h"
 
 #define CHUNK_PACKETS (1u << 17)
@@ -79,11 +78,7 @@ static int check(const struct traffic_options *o, struct err *e) {
 }
 
 static int start(struct traffic_stream *s, struct err *e) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are the caller's */
-    int code = pthread_create(&s->reader, NULL, reader, s);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    const int code = thread_start(&s->reader, reader, s);
     s->started = !code;
     return code ? err_set(e, -code, "no thread to read the trace: %s", strerror(code)) : 0;
 }

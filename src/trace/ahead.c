@@ -2,10 +2,9 @@
 /* See ahead.h: two chunks, of which one is filled while the other is read. */
 #include "ahead.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <fwdlab/base/thread.h>
 #include <fwdlab/base/vec.h>
 
 #define CHUNK (1u << 18)
@@ -68,12 +67,7 @@ struct ahead *ahead_create(ahead_produce *produce, void *from) {
     pthread_cond_init(&a->changed, NULL);
     for (unsigned i = 0; i < CHUNKS; i++)
         a->chunks[i].bytes = xalloc(CHUNK);
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the program's own threads */
-    bool made = !pthread_create(&a->thread, NULL, run, a);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (made)
+    if (!thread_start(&a->thread, run, a))
         return a;
     a->stop = true;
     ahead_destroy(a);

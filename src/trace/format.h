@@ -55,8 +55,8 @@ bool pcap_next(struct trace *t, struct trace_packet *out);
 /* Those that follow whole in the stream's window, at most `room`: how many. */
 unsigned pcap_more(struct trace *t, struct trace_packet *out, unsigned room);
 bool pcapng_next(struct trace *t, struct trace_packet *out);
-/* As trace_read, and with the packet those that follow it without more being read from the file: how many, at most
- * `room`. All are valid until the next read. */
+/* As trace_read, and with the packet those of its interface, without comments, that follow it without more being read
+ * from the file: how many, at most `room`. All are valid until the next read. */
 int trace_read_run(struct trace *t, struct trace_packet *out, unsigned room, struct err *e);
 
 /* Adds an interface; returns its index, or -1 when there are too many. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * See fwdlab/trace/many.h. Each file's next packet is read (source.h); the earliest of them goes to those that wait
- * (reorder.h) and leaves them when the packets taken are a window further on. Packets wait where they were read.
+ * (reorder.h) and leaves them when the packets taken are a window further on. Packets wait where they were read. What
+ * nothing can come between is taken, and given, several at a time.
  *
  * A file is opened for good when the others have come to its first packet, or nearly: a slack before that tells whether
  * the file before it ends there, so that packets which stand out of order where captures are rotated do not make two
@@ -10,6 +11,7 @@
 #include <fwdlab/trace/many.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <fwdlab/base/clock.h>
@@ -17,8 +19,7 @@
 #include "reorder.h"
 #include "source.h"
 
-#define WAITING_MAX 65536u
-#define FETCH_AHEAD 8       /* packets */
+#define WAITING_MAX (65536u - SOURCE_RUN) /* and a run more */
 #define BYTES_MAX (32u << 20) /* of the files, that are kept for those that wait */
 
 struct trace_many {
@@ -29,8 +30,9 @@ struct trace_many {
     struct source **open;   /* a heap: those that have a packet, the earliest first */
     size_t n_open;
     struct reorder waiting;
-    struct source *given;   /* what the last call gave: its file, where its data lies, its comment */
+    struct source *given;   /* what the last call gave: its file, where its data lies, how many, the one's comment */
     struct stream_block *given_block;
+    size_t n_given;
     char *given_comment;
     bool as_they_stand;
     uint64_t window, taken; /* taken: key of the last packet that began to wait */
@@ -167,34 +169,49 @@ static int open_next(struct trace_many *m, struct err *e) {
     return 0;
 }
 
-static void wait_for_turn(struct trace_many *m, struct source *s) {
-    struct waiting *w = reorder_add(&m->waiting, m->taken);
-    w->source = s;
-    w->block = stream_hold(s->trace->stream);
-    w->at = m->bytes;
-    w->packet = *s->head;
-    if (w->packet.comment)
-        w->packet.comment = xstrdup(w->packet.comment);
-    s->waiting++;
+/* How many of the first one's packets, from its head on, go to the end of those that wait before anything else does. */
+static unsigned in_a_row(const struct trace_many *m, const struct source *s) {
+    const struct trace_packet *p = s->head + 1;
+    if (m->as_they_stand || m->filter || !reorder_is_last(&m->waiting, s->key))
+        return 1;
+    uint64_t limit = m->next < m->n_order ? m->order[m->next]->first : UINT64_MAX;
+    for (size_t i = 1; i < 3 && i < m->n_open; i++)
+        limit = m->open[i]->key < limit ? m->open[i]->key : limit;
+    for (uint64_t key = s->key; p < s->run_end && p->time_ns >= key && p->time_ns < limit; p++)
+        key = p->time_ns;
+    return (unsigned)(p - s->head);
 }
 
-/* The first of those open has a packet: it waits from now on, unless the filter refuses it. */
+/* The first n of s, of one interface, wait from now on. `taken` is the first one's key. */
+static void wait_for_turn(struct trace_many *m, struct source *s, unsigned n, uint32_t interface) {
+    const struct waiting w = {m->taken, m->bytes, s, stream_hold(s->trace->stream, n), n};
+    struct trace_packet *head = s->head;
+    if (head->comment)
+        head->comment = xstrdup(head->comment);
+    for (unsigned i = 0; i < n; i++)
+        head[i].interface = interface;
+    if (n > 1)
+        m->taken = head[n - 1].time_ns;
+    reorder_add(&m->waiting, &w, head, m->taken);
+    s->waiting += n;
+}
+
+/* The first of those open has a packet: it waits from now on, unless the filter refuses it, and others with it. */
 static int take(struct trace_many *m, struct err *e) {
     struct source *s = m->open[0];
-    struct trace_packet *head = s->head;
-    const uint64_t offset = head->offset;
-    int r = head->interface < s->interfaces.n ? 0 : map_interfaces(m, s, e);
+    const uint64_t offset = s->head->offset;
+    const unsigned n = in_a_row(m, s);
+    int r = s->head->interface < s->interfaces.n ? 0 : map_interfaces(m, s, e);
     if (r)
         return r;
-    head->interface = s->interfaces.v[head->interface];
-    const struct trace_interface *interface = &m->interfaces.v[head->interface];
-    m->stats.read++;
+    const uint32_t interface = s->interfaces.v[s->head->interface];
+    m->stats.read += n;
     m->taken = m->as_they_stand ? 0 : s->key;
-    if (m->filter && !filter_pass(m->filter, interface->linktype, s->trace->swapped, head))
+    if (m->filter && !filter_pass(m->filter, m->interfaces.v[interface].linktype, s->trace->swapped, s->head))
         m->stats.filtered++;
     else
-        wait_for_turn(m, s);
-    if (source_advance(s))
+        wait_for_turn(m, s, n, interface);
+    if (source_advance(s, n))
         damage_changed(m);
     m->bytes += (s->ended ? stream_offset(s->trace->stream) : s->head->offset) - offset;
     if (s->ended)
@@ -204,19 +221,23 @@ static int take(struct trace_many *m, struct err *e) {
     return s->ended ? ended(m, s, e) : 0;
 }
 
-/* Has the time come to open the next file? `first`: the first that waits, or NULL. */
-static inline bool open_is_due(const struct trace_many *m, const struct waiting *first) {
-    if (m->next == m->n_order)
-        return false;
-    if (!m->n_open)
-        return true;
-    uint64_t at = m->order[m->next]->first;
-    return !m->as_they_stand && ((first && at <= first->key) || at + m->window / 8 <= m->open[0]->key);
+/* Must the next file be opened before a packet with this key is given? */
+static bool opens_before(const struct trace_many *m, uint64_t key) {
+    return m->next < m->n_order && !m->as_they_stand && m->order[m->next]->first <= key;
 }
 
-static bool may_go(const struct trace_many *m, const struct waiting *first) {
-    return !m->n_open || (m->taken >= first->key && m->taken - first->key >= m->window) ||
-           reorder_count(&m->waiting) >= WAITING_MAX || m->bytes - reorder_oldest(&m->waiting)->at >= BYTES_MAX;
+/* Has the time come to open the next file? `first`: the first that waits, or NULL. */
+static bool open_is_due(const struct trace_many *m, const struct waiting *first) {
+    if (m->next == m->n_order || !m->n_open)
+        return m->next < m->n_order;
+    return (first && opens_before(m, first->key)) ||
+           (!m->as_they_stand && m->order[m->next]->first + m->window / 8 <= m->open[0]->key);
+}
+
+/* Nothing comes before it any more; n were given already. */
+static bool may_go(const struct trace_many *m, uint64_t key, uint64_t oldest, size_t n) {
+    return !m->n_open || (m->taken >= key && m->taken - key >= m->window) ||
+           reorder_count(&m->waiting) - n >= WAITING_MAX || m->bytes - oldest >= BYTES_MAX;
 }
 
 static void release_given(struct trace_many *m) {
@@ -226,36 +247,46 @@ static void release_given(struct trace_many *m) {
     m->given = NULL;
     if (m->given_comment)
         vec_release(m->given_comment);
-    stream_drop(s->trace->stream, m->given_block);
-    if (!--s->waiting)
+    stream_drop(s->trace->stream, m->given_block, m->n_given);
+    s->waiting -= m->n_given;
+    if (!s->waiting)
         source_done(s);
 }
 
-/* The first that waits. */
-static void give(struct trace_many *m, const struct waiting *first, struct trace_packet *out) {
-    *out = first->packet;
-    m->given = first->source;
-    m->given_block = first->block;
-    m->given_comment = (char *)first->packet.comment;
-    m->stats.bytes += out->wire_len;
-    m->interfaces.v[out->interface].packets++;
-    if (first->key < m->last)
-        m->stats.late++;
-    else
-        m->last = first->key;
-    reorder_pop(&m->waiting);
-    reorder_fetch(&m->waiting, FETCH_AHEAD);
+static void count(struct trace_many *m, const struct trace_packet *p, uint64_t key) {
+    m->stats.bytes += p->wire_len;
+    m->interfaces.v[p->interface].packets++;
+    m->stats.late += key < m->last;
+    m->last = key > m->last ? key : m->last;
 }
 
-int trace_many_read(struct trace_many *m, struct trace_packet *out, struct err *e) {
+/* The first that waits, and those of its row that may go with it. */
+static int give(struct trace_many *m, const struct waiting *first, const struct trace_packet **out, size_t room) {
+    size_t row, n = 1;
+    const struct trace_packet *p = reorder_packets(&m->waiting, &row);
+    m->given = first->source;
+    m->given_block = first->block;
+    m->given_comment = (char *)p->comment;
+    for (count(m, p, first->key); n < row && n < room; n++) {
+        const uint64_t key = p[n].time_ns;
+        if (opens_before(m, key) || !may_go(m, key, first->at + (p[n].offset - p->offset), n))
+            break;
+        count(m, &p[n], key);
+    }
+    m->n_given = n;
+    *out = reorder_pop(&m->waiting, n);
+    reorder_fetch(&m->waiting, n);
+    return (int)n;
+}
+
+static int read_run(struct trace_many *m, const struct trace_packet **out, size_t room, struct err *e) {
     release_given(m);
     for (int r = 0;;) {
         const struct waiting *first = reorder_first(&m->waiting);
         if (open_is_due(m, first)) {
             r = open_next(m, e);
-        } else if (first && may_go(m, first)) {
-            give(m, first, out);
-            return 1;
+        } else if (first && may_go(m, first->key, reorder_oldest(&m->waiting)->at, 0)) {
+            return give(m, first, out, room);
         } else if (m->n_open) {
             r = take(m, e);
         } else {
@@ -264,6 +295,18 @@ int trace_many_read(struct trace_many *m, struct trace_packet *out, struct err *
         if (r)
             return r;
     }
+}
+
+int trace_many_read_run(struct trace_many *m, const struct trace_packet **out, struct err *e) {
+    return read_run(m, out, INT_MAX, e);
+}
+
+int trace_many_read(struct trace_many *m, struct trace_packet *out, struct err *e) {
+    const struct trace_packet *p;
+    const int r = read_run(m, &p, 1, e);
+    if (r > 0)
+        *out = *p;
+    return r;
 }
 
 /* ---- opening ---- */
@@ -349,10 +392,10 @@ void trace_many_stats(const struct trace_many *m, struct trace_many_stats *out) 
 void trace_many_close(struct trace_many *m) {
     if (!m)
         return;
-    struct trace_packet rest;
+    const struct trace_packet *rest;
     const struct waiting *first;
     for (release_given(m); (first = reorder_first(&m->waiting)); release_given(m))
-        give(m, first, &rest);
+        give(m, first, &rest, 1);
     reorder_fini(&m->waiting);
     for (size_t i = 0; i < m->n; i++) {
         source_close(&m->sources[i]);

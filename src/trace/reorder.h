@@ -1,93 +1,83 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Packets that wait until it is their turn, smallest key first, equal keys as they came. What comes in order stands in
- * a ring, for a constant and small price; the rest in a heap.
+ * a ring, in rows that came together, for a constant and small price; the rest in a heap, one by one.
  */
 #ifndef TRACE_REORDER_H
 #define TRACE_REORDER_H
 
+#include <stdbool.h>
 #include <fwdlab/base/vec.h>
 #include <fwdlab/trace/trace.h>
 
 struct source;
 struct stream_block;
 
+/* Packets of one file and one block of its bytes. The key of all but the first is their time. */
 struct waiting {
-    uint64_t key; /* time */
-    uint64_t sequence;
+    uint64_t key; /* of the first, and */
+    uint64_t at;  /* where it came: more for each */
     struct source *source;
     struct stream_block *block; /* that the data lies in */
-    uint64_t at;                /* the caller's */
+    size_t n;
+};
+
+struct loose {
+    struct waiting waiting;
     struct trace_packet packet;
 };
 
 struct reorder {
-    struct waiting *ring, *end;   /* its room */
-    struct waiting *first, *next; /* the oldest; where the next one in order goes */
-    size_t n_ring;
-    uint64_t last;                /* key of the ring's last */
-    VEC(struct waiting) heap;
-    uint64_t sequence;
+    size_t room;                  /* of either ring: a power of two, or 0 */
+    struct trace_packet *packets; /* `n` from `first` on, around the end */
+    struct waiting *rows;         /* the same of these */
+    size_t first, n, first_row, n_rows;
+    uint64_t last;                /* key of the last packet in the ring */
+    VEC(struct loose) heap;
 };
 
-/* For those below, where it is not the ring alone. */
-struct waiting *reorder_make_room(struct reorder *r, uint64_t key);
-const struct waiting *reorder_first_of_both(const struct reorder *r);
-void reorder_pop_heap(struct reorder *r);
-
 static inline size_t reorder_count(const struct reorder *r) {
-    return r->n_ring + r->heap.n;
+    return r->n + r->heap.n;
 }
 
-static inline struct waiting *reorder_step(const struct reorder *r, struct waiting *w) {
-    return w + 1 == r->end ? r->ring : w + 1;
+/* Would a packet with this key be the last of all? */
+static inline bool reorder_is_last(const struct reorder *r, uint64_t key) {
+    return key >= r->last || !r->n;
 }
 
-/* The place for one more, whose other fields are the caller's to fill at once. */
-static inline struct waiting *reorder_add(struct reorder *r, uint64_t key) {
-    struct waiting *w = r->next;
-    if (r->n_ring < (size_t)(r->end - r->ring) && (key >= r->last || !r->n_ring)) {
-        r->next = reorder_step(r, w);
-        r->last = key;
-        r->n_ring++;
-    } else {
-        w = reorder_make_room(r, key);
-    }
-    w->key = key;
-    w->sequence = r->sequence++;
-    return w;
-}
+/*
+ * `w->n` more packets wait, the last one with the key `last`: more than one only where the first would be the last of
+ * all, and keys do not fall.
+ */
+void reorder_add(struct reorder *r, const struct waiting *w, const struct trace_packet *packets, uint64_t last);
 
-/* NULL: none waits. Valid until the next add or pop. */
+const struct waiting *reorder_first_of_both(const struct reorder *r); /* for reorder_first alone */
+
+/* The row that begins with the first of all; NULL: none waits. Valid until the next add or pop. */
 static inline const struct waiting *reorder_first(const struct reorder *r) {
     if (__builtin_expect(r->heap.n != 0, false))
         return reorder_first_of_both(r);
-    return r->n_ring ? r->first : NULL;
+    return r->n ? &r->rows[r->first_row] : NULL;
 }
 
 /* That came first; one waits. What is in the heap came behind, and leaves before, something in the ring. */
 static inline const struct waiting *reorder_oldest(const struct reorder *r) {
-    return r->first;
+    return &r->rows[r->first_row];
 }
 
-/* Takes away the first; one waits. */
-static inline void reorder_pop(struct reorder *r) {
-    if (__builtin_expect(r->heap.n && reorder_first_of_both(r) == r->heap.v, false)) {
-        reorder_pop_heap(r);
-    } else {
-        r->first = reorder_step(r, r->first);
-        r->n_ring--;
+/* The packets of the first row that follow each other in memory and may leave together, at least one. Valid until the
+ * next add or pop. */
+const struct trace_packet *reorder_packets(const struct reorder *r, size_t *n);
+/* Takes n of them away, and says where they stay until the next add. */
+const struct trace_packet *reorder_pop(struct reorder *r, size_t n);
+
+/* Those in the ring have waited for long: what the first n begin with is fetched. */
+static inline void reorder_fetch(const struct reorder *r, size_t n) {
+    for (size_t i = 0; i < n && i < r->n; i++) {
+        const uint8_t *data = r->packets[(r->first + i) & (r->room - 1)].data;
+        __builtin_prefetch(data);
+        __builtin_prefetch(data + 64);
     }
-}
-
-/* Those in the ring have waited for long: what the one `ahead` of the oldest begins with is fetched. */
-static inline void reorder_fetch(const struct reorder *r, size_t ahead) {
-    if (r->n_ring <= ahead)
-        return;
-    const size_t left = (size_t)(r->end - r->first);
-    const uint8_t *data = (ahead < left ? r->first + ahead : r->ring + (ahead - left))->packet.data;
-    __builtin_prefetch(data);
-    __builtin_prefetch(data + 64);
 }
 
 void reorder_fini(struct reorder *r);

@@ -13,8 +13,8 @@ void source_set_damage(struct source *s, const char *text) {
 
 static uint64_t moved(uint64_t time_ns, int64_t by) {
     uint64_t to;
-    if (!time_ns) /* it has none */
-        return 0;
+    if (!time_ns || !by) /* it has none */
+        return time_ns;
     if (__builtin_add_overflow(time_ns, by, &to))
         to = by < 0 ? 0 : UINT64_MAX;
     return to;
@@ -55,8 +55,13 @@ int source_open(struct source *s, struct err *e) {
     return r;
 }
 
-bool source_advance(struct source *s) {
-    if (++s->head == s->run_end)
+bool source_advance(struct source *s, unsigned n) {
+    if (n > 1)
+        s->key = s->head[n - 1].time_ns;
+    if (s->key > s->last)
+        s->last = s->key;
+    s->head += n;
+    if (s->head == s->run_end)
         read_run(s, NULL);
     see_head(s);
     if (s->trace->faults == s->faults)

@@ -8,7 +8,7 @@
 
 #include "format.h"
 
-#define SOURCE_RUN 16 /* packets */
+#define SOURCE_RUN 32 /* packets */
 
 struct source {
     const char *path;
@@ -31,8 +31,9 @@ struct source {
 
 /* Opens it and reads the first packet into `head`. -EBADMSG: it is no capture, or nothing in it can be read. */
 int source_open(struct source *s, struct err *e);
-/* Reads the next packet into `head`, or ends. Returns whether `damage` changed. */
-bool source_advance(struct source *s);
+/* Moves `head` on by n packets, of which all but the last stand in `run` with keys that do not fall; or ends. Returns
+ * whether `damage` changed. */
+bool source_advance(struct source *s, unsigned n);
 /* Closes it when it has ended and nothing points into it. */
 void source_done(struct source *s);
 void source_close(struct source *s);

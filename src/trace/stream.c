@@ -59,7 +59,7 @@ struct stream *stream_open_memory(const void *data, size_t len) {
 void stream_close(struct stream *s) {
     if (!s)
         return;
-    stream_drop(s, s->block);
+    stream_drop(s, s->block, 1);
     while (s->spare) {
         struct stream_block *b = s->spare;
         s->spare = b->next;
@@ -78,7 +78,7 @@ static void make_room(struct stream *s) {
     if (s->start != b->bytes)
         memmove(b->bytes, s->start, have);
     if (b != s->block)
-        stream_drop(s, s->block);
+        stream_drop(s, s->block, 1);
     s->block = b;
     s->start = b->bytes;
     s->end = s->start + have;

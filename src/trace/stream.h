@@ -62,17 +62,17 @@ static inline uint64_t stream_offset(const struct stream *s) {
     return s->offset;
 }
 
-/* What was peeked last stays valid until the block is dropped. NULL (it needs no dropping) in plain memory. */
-static inline struct stream_block *stream_hold(struct stream *s) {
+/* What was peeked last stays valid until the block was dropped n times. NULL (it needs no dropping): plain memory. */
+static inline struct stream_block *stream_hold(struct stream *s, size_t n) {
     if (s->block)
-        s->block->refs++;
+        s->block->refs += n;
     return s->block;
 }
 
 void stream_retire(struct stream *s, struct stream_block *b); /* for stream_drop alone */
 
-static inline void stream_drop(struct stream *s, struct stream_block *b) {
-    if (b && !--b->refs)
+static inline void stream_drop(struct stream *s, struct stream_block *b, size_t n) {
+    if (b && !(b->refs -= n))
         stream_retire(s, b);
 }
 

@@ -13,7 +13,7 @@
 /* Where packets come from, in the order of time: trace_many, a trace in memory. */
 struct feed_source {
     void *of;
-    int (*read)(void *of, struct trace_packet *out, struct err *e); /* as trace_read */
+    int (*read)(void *of, const struct trace_packet **out, struct err *e); /* as trace_many_read_run */
     const struct trace_interface *(*interfaces)(const void *of, uint32_t *n);
     const char *(*damage)(const void *of); /* as trace_damage */
     void (*progress)(const void *of, uint64_t *done, uint64_t *total); /* as in feed_counts; NULL: not known */

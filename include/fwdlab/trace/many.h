@@ -37,6 +37,8 @@ struct trace_many *trace_many_open(const struct trace_many_options *o, struct er
  * damage, not an error, when another one could be. data is valid until the next call.
  */
 int trace_many_read(struct trace_many *m, struct trace_packet *out, struct err *e);
+/* The same, for the next one and those behind it that are at hand: how many there are from *out on. */
+int trace_many_read_run(struct trace_many *m, const struct trace_packet **out, struct err *e);
 const struct trace_interface *trace_many_interfaces(const struct trace_many *m, uint32_t *n);
 /* NULL: undamaged. Else each damaged file with its damage, separated by "; ". */
 const char *trace_many_damage(const struct trace_many *m);
