@@ -198,16 +198,14 @@ int cli_packets_save(const char *path, const struct inject_verdict *v, size_t n,
     return code;
 }
 
-int cli_document_done(json_t *doc, bool json, const char *out) {
-    struct err e;
-    int code = EXIT_DONE;
-    if (out && document_save(doc, out, &e))
-        code = cli_fail(&e);
-    else if (json && !out) {
-        char *text = document_text(doc);
-        fputs(text, stdout);
-        free(text);
-    }
+int cli_document_rows_done(json_t *doc, const struct document_rows *rows, bool json, const char *out) {
+    struct err e = {0};
+    const char *path = out ? out : json ? "-" : NULL;
+    const int code = path && document_save_rows(doc, rows, path, &e) ? cli_fail(&e) : EXIT_DONE;
     json_decref(doc);
     return code;
+}
+
+int cli_document_done(json_t *doc, bool json, const char *out) {
+    return cli_document_rows_done(doc, NULL, json, out);
 }

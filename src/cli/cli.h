@@ -10,6 +10,7 @@
 #include <fwdlab/base/err.h>
 #include <fwdlab/control/control.h>
 #include <fwdlab/inject/inject.h>
+#include <fwdlab/result/document.h>
 
 enum { EXIT_DONE = 0, EXIT_FINDING = 1, EXIT_BAD_INPUT = 2, EXIT_INVALID = 3, EXIT_INTERRUPTED = 130 };
 
@@ -69,5 +70,6 @@ int cli_packets_save(const char *path, const struct inject_verdict *v, size_t n,
                      struct err *e);
 /* Prints a document on stdout (json) or saves it (`out`, NULL: not); returns an exit code. */
 int cli_document_done(json_t *doc, bool json, const char *out);
+int cli_document_rows_done(json_t *doc, const struct document_rows *rows, bool json, const char *out);
 
 #endif

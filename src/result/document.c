@@ -160,75 +160,75 @@ json_t *document_new(const struct document_options *o, struct err *e) {
     return doc;
 }
 
-/* One past the end of the array at `c`; NULL when there are objects in it. */
-static const char *plain_array_end(const char *c) {
-    bool quoted = false;
-    for (unsigned depth = 0; *c; c++) {
-        if (*c == '"')
-            quoted = !quoted;
-        else if (quoted)
-            c += *c == '\\';
-        else if (*c == '{')
-            return NULL;
-        else if (*c == '[')
-            depth++;
-        else if (*c == ']' && --depth == 0)
-            return c + 1;
+/* The document, or an object of it, with the rows at their place. */
+static void write_members(struct writer *w, const json_t *object, const struct document_rows *rows, bool inside) {
+    const char *key;
+    json_t *value;
+    writer_begin(w, '{');
+    json_object_foreach((json_t *)object, key, value) {
+        writer_key(w, key);
+        if (rows && !inside && !strcmp(key, rows->object)) {
+            write_members(w, value, rows, true);
+        } else if (rows && inside && !strcmp(key, rows->key)) {
+            writer_begin(w, '[');
+            rows->write(w, rows->of);
+            writer_end(w, ']');
+        } else {
+            writer_json(w, value);
+        }
     }
-    return NULL;
+    writer_end(w, '}');
 }
 
-/* Puts arrays without objects on one line each: samples and histograms are thousands of numbers. */
-static void fold_arrays(char *text) {
-    const char *end = text;
-    char *to = text;
-    bool quoted = false;
-    for (const char *c = text; *c; c++) {
-        if (*c == '"')
-            quoted = !quoted;
-        else if (quoted && *c == '\\')
-            *to++ = *c++;
-        else if (!quoted && *c == '[' && c >= end)
-            end = plain_array_end(c) ?: end;
-        if (*c != '\n' || c >= end) {
-            *to++ = *c;
-            continue;
-        }
-        c += strspn(c + 1, " ");
-        if (to[-1] == ',')
-            *to++ = ' ';
-    }
-    *to = '\0';
+static char *write_document(struct writer *w, const json_t *doc, const struct document_rows *rows) {
+    write_members(w, doc, rows, false);
+    writer_line(w);
+    return writer_finish(w);
+}
+
+char *document_text_rows(const json_t *doc, const struct document_rows *rows) {
+    struct writer w = {0};
+    return write_document(&w, doc, rows);
 }
 
 char *document_text(const json_t *doc) {
-    char *body = json_dumps(doc, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-    if (!body)
-        return NULL;
-    fold_arrays(body);
-    size_t n = strlen(body);
-    body = xrealloc(body, n + 2, 1);
-    memcpy(body + n, "\n", 2);
-    return body;
+    return document_text_rows(doc, NULL);
+}
+
+static void put_file(void *to, const char *text, size_t n) {
+    fwrite(text, 1, n, to);
+}
+
+static void put_draft(void *to, const char *text, size_t n) {
+    file_draft_write(to, text, n);
+}
+
+static int print(const json_t *doc, const struct document_rows *rows, struct err *e) {
+    struct writer w = {.put = put_file, .to = stdout};
+    errno = EIO; /* unless the system says more */
+    write_document(&w, doc, rows);
+    if (!fflush(stdout) && !ferror(stdout))
+        return 0;
+    const int rc = -errno;
+    err_set(e, rc, "cannot write: %s", strerror(-rc));
+    err_where(e, "standard output");
+    return rc;
+}
+
+int document_save_rows(const json_t *doc, const struct document_rows *rows, const char *path, struct err *e) {
+    struct file_draft d;
+    if (!strcmp(path, "-"))
+        return print(doc, rows, e);
+    int rc = file_draft_open(&d, path, e);
+    if (rc)
+        return rc;
+    struct writer w = {.put = put_draft, .to = &d};
+    write_document(&w, doc, rows);
+    return file_draft_close(&d, e);
 }
 
 int document_save(const json_t *doc, const char *path, struct err *e) {
-    char *text = document_text(doc);
-    int rc = 0;
-
-    if (!text)
-        return err_set(e, -EINVAL, "the document cannot be written as JSON");
-    if (!strcmp(path, "-")) {
-        if (fputs(text, stdout) == EOF || fflush(stdout) == EOF) {
-            rc = -errno;
-            err_set(e, rc, "cannot write: %s", strerror(-rc));
-            err_where(e, "standard output");
-        }
-    } else {
-        rc = file_save(path, text, strlen(text), e);
-    }
-    free(text);
-    return rc;
+    return document_save_rows(doc, NULL, path, e);
 }
 
 /* 0 when the schema is the wanted one. */

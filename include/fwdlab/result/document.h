@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <fwdlab/base/err.h>
 #include <fwdlab/measure/noise.h>
+#include <fwdlab/result/writer.h>
 
 struct document_input {
     const char *path;
@@ -30,10 +31,21 @@ struct document_options {
  * read only once ("-", a pipe) is named without size and digest.
  */
 json_t *document_new(const struct document_options *o, struct err *e);
-/* Serialises with two spaces of indent and a closing newline, arrays without objects on one line; free() it. */
+/*
+ * The elements of a list that is too long to be made first: written into `key` of the document's `object`, which is an
+ * empty list there.
+ */
+struct document_rows {
+    const char *object, *key;
+    void (*write)(struct writer *w, const void *of);
+    const void *of;
+};
+/* As writer.h has it, with a closing newline; free() it. `rows`: NULL, or what is in no tree. */
 char *document_text(const json_t *doc);
+char *document_text_rows(const json_t *doc, const struct document_rows *rows);
 /* Writes whole or not at all; "-": stdout. */
 int document_save(const json_t *doc, const char *path, struct err *e);
+int document_save_rows(const json_t *doc, const struct document_rows *rows, const char *path, struct err *e);
 /* Reads and checks that "schema" is fwdlab.<command>/1; command NULL: any command. Release with json_decref. */
 json_t *document_load(const char *path, const char *command, struct err *e);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <fwdlab/base/file.h>
 #include <fwdlab/base/random.h>
 #include <fwdlab/result/document.h>
 
@@ -224,4 +225,40 @@ Test(document, arrays_without_objects_stand_on_one_line) {
     free(got);
     json_decref(doc);
     json_decref(again);
+}
+
+static void write_rows(struct writer *w, const void *of) {
+    for (int i = 0; i < *(const int *)of; i++) {
+        writer_begin(w, '{');
+        writer_key(w, "name \"x\"");
+        writer_string(w, i % 2 ? "plain" : "a \"b\"\n\xc3\xa4");
+        writer_key(w, "n");
+        writer_integer(w, i % 3 ? i * 1000003ll : -i);
+        writer_end(w, '}');
+    }
+}
+
+/* As if they had been in the tree; in a file as in memory, however long it is. */
+Test(document, rows_stand_at_their_place) {
+    static const int counts[] = {0, 1, 5000};
+    for (unsigned k = 0; k < 3; k++) {
+        struct err e;
+        const struct document_rows rows = {.object = "nat", .key = "pairs", .write = write_rows, .of = &counts[k]};
+        json_t *list = json_array(), *doc = json_pack("{s:[], s:{s:i, s:o, s:[i]}}", "pairs", "nat", "a", 1, "pairs",
+                                                      list, "z", 2);
+        char *got = document_text_rows(doc, &rows), *saved;
+        size_t n;
+        cr_assert_eq(document_save_rows(doc, &rows, path, &e), 0, "%s", e.what);
+        cr_assert_eq(file_load(path, &saved, &n, &e), 0, "%s", e.what);
+        for (int i = 0; i < counts[k]; i++)
+            json_array_append_new(list, json_pack("{s:s, s:I}", "name \"x\"", i % 2 ? "plain" : "a \"b\"\n\xc3\xa4",
+                                                  "n", (json_int_t)(i % 3 ? i * 1000003ll : -i)));
+        char *wanted = document_text(doc);
+        cr_expect_str_eq(got, wanted, "%d rows", counts[k]);
+        cr_expect_str_eq(saved, wanted, "%d rows", counts[k]);
+        free(got);
+        free(saved);
+        free(wanted);
+        json_decref(doc);
+    }
 }
