@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * How fast captures are analysed: packets a second of `fwdlab analyze`, with a scenario and without, against a bare
- * loop that maps the file and counts flows in a table, and against other programs when they are installed. Each is a
- * process of its own on one CPU, in turn; its time is what it used of the CPU. Then two workers against one, by the
+ * loop (bare.h), alone and with the core, and against other programs when they are installed. Each is a process of its
+ * own on one CPU, in turn; its time is what it used of the CPU. Then two workers against one, by the
  * time that passed, with a control of what the machine gave (cores.h). The file is made: the packets of a capture,
  * repeated with their times moved on and their addresses shifted, so that each lap brings new flows.
  */
+#include "bare.h"
 #include "cores.h"
 #include "points.h"
 #include <errno.h>
@@ -19,14 +20,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define ROUNDS_MAX 40
-#define FILE_HEADER 24
 #define RECORD_HEADER 16
 
 static char dir[256], pcap[300], out[300];
@@ -120,118 +119,6 @@ static void make_file(const char *capture, uint64_t least) {
     trace_memory_destroy(m);
 }
 
-/* ---- the bare loop ---- */
-
-/* Key: the addresses, the smaller one first, with IPv4 in one word; the ports in the same order; the protocol. */
-struct entry {
-    uint64_t key[5];
-    uint64_t packets, bytes, first, last;
-};
-static struct entry *table;
-static size_t mask, used;
-
-static inline uint64_t hash(const uint64_t key[5]) {
-    uint64_t h = 0;
-    for (unsigned i = 0; i < 5; i++)
-        h = (h ^ key[i]) * 0x9e3779b97f4a7c15ull, h ^= h >> 32;
-    return h;
-}
-
-static struct entry *find(const uint64_t key[5]) {
-    size_t i = hash(key) & mask;
-    while (table[i].packets && memcmp(table[i].key, key, sizeof table[i].key))
-        i = (i + 1) & mask;
-    return &table[i];
-}
-
-static void grow(void) {
-    struct entry *old = table;
-    const size_t n = old ? mask + 1 : 0;
-    mask = n ? 2 * n - 1 : 65535;
-    table = calloc(mask + 1, sizeof *table);
-    if (!table)
-        fail("flow table", NULL);
-    for (size_t i = 0; i < n; i++)
-        if (old[i].packets)
-            *find(old[i].key) = old[i];
-    free(old);
-}
-
-static inline void count(const uint64_t key[5], uint64_t now, uint32_t wire) {
-    struct entry *e = find(key);
-    if (!e->packets++) {
-        memcpy(e->key, key, sizeof e->key);
-        e->first = now;
-        if (++used * 2 > mask) {
-            grow();
-            e = find(key);
-        }
-    }
-    e->bytes += wire;
-    e->last = now;
-}
-
-static inline uint32_t load32(const uint8_t *p) {
-    uint32_t v;
-    memcpy(&v, p, 4);
-    return v;
-}
-
-/* Ethernet, VLAN tags, IPv4 and IPv6, TCP and UDP. */
-static inline void see(const uint8_t *p, uint32_t len, uint64_t now, uint32_t wire) {
-    uint64_t key[5] = {0};
-    uint32_t at = 12, ports = 0;
-    unsigned proto;
-    while (at + 6 <= len && (load32(p + at) & 0xffff) == htons(0x8100))
-        at += 4;
-    const unsigned type = at + 2 <= len ? load32(p + at - 2) >> 16 : 0;
-    bool turned;
-    at += 2;
-    if (type == htons(0x0800) && at + 24 <= len) {
-        const uint32_t src = load32(p + at + 12), dst = load32(p + at + 16);
-        const bool later = load32(p + at + 4) >> 16 & htons(IPV4_OFFSET);
-        turned = src > dst;
-        proto = p[at + 9];
-        key[0] = turned ? (uint64_t)src << 32 | dst : (uint64_t)dst << 32 | src;
-        at = later ? len : at + (p[at] & 15u) * 4;
-    } else if (type == htons(0x86dd) && at + 44 <= len) {
-        turned = memcmp(p + at + 8, p + at + 24, 16) > 0;
-        proto = p[at + 6];
-        memcpy(key + (turned ? 2 : 0), p + at + 8, 16);
-        memcpy(key + (turned ? 0 : 2), p + at + 24, 16);
-        at += 40;
-    } else {
-        return;
-    }
-    if ((proto == PROTO_TCP || proto == PROTO_UDP) && at + 4 <= len)
-        ports = load32(p + at);
-    if (turned)
-        ports = ports << 16 | ports >> 16;
-    key[4] = (uint64_t)ports << 8 | proto;
-    count(key, now, wire);
-}
-
-static int bare(void) {
-    int fd = open(pcap, O_RDONLY);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st))
-        return 1;
-    const uint8_t *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (map == MAP_FAILED)
-        return 1;
-    madvise((void *)map, (size_t)st.st_size, MADV_SEQUENTIAL);
-    grow();
-    for (const uint8_t *p = map + FILE_HEADER, *end = map + st.st_size; end - p >= RECORD_HEADER;) {
-        uint32_t h[4];
-        memcpy(h, p, sizeof h);
-        if ((size_t)(end - p) < RECORD_HEADER + h[2])
-            return 1;
-        see(p + RECORD_HEADER, h[2], h[0] * SECOND_NS + h[1], h[3]);
-        p += RECORD_HEADER + h[2];
-    }
-    return !used;
-}
-
 /* ---- processes ---- */
 
 struct usage {
@@ -251,7 +138,7 @@ static void stay_here(void) {
     sched_setaffinity(0, sizeof one, &one);
 }
 
-/* argv NULL: the bare loop. pinned: to one CPU. False: it failed. */
+/* argv NULL: the bare loop; { NULL, scenario }: with the core. pinned: to one CPU. False: it failed. */
 static bool run(char *const argv[], bool pinned, struct usage *u) {
     struct rusage r;
     int status;
@@ -263,8 +150,8 @@ static bool run(char *const argv[], bool pinned, struct usage *u) {
         const int null = open("/dev/null", O_RDWR);
         if (pinned)
             stay_here();
-        if (!argv)
-            _exit(bare());
+        if (!argv || !argv[0])
+            _exit(bare_loop(pcap, argv ? argv[1] : NULL));
         dup2(null, 0), dup2(null, 1), dup2(null, 2);
         execvp(argv[0], argv);
         _exit(127);
@@ -284,6 +171,7 @@ static struct way {
     unsigned n;
     double base[ROUNDS_MAX], mine[ROUNDS_MAX];
 } ways[] = {
+    {.name = "bare loop with the core", .argv = {NULL, ""}, .every = 1},
     {.name = "fwdlab analyze", .argv = {fwdlab, "analyze", "--no-scenario", pcap, "-o", out}, .every = 1},
     {.name = "fwdlab analyze, scenario", .argv = {fwdlab, "analyze", "", pcap, "-o", out}, .every = 1},
     {.name = "nfpcapd", .argv = {"nfpcapd", "-r", pcap, "-w", dir}, .every = 1},
@@ -306,8 +194,8 @@ static void measure(unsigned rounds) {
             if (w->missing || i % w->every)
                 continue;
             w->missing = !run(w->argv, true, &u);
-            if (w->missing && w->argv[0] == fwdlab)
-                fail(fwdlab, NULL);
+            if (w->missing && (!w->argv[0] || w->argv[0] == fwdlab))
+                fail(w->name, NULL);
             w->base[w->n] = loop[i];
             w->mine[w->n++] = (double)packets / u.cpu;
             resident[w - ways] = u.memory;
@@ -391,7 +279,7 @@ int main(int argc, char **argv) {
         return help ? 0 : 2;
     }
     prepare(argv[0]);
-    ways[1].argv[2] = (char *)scenario;
+    ways[0].argv[1] = ways[2].argv[2] = (char *)scenario;
     make_file(argv[optind], quick ? 200 * 1000 * 1000 : 2000ull * 1000 * 1000);
     points_begin("Packets a second of CPU time, from a file in the page cache. Ratio: to the bare loop.\n"
                  "Two workers: of time that passed; to one worker.", json);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fwdlab/base/block.h>
+#include <fwdlab/base/prefault.h>
 #include "analyze.h"
 #include "marks.h"
 #include "natuse.h"
@@ -53,33 +54,6 @@ static int read_all(struct analysis *a, struct err *e) {
     return n;
 }
 
-/* Who was idle longest is evicted first: the latest is still there. Beyond INT64_MAX: before the first packet. */
-static void note_span(struct analysis *a, const struct flow *f) {
-    if (f->last > a->span_ns && f->last <= INT64_MAX)
-        a->span_ns = f->last;
-}
-
-/* Both verdicts of every flow that is left. */
-static void conclude(struct analysis *a) {
-    if (a->node && a->node->node.nat)
-        nat_stats_get(a->node->node.nat, &a->nat);
-    for (uint32_t i = 0; i < a->flows.n; i++) {
-        flow_fetch_ahead(a, i);
-        if (!a->flows.v[i].used)
-            continue;
-        note_span(a, &a->flows.v[i]);
-        observe_pairs(a, &a->flows.v[i]);
-        judge_flow(a, i);
-    }
-    if (a->fabric)
-        mend_findings(a);
-    for (uint32_t i = 0; i < a->flows.n; i++) {
-        flow_fetch_ahead(a, i);
-        if (a->flows.v[i].used)
-            flow_done(a, i);
-    }
-}
-
 /* Two entries of the feed's book (inside and outside NAT) with what leads to them; arrays that grow have spare room. */
 size_t analysis_flow_size(void) {
     return 2 * (sizeof(struct flow) + 2 * 80);
@@ -97,12 +71,16 @@ struct analysis *analyze(const struct feed_source *from, const struct analysis_o
     if (a->node && a->node->node.nat)
         a->nat_use = natuse_create(a->node->node.nat);
     a->feed = feed_create(from, o->control, o->node, o->keys, e);
-    if (a->feed && o->workers > 1)
+    if (a->feed && o->workers > 1) {
         feed_run_ahead(a->feed);
+        a->prefault = prefault_start();
+    }
     if (!a->feed || read_all(a, e) < 0) {
         analysis_destroy(a);
         return NULL;
     }
+    prefault_stop(a->prefault);
+    a->prefault = NULL;
     a->counts = *feed_count(a->feed);
     feed_destroy(a->feed);
     a->feed = NULL;
@@ -113,7 +91,9 @@ struct analysis *analyze(const struct feed_source *from, const struct analysis_o
         whatif_finish(a->what_if);
     if (a->nat_use)
         natuse_finish(a->nat_use);
-    conclude(a);
+    if (a->node && a->node->node.nat)
+        nat_stats_get(a->node->node.nat, &a->nat);
+    conclude_flows(a);
     return a;
 }
 
@@ -124,6 +104,7 @@ void analysis_destroy(struct analysis *a) {
         free((char *)a->interfaces.v[i].name);
     for (size_t i = 0; i < a->tunnels.n; i++)
         free(a->tunnels.v[i]);
+    prefault_stop(a->prefault);
     whatif_destroy(a->what_if);
     natuse_destroy(a->nat_use);
     vec_free(&a->interfaces);

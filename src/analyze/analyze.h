@@ -115,6 +115,11 @@ struct finding {
     uint64_t frames[FINDING_FRAMES];
 };
 
+struct findings { /* as VEC */
+    struct finding *v;
+    size_t n, cap;
+};
+
 /* A finding that is about no verdict on a flow: an address that is there twice, a fault of the scenario. */
 struct note {
     const char *source, *verdict;
@@ -153,13 +158,15 @@ struct analysis {
     uint64_t span_ns;          /* to the latest packet of a flow; known at the end */
 
     VEC(struct flow) flows;    /* slots: a block (block.h) */
+    struct prefault *prefault; /* of the next slots; NULL */
     uint32_t slot_mask;        /* of labels (pass.c) */
     uint32_t hand;             /* where the search for an idle one goes on */
     uint64_t seen_flows, evicted;
-    VEC(struct finding) findings;
+    struct findings findings;
     VEC(struct note) notes;
-    struct pairs pairs;
-    uint64_t model[MODEL_COUNT], observed[OBSERVED_COUNT];
+    uint64_t model[MODEL_COUNT];
+    struct pairs pairs;        /* from here on: what the capture shows, apart from the line of what the model says */
+    uint64_t observed[OBSERVED_COUNT];
     struct drift drifts[MODEL_COUNT][OBSERVED_COUNT];
 
     VEC(struct inject_verdict) verdicts;
@@ -209,8 +216,8 @@ struct nat_tuple flow_outside(const struct nat_tuple *reply, uint8_t proto);
 struct flow_key flow_key_of(const struct flow *f, const struct nat_tuple *t);
 /* The node's output, whose arrival was not found: did the node forward it all the same? */
 bool flow_forwarded(const struct analysis *a, const struct feed_packet *q);
-/* The model has judged it: files what was observed, too, and tells the caller. */
-void flow_done(struct analysis *a, uint32_t flow);
+/* Both verdicts are filed: tells the caller. */
+void flow_tell(struct analysis *a, uint32_t flow);
 /* pass.c: a batch of packets through the core and to their flows. The label of a slot's next flow. */
 uint32_t flow_slot_mask(size_t max_flows);
 uint32_t flow_label(const struct analysis *a, uint32_t flow, uint32_t before);
@@ -219,12 +226,15 @@ void pass_batch(struct analysis *a, struct feed_packet *q, unsigned n);
 void note_add(struct analysis *a, const struct note *n, uint64_t frame);
 /* observed.c */
 void observe_pairs(struct analysis *a, const struct flow *f); /* both ways: what is proved to be observable */
-enum observed observe(const struct analysis *a, const struct flow *f);
-uint32_t file_observed(struct analysis *a, const struct flow *f); /* its finding; FLOW_NONE */
+/* The model has judged it: what was observed, and where the two contradict each other, filed among `findings`. */
+void observe_flow(struct analysis *a, struct findings *findings, struct flow *f);
+uint32_t find_observed(const struct findings *findings, const struct flow *f); /* findings.n: there is none */
+/* conclude.c: both verdicts of all flows, and what follows from them */
+void conclude_flows(struct analysis *a);
 /* judge.c: one more flow of a finding; the model's verdict on a flow, and what follows from it */
 void finding_count(struct finding *g, const struct flow *f);
 void judge_flow(struct analysis *a, uint32_t flow);
-void count_drift(struct analysis *a, const struct flow *f); /* where both verdicts are known */
+bool contradict(const struct flow *f); /* do the two verdicts? */
 bool same_route(const struct route *a, const struct route *b);
 /* mend.c */
 void mend_findings(struct analysis *a);

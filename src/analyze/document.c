@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fwdlab/base/decimal.h>
 #include <fwdlab/measure/stats.h>
 #include <fwdlab/result/document.h>
 #include "analyze.h"
@@ -249,41 +250,55 @@ static json_t *findings(const struct analysis *a) {
     return o;
 }
 
-static json_t *endpoint(be32 addr, be16 port) {
-    char text[IP_TEXT + 8];
+static void write_endpoint(struct writer *w, const char *key, be32 addr, be16 port) {
+    char text[IP_TEXT + 1 + DECIMAL_TEXT];
     const struct ip ip = ip_v4(addr);
-    ip_format(&ip, text);
-    snprintf(text + strlen(text), 8, ":%u", ntohs(port));
-    return json_string(text);
+    char *end = strchr(ip_format(&ip, text), '\0');
+    *end++ = ':';
+    *decimal_put(end, ntohs(port)) = '\0';
+    writer_key(w, key);
+    writer_string(w, text);
 }
 
-/* Built by hand, for there may be one of every flow. */
-static json_t *nat_pair(const struct flow *f) {
+static void write_number(struct writer *w, const char *key, uint64_t n) {
+    writer_key(w, key);
+    writer_integer(w, (long long)n);
+}
+
+static void write_pair(struct writer *w, const struct flow *f) {
     const struct nat_tuple *t = &f->nat.original, *r = &f->nat.reply;
     const bool in = f->from_outside;
-    json_t *o = json_object();
-    json_object_set_new_nocheck(o, "inside", in ? endpoint(r->src, r->sport) : endpoint(t->src, t->sport));
-    json_object_set_new_nocheck(o, "outside", in ? endpoint(t->dst, t->dport) : endpoint(r->dst, r->dport));
-    json_object_set_new_nocheck(o, "first", json_integer((json_int_t)f->first));
-    json_object_set_new_nocheck(o, "last", json_integer((json_int_t)f->last));
-    json_object_set_new_nocheck(o, "proto", json_integer(f->key.proto));
-    return o;
+    writer_begin(w, '{');
+    write_endpoint(w, "inside", in ? r->src : t->src, in ? r->sport : t->sport);
+    write_endpoint(w, "outside", in ? t->dst : r->dst, in ? t->dport : r->dport);
+    write_number(w, "first", f->first);
+    write_number(w, "last", f->last);
+    write_number(w, "proto", f->key.proto);
+    writer_end(w, '}');
+}
+
+static void write_pairs(struct writer *w, const void *of) {
+    const struct analysis *a = of;
+    for (uint32_t i = 0; i < a->flows.n; i++) {
+        const struct flow *f = &a->flows.v[i];
+        __builtin_prefetch(f + 16);
+        if (f->used && f->translated)
+            write_pair(w, f);
+    }
+}
+
+struct document_rows analysis_pairs(const struct analysis *a) {
+    return (struct document_rows){.object = "nat", .key = "pairs", .write = write_pairs, .of = a};
 }
 
 static json_t *nat(const struct analysis *a) {
-    json_t *o = json_object(), *pairs = json_array();
+    json_t *o = json_object();
     document_count(o, "sessions_peak", a->nat.peak);
     document_count(o, "ports_peak", a->nat.ports_peak);
     document_count(o, "ports_available", a->nat.ports_available);
     document_count(o, "exhausted", a->nat.refused_port);
     document_count(o, "created", a->nat.created);
-    for (uint32_t i = 0; i < a->flows.n; i++) {
-        const struct flow *f = &a->flows.v[i];
-        __builtin_prefetch(f + 16);
-        if (f->used && f->translated)
-            json_array_append_new(pairs, nat_pair(f));
-    }
-    json_object_set_new(o, "pairs", pairs);
+    json_object_set_new(o, "pairs", json_array()); /* analysis_pairs */
     json_object_set_new(o, "use", a->nat_use ? natuse_json(a->nat_use) : json_null());
     return o;
 }

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fwdlab/base/block.h>
+#include <fwdlab/base/prefault.h>
 #include <fwdlab/base/random.h>
 #include "analyze.h"
 #include "marks.h"
 
 #define FLOWS_AT_FIRST 64
 #define LOOKED_AT 32 /* flows, to find an idle one */
+#define AHEAD 4096 /* flows whose memory is got before it is needed */
 
 /* ---- slots ---- */
 
@@ -34,7 +36,8 @@ static void evict(struct analysis *a, uint32_t flow) {
     struct flow *f = &a->flows.v[flow];
     observe_pairs(a, f);
     judge_flow(a, flow);
-    flow_done(a, flow);
+    observe_flow(a, &a->findings, f);
+    flow_tell(a, flow);
     forget(a, f);
     f->used = false;
     a->evicted++;
@@ -58,6 +61,12 @@ static void grow(struct analysis *a) {
     a->flows.cap = cap;
 }
 
+/* The memory of the next slots, twice as many as there are until it is asked for again. */
+static void get_ahead(struct analysis *a, uint32_t flow) {
+    const size_t left = a->flows.cap - flow, n = left < 2 * AHEAD ? left : 2 * AHEAD;
+    prefault_ask(a->prefault, &a->flows.v[flow], n * sizeof *a->flows.v);
+}
+
 /* A slot, and *before: the label of the flow that was there. */
 static uint32_t slot(struct analysis *a, uint32_t *before) {
     uint32_t i = (uint32_t)a->flows.n;
@@ -69,6 +78,8 @@ static uint32_t slot(struct analysis *a, uint32_t *before) {
     } else {
         if (a->flows.n == a->flows.cap)
             grow(a);
+        if (i % AHEAD == 0 && i)
+            get_ahead(a, i);
         a->flows.n++;
     }
     return i;
@@ -294,17 +305,16 @@ static void make_record(const struct analysis *a, const struct flow *f, struct f
     r->partial = open || !((f->way[0].tcp_flags | f->way[1].tcp_flags) & TCP_SYN);
 }
 
-void flow_done(struct analysis *a, uint32_t flow) {
-    struct flow *f = &a->flows.v[flow];
+void flow_tell(struct analysis *a, uint32_t flow) {
+    const struct flow *f = &a->flows.v[flow];
+    const uint32_t finding = f->finding != FLOW_NONE ? f->finding : find_observed(&a->findings, f);
+    const uint32_t id = finding < a->findings.n ? finding + 1 : 0;
     struct flow_record r;
-    f->observed = (uint8_t)observe(a, f);
-    count_drift(a, f);
-    const uint32_t seen = file_observed(a, f), finding = f->finding != FLOW_NONE ? f->finding : seen;
     if (a->marks)
-        marks_flow(a->marks, f->id, finding == FLOW_NONE ? 0 : finding + 1);
+        marks_flow(a->marks, f->id, id);
     if (!a->o.record)
         return;
     make_record(a, f, &r);
-    r.finding = finding == FLOW_NONE ? 0 : finding + 1;
+    r.finding = id;
     a->o.record(a->o.record_arg, &r);
 }

@@ -5,7 +5,7 @@
 #include "whatif.h"
 
 /* Do the two judges contradict each other? What one of them cannot tell is no contradiction. */
-static bool contradict(const struct flow *f) {
+bool contradict(const struct flow *f) {
     const enum model_verdict model = (enum model_verdict)f->model;
     switch ((enum observed)f->observed) {
     case OBSERVED_SYMMETRIC:
@@ -55,9 +55,8 @@ void finding_count(struct finding *g, const struct flow *f) {
         g->frames[g->n_frames++] = f->frames[k];
 }
 
-static void file_model(struct analysis *a, struct flow *f, const struct judgement *j) {
-    if (j->verdict == MODEL_SYMMETRIC)
-        return;
+/* The finding of a flow with this judgement. */
+static uint32_t find_model(struct analysis *a, const struct flow *f, const struct judgement *j) {
     bool benign = flow_is_benign(a, &f->key, j);
     struct ip_prefix far = ip_is_none(&j->far) ? (struct ip_prefix){0} : fabric_declared(a->fabric, &j->far);
     uint32_t i = 0;
@@ -67,8 +66,17 @@ static void file_model(struct analysis *a, struct flow *f, const struct judgemen
     if (i == a->findings.n)
         vec_push(&a->findings, (struct finding){.verdict = (uint8_t)j->verdict, .example = f->key, .judgement = *j,
                                                 .far = far, .reason = j->reason, .benign = benign, .first = f->first});
-    finding_count(&a->findings.v[i], f);
-    f->finding = i;
+    return i;
+}
+
+/* `mark`: of flows that are judged alike, NULL: of their finding the number, from 1. */
+static void file_model(struct analysis *a, struct flow *f, const struct judgement *j, uint32_t *mark) {
+    if (j->verdict == MODEL_SYMMETRIC)
+        return;
+    f->finding = mark && *mark ? *mark - 1 : find_model(a, f, j);
+    if (mark)
+        *mark = f->finding + 1;
+    finding_count(&a->findings.v[f->finding], f);
 }
 
 /* Packets that this node forwarded and another one then dropped. */
@@ -99,21 +107,14 @@ static void note_nat(struct analysis *a, const struct flow *f, const struct judg
     note_add(a, &note, f->n_frames ? f->frames[0] : 0);
 }
 
-void count_drift(struct analysis *a, const struct flow *f) {
-    struct drift *d = &a->drifts[f->model][f->observed];
-    if (!a->fabric || !contradict(f))
-        return;
-    if (!d->count++)
-        d->example = f->key;
-}
-
 /* What tunnels carry passes no node of the model by itself. */
 static const struct judgement unmodelled = {.verdict = MODEL_UNMODELLED, .cause_node = INDEX_NONE,
                                             .cause_nic = INDEX_NONE, .nat_node = INDEX_NONE, .mend_port = PORT_NONE};
 
 void judge_flow(struct analysis *a, uint32_t flow) {
     struct flow *f = &a->flows.v[flow];
-    const struct judgement *j = a->fabric && !f->depth ? fabric_judge_cached(a->fabric, &f->key) : &unmodelled;
+    uint32_t *mark = NULL;
+    const struct judgement *j = a->fabric && !f->depth ? fabric_judge_marked(a->fabric, &f->key, &mark) : &unmodelled;
     f->model = (uint8_t)j->verdict;
     f->works = j->works;
     f->into_nat = j->translated;
@@ -121,7 +122,7 @@ void judge_flow(struct analysis *a, uint32_t flow) {
     if (!a->fabric)
         return;
     count_elsewhere(a, f, j);
-    file_model(a, f, j);
+    file_model(a, f, j, mark);
     note_nat(a, f, j);
     if (a->what_if)
         whatif_flow(a, f, j);

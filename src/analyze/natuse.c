@@ -60,7 +60,7 @@ static struct client *client_of(struct natuse *u, be32 addr) {
         u->more_clients++;
         return NULL;
     }
-    if (2 * ++u->n_clients > u->clients_mask) {
+    if (2 * ++u->n_clients > u->clients_mask + 1) {
         clients_grow(u);
         c = client_slot(u, addr);
     }

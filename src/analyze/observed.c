@@ -109,7 +109,7 @@ void observe_pairs(struct analysis *a, const struct flow *f) {
     pairs_add(&a->pairs, &f->way[1]);
 }
 
-enum observed observe(const struct analysis *a, const struct flow *f) {
+static enum observed observe(const struct analysis *a, const struct flow *f) {
     return f->way[0].packets && f->way[1].packets ? two_way(f) : one_way(a, f);
 }
 
@@ -122,23 +122,41 @@ static bool observed_like(const struct finding *g, const struct flow *f) {
            g->back == out_of(&f->way[1]) && g->errors == unanswered_but_errors(f);
 }
 
-uint32_t file_observed(struct analysis *a, const struct flow *f) {
-    a->observed[f->observed]++;
-    if (f->observed == OBSERVED_SYMMETRIC)
-        return FLOW_NONE;
+uint32_t find_observed(const struct findings *findings, const struct flow *f) {
     uint32_t k = 0;
-    while (k < a->findings.n && !observed_like(&a->findings.v[k], f))
+    while (k < findings->n && !observed_like(&findings->v[k], f))
         k++;
-    if (k == a->findings.n)
-        vec_push(&a->findings, (struct finding){.observed = true,
-                                                .verdict = f->observed,
-                                                .example = f->key,
-                                                .first = f->first,
-                                                .in = f->way[0].in,
-                                                .out = out_of(&f->way[0]),
-                                                .back = out_of(&f->way[1]),
-                                                .errors = unanswered_but_errors(f),
-                                                .benign = f->observed != OBSERVED_REVERSE_ELSEWHERE});
-    finding_count(&a->findings.v[k], f);
     return k;
+}
+
+static void file_observed(struct findings *findings, const struct flow *f) {
+    if (f->observed == OBSERVED_SYMMETRIC)
+        return;
+    const uint32_t k = find_observed(findings, f);
+    if (k == findings->n)
+        vec_push(findings, (struct finding){.observed = true,
+                                            .verdict = f->observed,
+                                            .example = f->key,
+                                            .first = f->first,
+                                            .in = f->way[0].in,
+                                            .out = out_of(&f->way[0]),
+                                            .back = out_of(&f->way[1]),
+                                            .errors = unanswered_but_errors(f),
+                                            .benign = f->observed != OBSERVED_REVERSE_ELSEWHERE});
+    finding_count(&findings->v[k], f);
+}
+
+static void count_drift(struct analysis *a, const struct flow *f) {
+    struct drift *d = &a->drifts[f->model][f->observed];
+    if (!a->fabric || !contradict(f))
+        return;
+    if (!d->count++)
+        d->example = f->key;
+}
+
+void observe_flow(struct analysis *a, struct findings *findings, struct flow *f) {
+    f->observed = (uint8_t)observe(a, f);
+    a->observed[f->observed]++;
+    count_drift(a, f);
+    file_observed(findings, f);
 }

@@ -258,11 +258,12 @@ static json_t *document(const struct request *r, const struct setup *s, const st
     return doc;
 }
 
-static int finish(const struct request *r, json_t *doc) {
+static int finish(const struct request *r, const struct analysis *a, json_t *doc) {
+    const struct document_rows pairs = analysis_pairs(a);
     bool found = r->fail_on && any_word(r->fail_on, doc, fails);
     if (!r->json && !r->out)
         report_analyze_text(doc, stdout);
-    int code = cli_document_done(doc, r->json, r->out);
+    int code = cli_document_rows_done(doc, r->points.n ? NULL : &pairs, r->json, r->out);
     return code ? code : found ? EXIT_FINDING : EXIT_DONE;
 }
 
@@ -287,7 +288,7 @@ static int tell(struct request *r, const struct setup *s, struct analysis *a, st
         json_decref(doc);
         return cli_fail(e);
     }
-    int code = finish(r, doc);
+    int code = finish(r, a, doc);
     return analysis_interrupted(a) ? EXIT_INTERRUPTED : code;
 }
 

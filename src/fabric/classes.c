@@ -6,6 +6,7 @@
  * these, IPv6 and other protocols are judged flow by flow.
  */
 #include <stdlib.h>
+#include <fwdlab/base/block.h>
 #include "fabric.h"
 
 #define CLASSES 4096          /* that are remembered; a power of two */
@@ -142,27 +143,42 @@ static void judge_class(struct fabric *f, const struct flow_key *flow, const str
     f->alike = true;
     fabric_judge(f, flow, j, NULL, NULL);
     c->key = *k;
+    c->mark = 0;
     c->shared = f->alike && (ip_is_none(&j->far) || ip_equal(&j->far, &src));
 }
 
-const struct judgement *fabric_judge_cached(struct fabric *f, const struct flow_key *flow) {
+static void make_classes(struct fabric *f) {
+    f->classes = block_grow(NULL, 0, CLASSES * sizeof *f->classes);
+    memset(f->classes, 0, CLASSES * sizeof *f->classes);
+}
+
+void classes_free(struct fabric *f) {
+    block_free(f->classes, CLASSES * sizeof *f->classes);
+}
+
+const struct judgement *fabric_judge_marked(struct fabric *f, const struct flow_key *flow, uint32_t **mark) {
     if (!f->classes)
-        f->classes = xzalloc(CLASSES, sizeof *f->classes);
+        make_classes(f);
     if (f->cuts_generation != f->generation)
         cut_all(f);
     if (f->cuts.n && may_share(flow)) {
         const struct class_key k = class_key(f, flow);
         struct class *c = class_slot(f, &k);
-        if (memcmp(&c->key, &k, sizeof k)) {
+        const bool is_new = memcmp(&c->key, &k, sizeof k);
+        if (is_new)
             judge_class(f, flow, &k, c);
+        *mark = c->shared ? &c->mark : NULL;
+        if (c->shared && !ip_is_none(&c->judgement.far))
+            c->judgement.far = flow_key_src(flow);
+        if (c->shared || is_new)
             return &c->judgement;
-        }
-        if (c->shared) {
-            if (!ip_is_none(&c->judgement.far))
-                c->judgement.far = flow_key_src(flow);
-            return &c->judgement;
-        }
     }
+    *mark = NULL;
     fabric_judge(f, flow, &f->alone, NULL, NULL);
     return &f->alone;
+}
+
+const struct judgement *fabric_judge_cached(struct fabric *f, const struct flow_key *flow) {
+    uint32_t *mark;
+    return fabric_judge_marked(f, flow, &mark);
 }

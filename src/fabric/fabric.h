@@ -26,25 +26,27 @@ struct owned { /* an address and the NIC or gateway that has it */
 
 /* Flows of one class are alike to the model (classes.c). */
 struct class_key {
-    uint64_t generation; /* of the tables; 0: none */
+    uint32_t generation; /* of the tables; 0: none */
     uint32_t src, dst;   /* stretches of the address space */
-    uint32_t proto, type; /* ICMP: of the query; else 0 */
+    uint16_t proto, type; /* ICMP: of the query; else 0 */
 };
+/* What most flows need of it is in its first line of the cache. */
 struct class {
     struct class_key key;
+    uint32_t mark;       /* the caller's */
     bool shared;         /* the judgement is that of all its flows, but for `far`, which is their source or none */
     struct judgement judgement;
-};
+} __attribute__((aligned(64)));
 
 struct fabric {
     struct control *control;
     VEC(struct owned) owned; /* sorted by addr; of equal ones in the scenario's order, NICs first */
-    uint64_t generation;     /* of the tables, from 1 */
+    uint32_t generation;     /* of the tables, from 1 */
     struct forks forks;
     VEC(uint32_t) walked;    /* nodes that may remember packets of walks since fabric_forget */
     bool alike;              /* no node walked since this was set looked at more than addresses */
     VEC(uint32_t) cuts;      /* first addresses of the stretches, host order, in order; by the tables of: */
-    uint64_t cuts_generation;
+    uint32_t cuts_generation;
     uint32_t first_cut[257]; /* for each first octet: index in cuts */
     struct class *classes;
     struct judgement alone;  /* of a flow that shares none */
@@ -74,6 +76,8 @@ bool walk_told(struct fabric *f, const struct walk *w, const struct probe *lost)
  */
 bool walk_mtu_told(struct fabric *f, const struct walk *w, const struct flow_key *key, bool answer,
                    unsigned forks_before, uint16_t *mtu);
+
+void classes_free(struct fabric *f);
 
 /* Fills f->owned. */
 void owners_build(struct fabric *f);

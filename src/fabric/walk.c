@@ -19,7 +19,7 @@ void fabric_destroy(struct fabric *f) {
     vec_free(&f->walked);
     vec_free(&f->applied);
     vec_free(&f->cuts);
-    free(f->classes);
+    classes_free(f);
     free(f);
 }
 

@@ -130,10 +130,9 @@ static void say_drift(struct arena *a, const json_t *analyze, struct conclusion 
     json_t *d;
     json_array_foreach(value_at(analyze, "drifts"), i, d)
         say(out, "Drift", TONE_WARN,
-            arena_printf(a,
-                         "%s flows such as %s: %s by the model, %s as captured. The scenario is not what was captured.",
-                         count_text(a, count_at(d, "count")), flow_text(a, value_at(d, "flow")),
-                         verdict_label(text_at(d, "model")), verdict_label(text_at(d, "observed"))));
+            arena_printf(a, "%s: %s by the model, %s as captured. The scenario is not what was captured.",
+                         finding_flows(a, analyze, d, count_at(d, "count")), verdict_label(text_at(d, "model")),
+                         verdict_label(text_at(d, "observed"))));
 }
 
 static void say_drops(struct arena *a, const json_t *packets, struct conclusion *out) {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The analyzer's memory does not grow with the capture: not with more packets of the same flows, and not with ever new
-flows beyond what --memory allows."""
+"""The analyzer's memory does not grow with the capture: not with more packets of the same flows, not with ever new flows
+beyond what --memory allows, and not with ever new clients of a NAT beyond those that it tells apart."""
 import os
 import pathlib
 import struct
@@ -25,6 +25,22 @@ def packet(flow):
         ip[12:] + udp
 
 
+NAT = """
+fwdlab: 1
+name: memory
+node: router
+switches: { inside: {} }
+sites: { internet: { internet: true } }
+machines:
+  router:
+    router: true
+    nics:
+      inside: { switch: inside, address: 10.255.255.1/8, sources: [10.0.0.0/8] }
+      outside: { site: internet, address: 203.0.113.1/24, gateway: 203.0.113.254, sources: [0.0.0.0/0] }
+    nat: { outside: outside, personality: interface, addresses: [203.0.113.2, 203.0.113.3] }
+"""
+
+
 def write(path, laps, anew):
     """Each lap takes 10 s and has all flows once, or as many new ones."""
     with open(path, 'wb') as f:
@@ -35,9 +51,9 @@ def write(path, laps, anew):
                 f.write(struct.pack('<IIII', lap * 10 + i * 10 // FLOWS, i * 100 % 1000000, len(p), len(p)) + p)
 
 
-def peak(fwdlab, path, *options):
+def peak(fwdlab, path, scenario, *options):
     """MB."""
-    p = subprocess.Popen([fwdlab, 'analyze', '--no-scenario', *options, str(path)], stdout=subprocess.DEVNULL)
+    p = subprocess.Popen([fwdlab, 'analyze', *options, scenario, str(path)], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(p.pid, 0)
     p.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_maxrss / 1024 if p.returncode == 0 else None
@@ -47,13 +63,15 @@ def main(fwdlab):
     memory = ['--memory', f'{ALLOWED}M']
     tap = golden.Tap()
     with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / 'laps.pcap'
-        for name, options, anew, few, many in (('the same flows', [], False, 4, 24),
-                                               ('ever new flows', memory, True, 8, 40)):
+        path, nat = pathlib.Path(folder) / 'laps.pcap', pathlib.Path(folder) / 'nat.yaml'
+        nat.write_text(NAT)
+        for name, scenario, options, anew, few, many in (('the same flows', '--no-scenario', [], False, 4, 24),
+                                                         ('ever new flows', '--no-scenario', memory, True, 8, 40),
+                                                         ('ever new clients', str(nat), memory, True, 8, 40)):
             used = []
             for laps in (few, many):
                 write(path, laps, anew)
-                used.append(peak(fwdlab, path, *options))
+                used.append(peak(fwdlab, path, scenario, *options))
             tap.check(None not in used and used[1] - used[0] < SPARE, f'{name}, {few} laps and {many}', f'{used} MB')
     return tap.done()
 

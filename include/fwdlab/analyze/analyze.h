@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <fwdlab/analyze/record.h>
 #include <fwdlab/inject/feed.h>
+#include <fwdlab/result/document.h>
 
 struct analysis;
 
@@ -27,7 +28,8 @@ struct analysis_options {
     struct analysis_what_if what_if; /* with a scenario */
     const struct link_keys *keys;  /* of ESP; NULL */
     size_t max_flows;              /* at the same time: the one that was idle longest goes first; 0: no limit */
-    unsigned workers;              /* 2: the capture is read in a thread of its own; with the same result as by one */
+    unsigned workers;              /* 2: the capture is read, and at the end observed, in threads beside; with the same
+                                      result as by one */
     bool several;                  /* files: frames are told with their file's number */
     bool keep_verdicts;            /* of every packet: analysis_verdicts */
     bool keep_flows;               /* which packet belongs to which flow: analysis_comment */
@@ -63,6 +65,8 @@ const char *analysis_comment(const struct analysis *a, const struct trace_packet
 
 /* Adds packets, flows, findings, nat, tcp, topology, hidden_routes, reachability, epoch_ns to a document. */
 void analysis_document(const struct analysis *a, json_t *doc);
+/* nat.pairs of that document: there may be one of every flow. */
+struct document_rows analysis_pairs(const struct analysis *a);
 
 /* { prefix, via, dev, metric, origin, name } of a node's route. */
 json_t *route_json(const struct control_node *n, const struct route *r);

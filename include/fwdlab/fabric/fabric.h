@@ -43,16 +43,16 @@ struct judgement {
     uint8_t reason;          /* enum drop of what was lost, there or back; DROP_NONE */
     bool lost_on_return;     /* the packet arrived, its answer was lost */
     bool works;              /* the initiator gets an answer that he takes for one */
-    bool translated;         /* some node changed addresses or ports on the way there: */
-    uint32_t nat_node;       /* the first that did; INDEX_NONE */
+    bool translated;         /* some node changed addresses or ports on the way there: nat_node */
+    uint32_t cause_node;     /* where the answer leaves the mirror of the way there; DROPPED: where; INDEX_NONE */
+    uint32_t cause_nic;      /* scenario NIC whose edge refused it (IP forwarding off, denied); INDEX_NONE */
+    uint32_t nat_node;       /* the first that translated; INDEX_NONE */
     struct route nat_route;  /* and the route that led there: who meant to be untranslated has to change it */
     bool told;               /* who sent what is lost, there or back, or else what is longer than `mtu`, is told so: an
                                 ICMP error is made and reaches him, or his own host says it */
     uint16_t mtu;            /* the smallest MTU on the way there or back that is under its sender's own; 0: none. Works
                                 and is not told: a path MTU black hole */
     double probability;      /* ASYM_POSSIBLE: share of ECMP choices that break the flow or bend its way back */
-    uint32_t cause_node;     /* where the answer leaves the mirror of the way there; DROPPED: where; INDEX_NONE */
-    uint32_t cause_nic;      /* scenario NIC whose edge refused it (IP forwarding off, denied); INDEX_NONE */
     struct route cause_route; /* the route that won there; prefix.addr.family FAMILY_NONE: none did */
     uint32_t cause_table;    /* in which of the node's tables (control_table) */
     uint16_t mend_port;      /* port of cause_node that the answer should have left by; PORT_NONE: unknown */
@@ -90,6 +90,12 @@ void fabric_judge(struct fabric *f, const struct flow_key *flow, struct judgemen
  * until the next call.
  */
 const struct judgement *fabric_judge_cached(struct fabric *f, const struct flow_key *flow);
+/*
+ * The same; *mark: a word of the caller's that all flows judged together share, 0 at first; NULL: this one is judged
+ * alone. They have in common all of the judgement but for `far`, which declared place that is in, and who owns their
+ * ends.
+ */
+const struct judgement *fabric_judge_marked(struct fabric *f, const struct flow_key *flow, uint32_t **mark);
 
 enum change_kind { CHANGE_ADD, CHANGE_REMOVE, CHANGE_REPLACE, CHANGE_ASSOCIATE };
 const char *change_kind_name(enum change_kind k);

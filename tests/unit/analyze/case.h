@@ -15,7 +15,9 @@ struct cas {
     json_t *doc;
 };
 
-static inline struct cas case_over(const char *base, struct trace_memory *t, struct err *e) {
+/* `more`: workers, max_flows and record are taken from it. */
+static inline struct cas case_with(const char *base, struct trace_memory *t, const struct analysis_options *more,
+                                   struct err *e) {
     struct cas k = {.bench = bench_over(base, t, e), .doc = json_object()};
     cr_assert_not_null(k.bench.in, "%s", e->what);
     k.memory.trace = k.bench.in->trace;
@@ -23,11 +25,18 @@ static inline struct cas case_over(const char *base, struct trace_memory *t, str
     k.fabric = fabric_create(k.model);
     const struct feed_source source = feed_memory(&k.memory);
     const struct analysis_options o = {.control = k.bench.control, .node = k.bench.node, .fabric = k.fabric,
-                                       .keep_verdicts = true};
+                                       .keep_verdicts = true, .workers = more->workers,
+                                       .max_flows = more->max_flows, .record = more->record,
+                                       .record_arg = more->record_arg};
     k.analysis = analyze(&source, &o, e);
     cr_assert_not_null(k.analysis, "%s", e->what);
     analysis_document(k.analysis, k.doc);
     return k;
+}
+
+static inline struct cas case_over(const char *base, struct trace_memory *t, struct err *e) {
+    const struct analysis_options none = {0};
+    return case_with(base, t, &none, e);
 }
 
 static inline struct cas case_make(struct capture *c) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Documents: counts that add up, and the same for the same input. */
+#include <time.h>
 #include "case.h"
 #include <fwdlab/base/random.h>
 
@@ -109,6 +110,50 @@ Test(document, same_input_same_document) {
         cr_expect_str_eq(out[0], out[1], "seed %lu", seed);
         free(out[0]);
         free(out[1]);
+    }
+}
+
+/* Flows of which some are answered, more than the two workers may be apart; some come back after they were evicted. */
+static struct capture many(uint64_t seed, unsigned n) {
+    struct capture c = noise(seed, 200);
+    struct random r;
+    random_seed(&r, seed);
+    for (unsigned i = 0; i < n; i++)
+        question(&c, PROTO_UDP, (uint16_t)(1024 + (i < n / 2 ? i : random_below(&r, n))),
+                 random_below(&r, 3) ? (int)random_below(&r, 3) : -1);
+    return c;
+}
+
+static void add_record(void *arg, const struct flow_record *r) {
+    fprintf(arg, "%llu %s %s %u\n", (unsigned long long)r->id, r->model, r->observed, r->finding);
+}
+
+Test(document, same_by_two_workers) {
+    static const size_t limits[] = {0, 3000};
+    for (int i = 0; i < 2; i++) {
+        const uint64_t seed = (uint64_t)time(NULL) + (unsigned)i;
+        char *out[2], *records[2];
+        for (unsigned w = 0; w < 2; w++) {
+            size_t size;
+            FILE *f = open_memstream(&records[w], &size);
+            const struct analysis_options o = {.workers = w + 1, .max_flows = limits[i], .record = add_record,
+                                               .record_arg = f};
+            struct capture c = many(seed, 10000);
+            struct err e = {0};
+            struct cas k = case_with("routed", capture_trace(&c), &o, &e);
+            const struct document_rows rows = analysis_pairs(k.analysis);
+            out[w] = document_text_rows(k.doc, &rows);
+            cr_expect_gt(at(&k, "flows", "total", NULL), 5000);
+            cr_expect_eq(at(&k, "flows", "evicted", NULL) > 0, limits[i] > 0);
+            fclose(f);
+            case_end(&k);
+        }
+        cr_expect_str_eq(out[0], out[1], "seed %lu", seed);
+        cr_expect_str_eq(records[0], records[1], "seed %lu", seed);
+        for (unsigned w = 0; w < 2; w++) {
+            free(out[w]);
+            free(records[w]);
+        }
     }
 }
 

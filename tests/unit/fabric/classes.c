@@ -123,6 +123,52 @@ Test(classes, a_shared_judgement_is_each_flows_own) {
     cr_expect_geq(kinds, 6u, "the flows are of %u kinds", kinds);
 }
 
+struct in_common { /* of the flows of a mark */
+    struct judgement judgement;
+    struct ip_prefix far;
+    uint32_t src_owner, dst_owner;
+};
+
+static struct in_common in_common(const struct world *w, const struct flow_key *k, const struct judgement *j) {
+    const struct ip src = flow_key_src(k), dst = flow_key_dst(k);
+    return (struct in_common){.judgement = *j, .far = fabric_declared(w->fabric, &j->far),
+                              .src_owner = fabric_owner(w->fabric, &src), .dst_owner = fabric_owner(w->fabric, &dst)};
+}
+
+Test(classes, flows_of_a_mark_have_all_else_in_common) {
+    unsigned again = 0;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct edges e;
+        struct world w = routers(seed, ROUTES, &e);
+        VEC(struct in_common) seen = {0};
+        struct random r;
+        random_seed(&r, seed);
+        for (unsigned i = 0; i < 4000; i++) {
+            const struct flow_key k = random_key(&r, &e);
+            uint32_t *mark;
+            const struct judgement *j = fabric_judge_marked(w.fabric, &k, &mark);
+            const struct in_common now = in_common(&w, &k, j);
+            if (!mark)
+                continue;
+            if (!*mark) {
+                vec_push(&seen, now);
+                *mark = (uint32_t)seen.n;
+                continue;
+            }
+            struct in_common first = seen.v[*mark - 1];
+            first.judgement.far = j->far; /* their own */
+            cr_assert(same(&first.judgement, j), "seed %lu, flow %u", seed, i);
+            cr_assert(prefix_equal(&first.far, &now.far), "seed %lu, flow %u", seed, i);
+            cr_assert_eq(first.src_owner, now.src_owner, "seed %lu, flow %u", seed, i);
+            cr_assert_eq(first.dst_owner, now.dst_owner, "seed %lu, flow %u", seed, i);
+            again++;
+        }
+        vec_free(&seen);
+        world_end(&w);
+    }
+    cr_expect_gt(again, 3000u, "%u flows", again);
+}
+
 /* Addresses within a prefix and at its ends. */
 struct addresses {
     unsigned n;
