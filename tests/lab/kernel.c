@@ -21,6 +21,7 @@
 #include <linux/netfilter/nfnetlink_log.h>
 #include <linux/netlink.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,17 @@ static void log_take(const uint8_t *m, size_t len, struct outcome *out) {
 
 /* ---- the namespace ---- */
 
+/* Is there a local route (RTF_LOCAL) to this address, 32 digits? Others may lead to it as well. */
+static bool has_local_route(const char *routes, const char *addr) {
+    char start[40];
+    unsigned flags;
+    snprintf(start, sizeof start, "%.32s 80 ", addr);
+    for (const char *line = routes; (line = strstr(line, start)); line++)
+        if (sscanf(line, "%*s %*s %*s %*s %*s %*s %*s %*s %x", &flags) == 1 && flags & RTF_LOCAL)
+            return true;
+    return false;
+}
+
 /* The kernel makes the local routes of IPv6 addresses when it finds the time, duplicate detection or not. */
 static bool addresses_settled(void) {
     static char routes[1 << 18];
@@ -162,11 +174,8 @@ static bool addresses_settled(void) {
     FILE *r = fopen("/proc/net/ipv6_route", "re"), *f = fopen("/proc/net/if_inet6", "re");
     if (r)
         routes[fread(routes, 1, sizeof routes - 1, r)] = 0;
-    while (r && f && fgets(line, sizeof line, f)) {
-        char local[40];
-        snprintf(local, sizeof local, "%.32s 80 ", line);
-        settled &= strstr(routes, local) != NULL;
-    }
+    while (r && f && fgets(line, sizeof line, f))
+        settled &= has_local_route(routes, line);
     if (r)
         fclose(r);
     if (f)
