@@ -70,7 +70,7 @@ struct analysis *analyze(const struct feed_source *from, const struct analysis_o
         a->what_if = whatif_create(&o->what_if, a->node);
     if (a->node && a->node->node.nat)
         a->nat_use = natuse_create(a->node->node.nat);
-    a->feed = feed_create(from, o->control, o->node, o->keys, e);
+    a->feed = feed_create(from, o->control, o->node, o->keys, o->max_flows, e);
     if (a->feed && o->workers > 1) {
         feed_run_ahead(a->feed);
         a->prefault = prefault_start();
@@ -110,11 +110,15 @@ void analysis_destroy(struct analysis *a) {
     vec_free(&a->interfaces);
     vec_free(&a->tunnels);
     block_free(a->flows.v, a->flows.cap * sizeof *a->flows.v);
+    vec_free(&a->translated);
     vec_free(&a->findings);
     vec_free(&a->notes);
     vec_free(&a->verdicts);
     vec_free(&a->dhcp.leases);
     vec_free(&a->dhcp.sights);
+    vec_free(&a->names[0]);
+    vec_free(&a->names[1]);
+    vec_free(&a->sessions);
     vec_free(&a->rtt_ns);
     feed_destroy(a->feed);
     marks_destroy(a->marks);

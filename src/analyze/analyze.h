@@ -32,6 +32,7 @@ struct direction {
     uint64_t forwarded;      /* by the core */
     uint32_t delivered, copies; /* by the core, to the node itself; seen to leave */
     struct mac macs[2];      /* has_macs: destination and source of the latest frame, as it arrived */
+    uint16_t session;        /* the core's, its lower bits: when it is another one, analysis.sessions is told */
     uint8_t tcp_flags;       /* all of them */
     bool has_from : 1, has_to : 1; /* flow.ends */
     bool has_macs : 1;
@@ -57,13 +58,14 @@ struct flow {
     uint32_t label;          /* see pass.c: of way 0 */
     uint32_t gaps;           /* TCP: segments before which something was not captured */
     struct flow_nat nat;     /* translated: its mapping */
-    uint8_t observed, model; /* enum observed, enum model_verdict */
+    uint32_t successor;      /* ended: label of the connection that has its ports now, in way 0's direction */
+    uint8_t observed : 4, model : 4; /* enum observed, enum model_verdict */
     uint8_t depth;           /* tunnels around it */
     uint8_t n_frames;
-    bool used;               /* the slot */
-    bool ended;              /* its ports serve a later connection */
-    bool translated;         /* by the core: */
-    bool from_outside;       /* began there */
+    bool used : 1;           /* the slot */
+    bool ended : 1;          /* its ports serve a later connection */
+    bool translated : 1;     /* by the core: */
+    bool from_outside : 1;   /* began there */
 
     struct direction way[2]; /* from the initiator, to the initiator */
 
@@ -157,7 +159,14 @@ struct analysis {
     uint64_t clock;            /* the core's, of the batches so far */
     uint64_t span_ns;          /* to the latest packet of a flow; known at the end */
 
+    /* Labels of flows (pass.c): by the number of their conversation (feed.h), and of those inside of tunnels; by the
+     * core's session of NAT, as it began. */
+    struct labels {
+        uint32_t *v;
+        size_t n, cap;
+    } names[2], sessions;
     VEC(struct flow) flows;    /* slots: a block (block.h) */
+    VEC(uint32_t) translated;  /* flows with a mapping; known at the end */
     struct prefault *prefault; /* of the next slots; NULL */
     uint32_t slot_mask;        /* of labels (pass.c) */
     uint32_t hand;             /* where the search for an idle one goes on */

@@ -18,19 +18,6 @@
 
 /* ---- slots ---- */
 
-static void forget(struct analysis *a, const struct flow *f) {
-    struct flow_key key = f->key;
-    if (f->ended) /* its keys are a later connection's */
-        return;
-    if (proto_is_icmp(key.proto))
-        key.dport = 0;
-    feed_forget(a->feed, &key, f->depth);
-    if (f->has_outside) {
-        key = flow_key_of(f, &f->outside);
-        feed_forget(a->feed, &key, f->depth);
-    }
-}
-
 /* Done with: both verdicts are known as far as they can be by now. */
 static void evict(struct analysis *a, uint32_t flow) {
     struct flow *f = &a->flows.v[flow];
@@ -38,7 +25,6 @@ static void evict(struct analysis *a, uint32_t flow) {
     judge_flow(a, flow);
     observe_flow(a, &a->findings, f);
     flow_tell(a, flow);
-    forget(a, f);
     f->used = false;
     a->evicted++;
 }

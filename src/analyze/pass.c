@@ -32,9 +32,35 @@ static struct flow *flow_of(const struct analysis *a, uint32_t label) {
     return &a->flows.v[label >> 1 & a->slot_mask];
 }
 
-/* LABEL_NONE: the flow that it names is done with. */
+/* Of a flow that ended: the one that its ports serve now. LABEL_NONE: the flow that it names is done with. */
 static uint32_t living(const struct analysis *a, uint32_t label) {
+    while (label != LABEL_NONE && flow_of(a, label)->label == (label & ~1u) && flow_of(a, label)->ended)
+        label = flow_of(a, label)->successor ^ (label & 1);
     return label == LABEL_NONE || flow_of(a, label)->label != (label & ~1u) ? LABEL_NONE : label;
+}
+
+/* ---- conversations (feed.h) and their flows ---- */
+
+static uint32_t *name_of(const struct analysis *a, const struct feed_packet *q) {
+    return &a->names[q->depth > 0].v[q->relation.label >> 1];
+}
+
+/* The label of the flow that the packet's conversation is, in the packet's direction; LABEL_NONE. */
+static uint32_t named(const struct analysis *a, const struct feed_packet *q) {
+    const uint32_t label = q->relation.label == LABEL_NONE ? LABEL_NONE : living(a, *name_of(a, q));
+    return q->relation.label & 1 ? label_flip(label) : label;
+}
+
+static void name(const struct analysis *a, const struct feed_packet *q, uint32_t label) {
+    *name_of(a, q) = q->relation.label & 1 ? label_flip(label) : label;
+}
+
+/* Its number was another one's, or nobody's. */
+static void begin_conversation(struct analysis *a, const struct feed_packet *q) {
+    struct labels *names = &a->names[q->depth > 0];
+    while (names->n <= q->relation.label >> 1)
+        vec_push(names, LABEL_NONE);
+    *name_of(a, q) = LABEL_NONE;
 }
 
 static bool is_icmp_error(const struct inject_packet *p) {
@@ -81,7 +107,7 @@ static void prepare(struct analysis *a, struct feed_packet *q, struct packet *p)
 static void run_burst(struct analysis *a, struct packet **pkts, unsigned n, uint64_t now) {
     struct node *node = &a->node->node;
     struct packet due;
-    uint8_t held[FEED_ROOM];
+    uint8_t held[NAT_HELD_BYTES];
     if (!n)
         return;
     forward(node, pkts, n, now);
@@ -108,7 +134,7 @@ static void run_core(struct analysis *a, struct feed_packet *q, unsigned n, stru
         if (q[i].p.kind != INJECT_ARRIVED)
             continue;
         const uint64_t clock = core_clock(a, &q[i]);
-        if (m && (clock > now || q[i].settle || a->node->node.filter)) {
+        if (m && (clock > now || q[i].relation.waits || a->node->node.filter)) {
             run_burst(a, burst, m, now);
             m = 0;
         }
@@ -145,7 +171,7 @@ static int query_of(const struct feed_packet *q) {
 }
 
 /* Flows name an ICMP query's type as destination port. */
-static struct flow_key named(const struct feed_packet *q) {
+static struct flow_key key_of(const struct feed_packet *q) {
     struct flow_key key = q->p.key;
     if (proto_is_icmp(key.proto) && q->p.l4 < q->raw.len)
         key.dport = htons(query_of(q) < 0 ? q->raw.data[q->p.l4] : (uint16_t)query_of(q));
@@ -168,12 +194,12 @@ static bool core_session(const struct analysis *a, const struct packet *core, st
 }
 
 /* An ICMP error belongs to the flow that it is about, and is no packet of it: it goes against what it quotes. */
-static void see_error(struct analysis *a, uint32_t after, const struct packet *core) {
-    if (after == LABEL_NONE)
+static void see_error(struct analysis *a, uint32_t about, const struct packet *core) {
+    if (about == LABEL_NONE)
         return;
-    struct flow *f = flow_of(a, after);
+    struct flow *f = flow_of(a, about);
     f->errors++;
-    f->way[!(after & 1)].forwarded += core && core->verdict == VERDICT_FORWARD;
+    f->way[!(about & 1)].forwarded += core && core->verdict == VERDICT_FORWARD;
 }
 
 static bool same_session(const struct nat_session *a, const struct flow_nat *b) {
@@ -181,93 +207,64 @@ static bool same_session(const struct nat_session *a, const struct flow_nat *b) 
            !memcmp(&a->reply, &b->reply, sizeof a->reply);
 }
 
-/* By the core's session the packet is an answer, although the capture shows nothing that it answers. */
-static uint32_t find_by_session(struct analysis *a, const struct feed_packet *q, const struct nat_session *s,
-                                const uint32_t *names) {
-    struct flow_key key = q->p.key, initiator;
-    memcpy(key.src, &s->original.src, 4);
-    memcpy(key.dst, &s->original.dst, 4);
-    key.sport = s->original.sport;
-    if (key.proto != PROTO_ICMP)
-        key.dport = s->original.dport;
-    uint32_t label = label_settle(feed_find(a->feed, &key, false), names);
-    if (label == LABEL_NONE) {
-        initiator = key;
-        if (key.proto == PROTO_ICMP)
-            initiator.dport = named(q).dport;
-        label = label_of(a, flow_new(a, q, &initiator, false), 0);
-    }
-    struct flow *f = flow_of(a, label);
-    f->outside = flow_outside(&s->reply, key.proto);
-    f->has_outside = true;
-    return label_flip(label);
+/* The label of the flow that has a session of the core's, as the session began; LABEL_NONE: not known. */
+static uint32_t *name_of_session(struct analysis *a, const struct packet *core) {
+    while (a->sessions.n < core->session)
+        vec_push(&a->sessions, LABEL_NONE);
+    return &a->sessions.v[core->session - 1];
 }
 
-static uint32_t begin_flow(struct analysis *a, const struct feed_packet *q, const struct packet *core,
-                           const uint32_t *names) {
-    const struct flow_key key = named(q);
+/* By the core's session the packet is an answer, although the capture shows nothing that it answers. */
+static uint32_t find_by_session(struct analysis *a, const struct feed_packet *q, const struct packet *core,
+                                const struct nat_session *s) {
+    struct flow_key initiator = q->p.key;
+    uint32_t *of = name_of_session(a, core);
+    *of = living(a, *of);
+    if (*of == LABEL_NONE) {
+        memcpy(initiator.src, &s->original.src, 4);
+        memcpy(initiator.dst, &s->original.dst, 4);
+        initiator.sport = s->original.sport;
+        initiator.dport = initiator.proto == PROTO_ICMP ? key_of(q).dport : s->original.dport;
+        *of = label_of(a, flow_new(a, q, &initiator, false), 0);
+    }
+    struct flow *f = flow_of(a, *of);
+    f->outside = flow_outside(&s->reply, q->p.key.proto);
+    f->has_outside = true;
+    return label_flip(*of);
+}
+
+static uint32_t begin_flow(struct analysis *a, const struct feed_packet *q, const struct packet *core) {
+    const struct flow_key key = key_of(q);
     struct nat_session s;
     if (core && core->flags & PACKET_REPLY && core_session(a, core, &s))
-        return find_by_session(a, q, &s, names);
+        return find_by_session(a, q, core, &s);
     bool answer = is_answer(q);
     return label_of(a, flow_new(a, q, &key, answer), answer);
 }
 
-/* ---- connections whose ports were another one's before ---- */
-
-/* In this batch: old flows and the labels of new ones that stand for their way 0. */
-struct renewals {
-    unsigned n;
-    struct {
-        uint32_t old, now;
-    } of[FEED_MOST];
-};
-
-static uint32_t renewed(const struct renewals *r, uint32_t label) {
-    for (unsigned i = 0; i < r->n && label != LABEL_NONE; i++)
-        if (label >> 1 == r->of[i].old)
-            label = r->of[i].now ^ (label & 1);
-    return label;
-}
-
-static void renew(struct renewals *r, uint32_t old, uint32_t now) {
-    r->of[r->n].old = old >> 1;
-    r->of[r->n++].now = now ^ (old & 1);
-}
-
-/* All that the old one was found by is the new one's. Who sends a SYN is the new one's initiator. */
-static uint32_t begin_anew(struct analysis *a, const struct feed_packet *q, uint32_t label, struct renewals *r) {
+/* A connection whose ports were another one's before: all that the old one was found by is the new one's. Who sends a
+ * SYN is the new one's initiator. */
+static uint32_t begin_anew(struct analysis *a, const struct feed_packet *q, uint32_t label) {
     const struct flow old = *flow_of(a, label);
     const bool turned = (label & 1) != is_answer(q);
     const struct flow_key key = turned ? flow_key_reverse(&old.key) : old.key;
     flow_of(a, label)->ended = true;
     const uint32_t flow = flow_new(a, q, &key, false), now = label_of(a, flow, turned);
-    feed_put(a->feed, &old.key, old.depth, now);
-    if (old.has_outside) {
-        const struct flow_key outside = flow_key_of(&old, &old.outside);
-        feed_put(a->feed, &outside, old.depth, now);
-    }
+    if (flow_of(a, label)->label == (label & ~1u)) /* else it was in the slot that was made free */
+        flow_of(a, label)->successor = now;
     a->flows.v[flow].outside = old.outside;
     a->flows.v[flow].has_outside = old.has_outside;
-    renew(r, label, now ^ (label & 1));
     return now ^ (label & 1);
 }
 
-/* A flow of which nothing is known, or no longer: `named` was its label. */
-static uint32_t begin_again(struct analysis *a, const struct feed_packet *q, const struct packet *core, uint32_t named,
-                            const uint32_t *names, struct renewals *r) {
-    const uint32_t label = begin_flow(a, q, core, names);
-    if (named != LABEL_NONE) {
-        feed_put(a->feed, &q->p.key, q->depth, label);
-        renew(r, named, label);
-    }
-    return label;
-}
-
-static void note_session(const struct analysis *a, struct flow *f, unsigned way, const struct packet *core) {
+static void note_session(struct analysis *a, struct flow *f, unsigned way, const struct packet *core) {
     struct nat_session s;
     if (!core->session || !(core->flags & (PACKET_SRC_CHANGED | PACKET_DST_CHANGED)))
         return;
+    if (f->way[way].session != (uint16_t)core->session) {
+        f->way[way].session = (uint16_t)core->session;
+        *name_of_session(a, core) = f->label | (way ^ (core->flags & PACKET_REPLY ? 1 : 0));
+    }
     const struct nat_tuple *reply = &f->nat.reply;
     if ((f->translated && (way || (reply->dst == core->src && reply->dport == core->sport))) ||
         !core_session(a, core, &s))
@@ -284,33 +281,27 @@ static bool is_stale(const struct analysis *a, uint32_t label, const struct pack
            !same_session(s, &f->nat);
 }
 
-static uint32_t arrived(struct analysis *a, const struct feed_packet *q, const struct packet *core,
-                        const uint32_t *names, struct renewals *r) {
-    const uint32_t after = living(a, renewed(r, label_settle(q->relation.after, names)));
-    const uint32_t named = renewed(r, label_settle(q->relation.same, names)), same = living(a, named);
+static uint32_t arrived(struct analysis *a, const struct feed_packet *q, const struct packet *core) {
+    const uint32_t known = named(a, q);
+    const bool later = q->p.flags & PACKET_FRAG_LATER; /* goes with its first fragment */
     struct nat_session s;
-    uint32_t label;
+    uint32_t label = known;
     if (is_icmp_error(&q->p)) {
-        see_error(a, after, core);
+        see_error(a, known, core);
         return LABEL_NONE;
     }
-    if (q->p.flags & PACKET_FRAG_LATER) { /* goes with its first fragment */
-        if (after == LABEL_NONE)
-            return LABEL_NONE;
-        label = after;
-    } else if (after != LABEL_NONE) { /* so says the capture's own NAT, or the plain reverse */
-        label = label_flip(after);
-    } else if (same != LABEL_NONE) {
-        label = is_stale(a, same, core, &s) ? find_by_session(a, q, &s, names) : same;
-        if (label != same)
-            feed_put(a->feed, &q->p.key, q->depth, label);
-    } else {
-        label = begin_again(a, q, core, named, names, r);
-    }
+    if (later && known == LABEL_NONE)
+        return LABEL_NONE;
+    if (known == LABEL_NONE)
+        label = begin_flow(a, q, core);
+    else if (!later && !q->relation.replies && is_stale(a, known, core, &s))
+        label = find_by_session(a, q, core, &s);
     if (!flow_see(a, q, flow_of(a, label), label & 1)) {
-        label = begin_anew(a, q, label, r);
+        label = begin_anew(a, q, label);
         flow_see(a, q, flow_of(a, label), label & 1);
     }
+    if (label != known)
+        name(a, q, label);
     if (core) {
         struct flow *f = flow_of(a, label);
         note_session(a, f, label & 1, core);
@@ -319,17 +310,16 @@ static uint32_t arrived(struct analysis *a, const struct feed_packet *q, const s
     return label;
 }
 
-static uint32_t own(struct analysis *a, const struct feed_packet *q, const uint32_t *names, struct renewals *r) {
+static uint32_t own(struct analysis *a, const struct feed_packet *q) {
+    uint32_t label = named(a, q);
     if (is_icmp_error(&q->p)) {
-        see_error(a, living(a, renewed(r, label_settle(q->relation.after, names))), NULL);
+        see_error(a, label, NULL);
         return LABEL_NONE;
     }
     if (q->p.flags & PACKET_FRAG_LATER)
         return LABEL_NONE;
-    const uint32_t named = renewed(r, label_settle(q->relation.same, names));
-    uint32_t label = living(a, named);
     if (label == LABEL_NONE)
-        label = begin_again(a, q, NULL, named, names, r);
+        name(a, q, label = begin_flow(a, q, NULL));
     if (flow_of(a, label)->way[label & 1].in & ~LOCAL_BIT && flow_forwarded(a, q))
         flow_left(q, flow_of(a, label), label & 1); /* a piece of what arrived, or its arrival was not captured */
     else
@@ -337,17 +327,19 @@ static uint32_t own(struct analysis *a, const struct feed_packet *q, const uint3
     return label;
 }
 
-static uint32_t to_flow(struct analysis *a, const struct feed_packet *q, const struct packet *core,
-                        const uint32_t *names, struct renewals *r) {
+/* The label of its flow; LABEL_NONE. */
+static uint32_t to_flow(struct analysis *a, const struct feed_packet *q, const struct packet *core) {
+    if (q->relation.begins)
+        begin_conversation(a, q);
     switch (q->p.kind) {
     case INJECT_ARRIVED:
-        return arrived(a, q, a->node ? core : NULL, names, r);
+        return arrived(a, q, a->node ? core : NULL);
     case INJECT_INNER:
-        return arrived(a, q, NULL, names, r);
+        return arrived(a, q, NULL);
     case INJECT_OWN:
-        return own(a, q, names, r);
+        return own(a, q);
     case INJECT_COPY: {
-        const uint32_t label = living(a, renewed(r, label_settle(q->partner, names)));
+        const uint32_t label = named(a, q);
         if (label != LABEL_NONE)
             flow_left(q, flow_of(a, label), label & 1);
         return label;
@@ -357,25 +349,34 @@ static uint32_t to_flow(struct analysis *a, const struct feed_packet *q, const s
     }
 }
 
-/* The flows of those packets that belong to one already. */
+/* What is known of a packet's conversation before the batch. */
+static bool has_name(const struct analysis *a, const struct feed_packet *q) {
+    return q->relation.label != LABEL_NONE && q->relation.label >> 1 < a->names[q->depth > 0].n;
+}
+
+/* The flows of those packets that belong to one already, in two steps. */
+static void fetch_names(const struct analysis *a, const struct feed_packet *q, unsigned n) {
+    for (unsigned i = 0; i < n; i++)
+        if (has_name(a, &q[i]))
+            __builtin_prefetch(name_of(a, &q[i]));
+}
+
 static void fetch_flows(const struct analysis *a, const struct feed_packet *q, unsigned n) {
     for (unsigned i = 0; i < n; i++) {
-        const struct relation *r = &q[i].relation;
-        const uint32_t label = r->after != LABEL_NONE ? label_flip(r->after) : r->same;
-        if (label == LABEL_NONE || label_is_pending(label))
+        if (!has_name(a, &q[i]) || *name_of(a, &q[i]) == LABEL_NONE)
             continue;
+        const uint32_t label = *name_of(a, &q[i]) ^ (q[i].relation.label & 1);
         flow_fetch(flow_of(a, label), label & 1);
     }
 }
 
 void pass_batch(struct analysis *a, struct feed_packet *q, unsigned n) {
     struct packet core[FEED_MOST];
-    uint32_t names[FEED_MOST];
-    struct renewals r = {0};
-    memset(names, 0xff, sizeof names); /* LABEL_NONE */
-    fetch_flows(a, q, n);
+    const struct feed_packet *next = feed_peek(a->feed);
+    fetch_names(a, q, n);
     for (unsigned i = 0; i < n; i++)
         dhcp_see(a, &q[i]);
+    fetch_flows(a, q, n);
     if (a->what_if)
         whatif_run(a, q, n);
     if (a->node) {
@@ -383,10 +384,11 @@ void pass_batch(struct analysis *a, struct feed_packet *q, unsigned n) {
         if (a->what_if)
             whatif_compare(a, q, n, core);
     }
-    for (unsigned i = 0; i < n; i++)
-        names[i] = to_flow(a, &q[i], &core[i], names, &r);
-    for (unsigned i = 0; a->marks && i < n; i++)
-        if (names[i] != LABEL_NONE)
-            marks_packet(a->marks, &q[i].raw, flow_of(a, names[i])->id);
-    feed_name(a->feed, names);
+    for (unsigned i = 0; i < n; i++) {
+        if (next)
+            feed_fetch(&next[i]);
+        const uint32_t label = to_flow(a, &q[i], &core[i]);
+        if (a->marks && label != LABEL_NONE)
+            marks_packet(a->marks, &q[i].raw, flow_of(a, label)->id);
+    }
 }

@@ -101,7 +101,7 @@ struct burst {
 static void run_burst(struct whatif *w, struct burst *b) {
     struct node *node = (struct node *)&w->node->node;
     struct packet due;
-    uint8_t held[FEED_ROOM];
+    uint8_t held[NAT_HELD_BYTES];
     if (!b->n)
         return;
     forward(node, b->list, b->n, b->now);
@@ -139,7 +139,7 @@ void whatif_run(struct analysis *a, struct feed_packet *q, unsigned n) {
         if (q[i].p.kind != INJECT_ARRIVED || w->in[q[i].p.port] == PORT_NONE)
             continue;
         const uint64_t clock = core_clock(a, &q[i]);
-        if (clock > b.now || q[i].settle || w->node->node.filter)
+        if (clock > b.now || q[i].relation.waits || w->node->node.filter)
             run_burst(w, &b);
         b.now = clock > b.now ? clock : b.now;
         bytes = prepare(w, &q[i], &b.p[i], bytes, w->tags - n + i);

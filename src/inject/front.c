@@ -11,6 +11,7 @@
 
 #define LOOKED_AT 4096       /* packets by which nameless interfaces are told */
 #define PORT_UNKNOWN (PORT_NONE - 1)
+#define CLAIM_AHEAD 4        /* packets */
 
 struct front {
     struct feed_source from;
@@ -20,12 +21,15 @@ struct front {
     uint16_t *port;                  /* of each interface */
     struct sources *sources;         /* NULL: none */
     uint32_t n_ports, n_told;        /* interfaces that are mapped; that were told with a batch */
-    bool joins;                      /* as in struct batch */
+    bool joins;                      /* packets may be there twice, as they came and as they left */
     bool mapped, known;              /* an interface is a NIC; a link type is known */
     VEC(struct trace_packet) early;  /* the first ones; their bytes are owned */
     const struct trace_packet *next, *end; /* read and not yet taken */
-    bool ended, any;                 /* any: something was read */
+    bool ended;
     struct link_room *room;
+    struct prints prints[FEED_MOST]; /* of the batch */
+    struct tracker *tracker;
+    struct feed_counts counts;
     atomic_bool stop;
 };
 
@@ -126,7 +130,7 @@ static int look_ahead(struct front *f, struct err *e) {
 }
 
 struct front *front_create(const struct feed_source *from, const struct control *c, uint32_t node,
-                           const struct link_keys *keys, struct err *e) {
+                           const struct link_keys *keys, size_t conversations, struct err *e) {
     struct front *f = xzalloc(1, sizeof *f);
     f->from = *from;
     f->control = c;
@@ -134,6 +138,7 @@ struct front *front_create(const struct feed_source *from, const struct control 
     f->keys = keys;
     f->sources = c ? sources_create(c, f->node) : NULL;
     f->room = xalloc(sizeof *f->room);
+    f->tracker = tracker_create(conversations);
     if (look_ahead(f, e) >= 0)
         return f;
     front_destroy(f);
@@ -147,6 +152,7 @@ void front_destroy(struct front *f) {
     free(f->port);
     free(f->sources);
     free(f->room);
+    tracker_destroy(f->tracker);
     free(f);
 }
 
@@ -171,9 +177,21 @@ static uint8_t *copy(uint8_t *to, const uint8_t *from, uint32_t len, uint32_t ro
     return to;
 }
 
-/* The bytes that the caller gets to see are the feed's own: headers and somewhat more, in whole cache lines. */
+/* Where the headers end; without ports with somewhat more. */
+static uint32_t headers_end(const struct feed_packet *q) {
+    const bool ports = !(q->p.flags & PACKET_FRAG_LATER);
+    if (ports && q->p.key.proto == PROTO_UDP)
+        return q->p.l4 + 8u;
+    if (ports && q->p.key.proto == PROTO_TCP && q->raw.len > q->p.l4 + 12u) {
+        const uint32_t words = q->raw.data[q->p.l4 + 12] >> 4;
+        return q->p.l4 + (words > 5 ? words : 5) * 4u;
+    }
+    return q->p.l4 + 64u;
+}
+
+/* The bytes that the caller gets to see are the feed's own: the headers, in whole cache lines. */
 static inline void keep_bytes(struct batch *b, struct feed_packet *q) {
-    uint32_t room = (q->p.l4 + 64u + 63u) & ~63u;
+    uint32_t room = (headers_end(q) + 63u) & ~63u;
     uint8_t *to = q->bytes;
     if (__builtin_expect(is_long(&q->p), false)) {
         room = q->raw.len > FEED_ROOM ? FRONT_LONG : FEED_ROOM;
@@ -189,8 +207,8 @@ static inline void keep_bytes(struct batch *b, struct feed_packet *q) {
 
 static struct feed_packet *begin(struct batch *b) {
     struct feed_packet *q = &b->packets[b->n++];
-    if (b->n + FETCH_AHEAD <= FEED_MOST)
-        batch_fetch(q + FETCH_AHEAD);
+    if (b->n + CLAIM_AHEAD <= FEED_MOST)
+        batch_claim(q + CLAIM_AHEAD);
     q->p = (struct inject_packet){.partner = INJECT_NONE, .answer = INJECT_NONE, .after = INJECT_NONE};
     q->depth = 0;
     return q;
@@ -201,7 +219,7 @@ bool batch_relates(const struct feed_packet *q) {
 }
 
 /* The packet inside becomes one of its own, which the node does not see. */
-static bool add_inner(struct batch *b, const struct feed_packet *outer, const struct link_view *v) {
+static bool add_inner(struct front *f, struct batch *b, const struct feed_packet *outer, const struct link_view *v) {
     struct packet k = {.data = (uint8_t *)v->ip, .len = v->len, .wire_len = v->wire_len,
                        .flags = PACKET_RAW_IP | PACKET_NO_CHECKSUM};
     if (outer->p.flags & PACKET_FRAG_FIRST) /* the rest of it is in later fragments */
@@ -220,7 +238,7 @@ static bool add_inner(struct batch *b, const struct feed_packet *outer, const st
     packet_key(&k, &q->p.key);
     q->depth = v->depth;
     tunnel_name(q->tunnel, sizeof q->tunnel, v);
-    b->prints[q - b->packets].key = book_hash(&q->p.key);
+    f->prints[q - b->packets].key = book_hash(&q->p.key);
     keep_bytes(b, q);
     return true;
 }
@@ -233,7 +251,7 @@ static void follow_tunnels(struct front *f, struct batch *b, const struct feed_p
     else
         link_decode(linktype, outer->raw.data, outer->raw.len, outer->raw.wire_len, &at);
     while (b->n < FEED_MOST && link_inner(&at, f->keys, f->room, &in)) {
-        if (in.fault != LINK_IP || !add_inner(b, outer, &in))
+        if (in.fault != LINK_IP || !add_inner(f, b, outer, &in))
             return;
         at = in;
     }
@@ -242,14 +260,15 @@ static void follow_tunnels(struct front *f, struct batch *b, const struct feed_p
 /* The next one of the batch. */
 static void take(struct front *f, struct batch *b, const struct trace_packet *raw, uint16_t linktype) {
     struct feed_packet *q = begin(b);
-    struct prints *prints = &b->prints[q - b->packets];
+    struct prints *prints = &f->prints[q - b->packets];
     struct link_view view;
     q->raw = *raw;
     q->p.raw = &q->raw;
     f->known = f->known || link_type_known(linktype);
     q->p.port = port_of(f, &q->raw, linktype);
-    b->read++;
-    b->bytes += q->raw.wire_len;
+    if (!f->counts.read++)
+        f->counts.epoch_ns = raw->time_ns;
+    f->counts.bytes += raw->wire_len;
     const bool mapped = q->p.port != PORT_NONE;
     if ((!mapped && !f->sources) || !classify_packet(&q->p, &q->raw, f->node ? &f->node->node : NULL, linktype, &view))
         q->p.kind = INJECT_ELSEWHERE;
@@ -302,10 +321,36 @@ void batches_destroy(struct batch *b, unsigned n) {
 static int nothing(struct front *f, struct err *e) {
     uint32_t n;
     const struct trace_interface *interfaces = f->from.interfaces(f->from.of, &n);
-    if (!f->any || (f->mapped && f->known))
+    if (!f->counts.read || (f->mapped && f->known))
         return 0;
     return f->mapped ? classify_unknown(interfaces[0].linktype, e)
                      : classify_none(f->control, f->node, interfaces, n, e);
+}
+
+static void count(struct feed_counts *c, const struct inject_packet *p) {
+    c->arrived += p->kind == INJECT_ARRIVED;
+    c->copies += p->kind == INJECT_COPY;
+    c->own += p->kind == INJECT_OWN;
+    c->malformed += p->kind == INJECT_MALFORMED;
+    c->ignored += p->kind == INJECT_IGNORED;
+    c->elsewhere += p->kind == INJECT_ELSEWHERE;
+    c->inner += p->kind == INJECT_INNER;
+    if (p->kind == INJECT_MALFORMED || p->kind == INJECT_IGNORED)
+        c->by_reason[p->reason]++;
+}
+
+/* What is inside of copies does not count. */
+static void count_all(struct front *f, struct batch *b) {
+    const struct feed_packet *outer = NULL;
+    for (unsigned i = 0; i < b->n; i++) {
+        const struct feed_packet *q = &b->packets[i];
+        outer = q->depth ? outer : q;
+        if (q == outer || outer->p.kind != INJECT_COPY)
+            count(&f->counts, &q->p);
+    }
+    if (f->from.progress)
+        f->from.progress(f->from.of, &f->counts.done, &f->counts.total);
+    b->counts = f->counts;
 }
 
 void front_stop(struct front *f) {
@@ -315,7 +360,6 @@ void front_stop(struct front *f) {
 void front_fill(struct front *f, struct batch *b) {
     uint32_t n;
     b->n = 0;
-    b->read = b->bytes = b->done = b->total = 0;
     b->code = 1;
     map_interfaces(f);
     while (b->n < FEED_BATCH && !atomic_load_explicit(&f->stop, memory_order_relaxed) &&
@@ -324,14 +368,12 @@ void front_fill(struct front *f, struct batch *b) {
         if (n > f->n_ports && b->n) /* a batch knows its interfaces from the beginning */
             break;
         map_interfaces(f);
-        f->any = true;
         for (; f->next < f->end && b->n < FEED_BATCH; f->next++)
             take(f, b, f->next, interfaces[f->next->interface].linktype);
     }
     if (!b->code)
         b->code = nothing(f, &b->err);
-    b->joins = f->joins;
     tell_interfaces(f, b);
-    if (f->from.progress)
-        f->from.progress(f->from.of, &b->done, &b->total);
+    tracker_relate(f->tracker, b, f->prints, f->joins);
+    count_all(f, b);
 }

@@ -7,7 +7,7 @@
 #include <fwdlab/base/block.h>
 #include <fwdlab/base/thread.h>
 
-#define BATCHES 32   /* for both sides' unevenness; together they fit a cache of third level */
+#define BATCHES 128  /* for both sides' unevenness; what is used of them fits a cache of third level */
 #define PATIENCE 64  /* looks before a side goes to sleep: to be woken takes as long as several batches */
 
 struct front_thread {
@@ -23,8 +23,13 @@ struct front_thread {
     struct batch *ring;
 };
 
-static bool may_fill(struct front_thread *t) {
-    return atomic_load(&t->filled) - atomic_load(&t->taken) < BATCHES || atomic_load(&t->stop);
+static bool has_room(struct front_thread *t, unsigned batches) {
+    return atomic_load(&t->filled) - atomic_load(&t->taken) <= BATCHES - batches || atomic_load(&t->stop);
+}
+
+/* After the ring was full: with room for more than one, for which it is not worth to be woken. */
+static bool may_go_on(struct front_thread *t) {
+    return has_room(t, BATCHES / 2);
 }
 
 static bool may_take(struct front_thread *t) {
@@ -57,7 +62,8 @@ static void wake(struct front_thread *t) {
 static void *run(void *arg) {
     struct front_thread *t = arg;
     for (int code = 1; code > 0;) {
-        wait_until(t, may_fill);
+        if (!has_room(t, 1))
+            wait_until(t, may_go_on);
         if (atomic_load(&t->stop))
             break;
         struct batch *b = &t->ring[atomic_load(&t->filled) % BATCHES];
@@ -74,7 +80,8 @@ static void give_back(struct front_thread *t) {
         return;
     t->out = false;
     atomic_fetch_add(&t->taken, 1);
-    wake(t);
+    if (may_go_on(t))
+        wake(t);
 }
 
 struct batch *front_thread_next(struct front_thread *t) {
@@ -82,6 +89,11 @@ struct batch *front_thread_next(struct front_thread *t) {
     wait_until(t, may_take);
     t->out = true;
     return &t->ring[atomic_load(&t->taken) % BATCHES];
+}
+
+const struct batch *front_thread_peek(const struct front_thread *t) {
+    const unsigned long next = atomic_load(&t->taken) + t->out;
+    return next == atomic_load(&t->filled) ? NULL : &t->ring[next % BATCHES];
 }
 
 static void destroy(struct front_thread *t) {

@@ -20,10 +20,12 @@ static void relate(struct inject *in, struct joiner *j, struct book *b, uint32_t
     if (p->kind != INJECT_ARRIVED && !(p->kind == INJECT_OWN && p->flags & PACKET_ICMP_ERROR))
         return;
     book_see(b, p, book_hash(&p->key), i << 1, &r);
-    p->after = r.after == LABEL_NONE ? INJECT_NONE : r.after >> 1;
+    const bool later = p->flags & PACKET_FRAG_LATER, apart = later || p->flags & PACKET_ICMP_ERROR;
+    if (r.label != LABEL_NONE && (apart || r.replies))
+        p->after = (later ? r.first : r.label) >> 1;
     p->answer = r.answers ? r.mapping : INJECT_NONE;
-    if (p->kind == INJECT_ARRIVED && r.after == LABEL_NONE && !(p->flags & (PACKET_FRAG_LATER | PACKET_ICMP_ERROR)))
-        joiner_learns(j);
+    if (p->kind == INJECT_ARRIVED)
+        joiner_name(j, i << 1, !apart && !r.replies);
 }
 
 void inject_track(struct inject *in) {
@@ -31,13 +33,13 @@ void inject_track(struct inject *in) {
     while (room <= in->n)
         room *= 2;
     struct joiner *j = joiner_create(room);
-    struct book *b = book_create();
+    struct book *b = book_create(0);
     for (uint32_t i = 0; i < in->n; i++) {
         struct inject_packet *p = &in->packets[i];
         uint32_t of;
         if (p->kind != INJECT_ARRIVED && p->kind != INJECT_OWN && p->kind != KIND_UNDECIDED)
             continue;
-        const struct waiting *w = joiner_see(j, p, joiner_print(p), i << 1, &of);
+        const struct waiting *w = joiner_see(j, p, joiner_print(p), &of);
         if (of != LABEL_NONE)
             p->partner = of >> 1;
         if (w) {

@@ -76,7 +76,6 @@ struct joiner {
     uint64_t *head;        /* by fingerprint: number of a chain's first one, plus 1; one that was forgotten: no chain */
     size_t mask, room;     /* of ring and head; how large they may become */
     uint64_t first, end;   /* numbers of those in use: [first, end), modulo the ring's size */
-    uint64_t settled;      /* labels of entries before it are final */
 };
 
 static void make_tables(struct joiner *j, size_t size) {
@@ -196,13 +195,13 @@ static uint64_t sender(const struct inject_packet *p) {
 }
 
 /* Sets all but the chain, field by field: what is put together first and then copied has to wait for itself. */
-static void describe(struct waiting *w, const struct inject_packet *p, uint32_t label, uint64_t print) {
+static void describe(struct waiting *w, const struct inject_packet *p, uint64_t print) {
     const bool v4 = p->key.family == FAMILY_IPV4;
     const struct ipv4_header *ip = inject_ipv4(p);
     w->print = print;
     w->time_ns = p->raw->time_ns;
     w->mac = sender(p);
-    w->label = label;
+    w->label = LABEL_NONE;
     w->port = p->port;
     w->proto = p->key.proto;
     w->family = p->key.family;
@@ -219,8 +218,8 @@ static void describe(struct waiting *w, const struct inject_packet *p, uint32_t 
     datagram_part(ip, &w->from, &w->end);
 }
 
-static void wait_for_copy(struct joiner *j, const struct inject_packet *p, uint32_t label, uint64_t print) {
-    describe(entry(j, j->end), p, label, print);
+static void wait_for_copy(struct joiner *j, const struct inject_packet *p, uint64_t print) {
+    describe(entry(j, j->end), p, print);
     chain(j, j->end++);
 }
 
@@ -290,8 +289,7 @@ void joiner_fetch_more(const struct joiner *j, uint64_t print) {
         __builtin_prefetch(&j->ring[at]);
 }
 
-const struct waiting *joiner_see(struct joiner *j, struct inject_packet *p, uint64_t print, uint32_t label,
-                                 uint32_t *of) {
+const struct waiting *joiner_see(struct joiner *j, struct inject_packet *p, uint64_t print, uint32_t *of) {
     struct waiting *w = NULL;
     bool first = true;
     *of = LABEL_NONE;
@@ -308,19 +306,13 @@ const struct waiting *joiner_see(struct joiner *j, struct inject_packet *p, uint
     }
     if (p->kind != INJECT_OWN) {
         p->kind = INJECT_ARRIVED;
-        wait_for_copy(j, p, label, print);
+        wait_for_copy(j, p, print);
     }
     return NULL;
 }
 
-void joiner_learns(struct joiner *j) {
-    entry(j, j->end - 1)->learns = true;
-}
-
-void joiner_settle(struct joiner *j, const uint32_t *names) {
-    for (uint64_t i = j->settled > j->first ? j->settled : j->first; i < j->end; i++) {
-        struct waiting *w = entry(j, i);
-        w->label = label_settle(w->label, names);
-    }
-    j->settled = j->end;
+void joiner_name(struct joiner *j, uint32_t label, bool learns) {
+    struct waiting *w = entry(j, j->end - 1);
+    w->label = label;
+    w->learns = learns;
 }

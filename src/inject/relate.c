@@ -9,43 +9,55 @@
 #define AT_FIRST 1024
 #define FIRSTS 1024           /* first fragments that later ones are looked for in, the latest ones */
 #define FRAGMENT_WINDOW 4096  /* packets between the two, at most */
+#define LOOKED_AT 32          /* entries, to find an idle one */
+#define IDLE_SHIFT 8          /* packets, to tell who is idle: 2^8 count as one */
 
-enum { ENTRY_USED = 1, ENTRY_OWN = 2, ENTRY_MAPPING = 4 };
+enum { ENTRY_USED = 1, ENTRY_OWN = 2, ENTRY_MAPPING = 4, ENTRY_BEYOND = 8 };
 
 /* One cache line. Both directions are found in the same chain, the newest first. */
 struct entry {
-    struct flow_key key;     /* as the packet that began it came in; beyond NAT: as it left */
+    struct flow_key key;     /* as the packet that began it came in; ENTRY_BEYOND: as it left */
     uint8_t flags;
-    uint32_t hash;           /* book_hash, its upper half */
+    uint8_t batch;           /* in which it began, as far as 8 bits tell it */
+    uint32_t seen;           /* when it was found last: packets >> IDLE_SHIFT */
     struct nat_tuple inside; /* ENTRY_MAPPING */
     uint32_t label;
     uint32_t next;           /* chain, or list of free ones */
 } __attribute__((aligned(64)));
+
+/* What is seldom looked at: as often as the entry was given away it counts, and of one that is ENTRY_BEYOND its
+ * conversation's entry, as it was then. */
+struct side {
+    uint32_t times, inner, inner_times;
+    uint32_t mapping;        /* its number; INJECT_NONE */
+};
 
 /* The first fragment of a datagram that arrived. */
 struct first {
     struct flow_key key;     /* ports are 0 */
     be32 id;
     uint64_t seen;           /* number of the packet */
-    uint32_t label;
     struct relation relation;
 };
 
 struct book {
     struct entry *entries;
-    uint32_t *numbers;       /* of each entry's mapping */
+    struct side *sides;      /* of each entry */
     uint32_t *head;
     uint32_t n, cap, free, used; /* entries ever used; allocated; list; in use */
+    size_t most;             /* entries; 0: no limit */
+    uint32_t hand;           /* where the search for an idle one goes on */
     size_t mask;
     uint32_t mappings;
-    uint64_t seen;
+    uint64_t seen, batch_from; /* packets: so far, before this batch */
+    uint8_t batch;
     struct first firsts[FIRSTS];
     uint64_t n_firsts;
-    VEC(uint32_t) unsettled; /* entries with labels that are pending */
 };
 
-struct book *book_create(void) {
+struct book *book_create(size_t most) {
     struct book *b = xzalloc(1, sizeof *b);
+    b->most = most;
     b->mask = AT_FIRST - 1;
     b->free = INJECT_NONE;
     b->head = xalloc(AT_FIRST * sizeof *b->head);
@@ -57,9 +69,8 @@ void book_destroy(struct book *b) {
     if (!b)
         return;
     block_free(b->entries, b->cap * sizeof *b->entries);
-    free(b->numbers);
+    block_free(b->sides, b->cap * sizeof *b->sides);
     free(b->head);
-    vec_free(&b->unsettled);
     free(b);
 }
 
@@ -118,17 +129,21 @@ static bool same_reversed(const struct flow_key *a, const struct flow_key *b) {
            a->dport == (icmp ? b->dport : b->sport);
 }
 
+/* Is the conversation of an entry beyond NAT still the one that it was entered for? */
+static bool holds(const struct book *b, const struct entry *e) {
+    const struct side *s = &b->sides[e - b->entries];
+    return !(e->flags & ENTRY_BEYOND) || b->sides[s->inner].times == s->inner_times;
+}
+
 /* The newest entries with the key: as it stands, and the other way round. */
 static void find_hashed(const struct book *b, const struct flow_key *k, uint64_t hash, struct entry **there,
                         struct entry **back) {
     *there = *back = NULL;
     for (uint32_t i = b->head[hash & b->mask]; i != INJECT_NONE; i = b->entries[i].next) {
         struct entry *e = &b->entries[i];
-        if (e->hash != hash >> 32)
-            continue;
-        if (!*there && same_key(&e->key, k))
+        if (!*there && same_key(&e->key, k) && holds(b, e))
             *there = e;
-        if (!*back && same_reversed(&e->key, k)) {
+        if (!*back && same_reversed(&e->key, k) && holds(b, e)) {
             *back = e;
             break;
         }
@@ -154,38 +169,6 @@ static void table_grow(struct book *b) {
     }
 }
 
-static uint32_t entry_take(struct book *b) {
-    uint32_t i = b->free;
-    if (i != INJECT_NONE) {
-        b->free = b->entries[i].next;
-        return i;
-    }
-    if (b->n == b->cap) {
-        const size_t old = b->cap;
-        b->cap = old ? 2 * b->cap : AT_FIRST;
-        b->entries = block_grow(b->entries, old * sizeof *b->entries, b->cap * sizeof *b->entries);
-        b->numbers = xrealloc(b->numbers, b->cap, sizeof *b->numbers);
-    }
-    return b->n++;
-}
-
-static void label(struct book *b, struct entry *e, uint32_t label) {
-    e->label = label;
-    if (label_is_pending(label))
-        vec_push(&b->unsettled, (uint32_t)(e - b->entries));
-}
-
-static struct entry *enter(struct book *b, const struct flow_key *k, uint64_t hash, uint32_t named) {
-    if (b->used++ > b->mask / 2)
-        table_grow(b);
-    const uint32_t i = entry_take(b);
-    uint32_t *head = &b->head[hash & b->mask];
-    b->entries[i] = (struct entry){.key = *k, .flags = ENTRY_USED, .hash = (uint32_t)(hash >> 32), .next = *head};
-    *head = i;
-    label(b, &b->entries[i], named);
-    return &b->entries[i];
-}
-
 static void drop(struct book *b, struct entry *e) {
     const uint32_t i = (uint32_t)(e - b->entries);
     uint32_t *at = &b->head[book_hash(&e->key) & b->mask];
@@ -193,8 +176,51 @@ static void drop(struct book *b, struct entry *e) {
         at = &b->entries[*at].next;
     *at = e->next;
     *e = (struct entry){.next = b->free};
+    b->sides[i].times++;
     b->free = i;
     b->used--;
+}
+
+/* The one that was idle longest, of some that are looked at. */
+static struct entry *find_idle(struct book *b) {
+    const uint32_t now = (uint32_t)(b->seen >> IDLE_SHIFT);
+    struct entry *best = NULL;
+    for (unsigned looked = 0; looked < LOOKED_AT || !best; looked++) {
+        struct entry *e = &b->entries[b->hand = b->hand + 1 < b->n ? b->hand + 1 : 0];
+        if (e->flags & ENTRY_USED && (!best || now - e->seen > now - best->seen))
+            best = e;
+    }
+    return best;
+}
+
+static void grow(struct book *b) {
+    const size_t old = b->cap;
+    b->cap = old ? 2 * b->cap : AT_FIRST;
+    b->entries = block_grow(b->entries, old * sizeof *b->entries, b->cap * sizeof *b->entries);
+    b->sides = block_grow(b->sides, old * sizeof *b->sides, b->cap * sizeof *b->sides);
+}
+
+uint32_t book_next(struct book *b) {
+    if (b->most && b->used >= b->most)
+        drop(b, find_idle(b));
+    if (b->free == INJECT_NONE && b->n == b->cap)
+        grow(b);
+    return b->free != INJECT_NONE ? b->free : b->n;
+}
+
+static struct entry *enter(struct book *b, const struct flow_key *k, uint64_t hash, uint32_t label) {
+    const uint32_t i = book_next(b);
+    if (i == b->n)
+        b->sides[b->n++].times = 0;
+    else
+        b->free = b->entries[i].next;
+    if (b->used++ > b->mask / 2)
+        table_grow(b);
+    uint32_t *head = &b->head[hash & b->mask];
+    b->entries[i] = (struct entry){.key = *k, .flags = ENTRY_USED, .batch = b->batch, .label = label, .next = *head,
+                                   .seen = (uint32_t)(b->seen >> IDLE_SHIFT)};
+    *head = i;
+    return &b->entries[i];
 }
 
 /* ---- packets ---- */
@@ -223,6 +249,8 @@ bool inject_inner(const struct inject_packet *p, struct flow_key *key, uint32_t 
     return true;
 }
 
+static const struct relation unrelated = {.label = LABEL_NONE, .mapping = INJECT_NONE};
+
 /* What the fragments of a datagram share: addresses, and the identification (with IPv4 the protocol, too). IPv6's
  * fragment header stands before the L4 header. */
 static struct first datagram(const struct inject_packet *p) {
@@ -247,26 +275,35 @@ static void see_later(const struct book *b, const struct inject_packet *p, struc
         if (f->id != mine.id || !same_key(&f->key, &mine.key))
             continue;
         *out = f->relation;
-        out->after = f->label;
+        out->begins = false;
+        out->waits = f->seen > b->batch_from;
         return;
     }
 }
 
 static void see_first(struct book *b, const struct inject_packet *p, uint32_t label, const struct relation *r) {
     struct first f = datagram(p);
-    f.label = label;
     f.seen = b->seen;
     f.relation = *r;
+    f.relation.first = label;
     b->firsts[b->n_firsts++ % FIRSTS] = f;
 }
 
-static void is_after(const struct book *b, const struct entry *e, struct relation *out) {
-    out->after = e->label;
+static void touch(const struct book *b, struct entry *e) {
+    e->seen = (uint32_t)(b->seen >> IDLE_SHIFT);
+    if (e->flags & ENTRY_BEYOND)
+        b->entries[b->sides[e - b->entries].inner].seen = e->seen;
+}
+
+/* It answers the conversation of an entry, or is about it. */
+static void is_after(const struct book *b, struct entry *e, struct relation *out) {
+    out->waits = e->batch == b->batch;
     out->answers = e->flags & ENTRY_MAPPING;
     out->proto = e->key.proto;
     out->inside = e->inside;
     if (out->answers)
-        out->mapping = b->numbers[e - b->entries];
+        out->mapping = b->sides[e - b->entries].mapping;
+    touch(b, e);
 }
 
 static void see_error(const struct book *b, const struct inject_packet *p, struct relation *out) {
@@ -276,34 +313,46 @@ static void see_error(const struct book *b, const struct inject_packet *p, struc
     if (!inject_inner(p, &key, &l3, &l4))
         return;
     find(b, &key, &there, &back);
-    if (there)
-        is_after(b, there, out);
+    if (!there)
+        return;
+    out->label = there->label;
+    is_after(b, there, out);
 }
 
 /* What the node itself began goes on as if the arrived packet had begun it: nothing can be after what never arrived. */
-static void take_over(struct book *b, struct entry *e, const struct inject_packet *p, uint32_t named) {
+static void take_over(struct book *b, struct entry *e, const struct inject_packet *p, uint32_t label) {
     e->key = p->key;
     e->flags &= (uint8_t)~ENTRY_OWN;
-    label(b, e, named);
+    e->label = label;
+    e->batch = b->batch;
+    touch(b, e);
 }
 
-static void see_conversation(struct book *b, const struct inject_packet *p, uint64_t hash, uint32_t named,
+static void begin(struct book *b, const struct inject_packet *p, uint64_t hash, uint32_t label, uint8_t flags,
+                  struct relation *out) {
+    enter(b, &p->key, hash, label)->flags |= flags;
+    out->label = label;
+    out->begins = true;
+}
+
+static void see_conversation(struct book *b, const struct inject_packet *p, uint64_t hash, uint32_t label,
                              struct relation *out) {
     struct entry *there, *back;
     find_hashed(b, &p->key, hash, &there, &back);
     if (back && !(back->flags & ENTRY_OWN)) {
+        out->label = label_flip(back->label);
+        out->replies = true;
         is_after(b, back, out);
     } else if (there && !(there->flags & ENTRY_OWN)) {
-        out->same = there->label;
+        out->label = there->label;
+        touch(b, there);
     } else if (back || there) {
-        out->same = back ? label_flip(back->label) : there->label;
-        take_over(b, back ? back : there, p, named);
+        out->label = back ? label_flip(back->label) : there->label;
+        take_over(b, back ? back : there, p, out->label);
     } else {
-        enter(b, &p->key, hash, named);
+        begin(b, p, hash, label, 0, out);
     }
 }
-
-static const struct relation unrelated = {.same = LABEL_NONE, .after = LABEL_NONE, .mapping = INJECT_NONE};
 
 void book_see(struct book *b, const struct inject_packet *p, uint64_t hash, uint32_t label, struct relation *out) {
     *out = unrelated;
@@ -323,15 +372,39 @@ void book_see_own(struct book *b, const struct inject_packet *p, uint64_t hash, 
     *out = unrelated;
     b->seen++;
     find_hashed(b, &p->key, hash, &there, &back);
-    if (back || there)
-        out->same = back ? label_flip(back->label) : there->label;
-    else
-        enter(b, &p->key, hash, label)->flags |= ENTRY_OWN;
+    if (!back && !there) {
+        begin(b, p, hash, label, ENTRY_OWN, out);
+        return;
+    }
+    out->label = back ? label_flip(back->label) : there->label;
+    touch(b, back ? back : there);
+}
+
+void book_batch(struct book *b) {
+    b->batch++;
+    b->batch_from = b->seen;
+}
+
+/* The conversation of what arrived, and its label as the packet went; false: it is forgotten. */
+static bool inner_of(const struct book *b, const struct waiting *w, uint32_t *inner, uint32_t *label) {
+    const struct nat_tuple *t = &w->inside;
+    struct flow_key k = {.family = w->family, .proto = w->proto, .sport = t->sport, .dport = t->dport};
+    struct entry *there, *back;
+    memcpy(k.src, &t->src, sizeof t->src);
+    memcpy(k.dst, &t->dst, sizeof t->dst);
+    find(b, &k, &there, &back);
+    if (!there && !back)
+        return false;
+    const struct entry *e = there ? there : back;
+    *inner = e->flags & ENTRY_BEYOND ? b->sides[e - b->entries].inner : (uint32_t)(e - b->entries);
+    *label = there ? there->label : label_flip(back->label);
+    return true;
 }
 
 bool book_learn(struct book *b, const struct waiting *w, const struct flow_key *left, struct nat_tuple *outside,
                 uint32_t *mapping) {
     struct entry *there, *back;
+    uint32_t inner, label;
     *outside = inject_tuple(left);
     if (!w->learns || w->family != FAMILY_IPV4 || w->proto != left->proto ||
         !memcmp(outside, &w->inside, sizeof *outside))
@@ -341,50 +414,18 @@ bool book_learn(struct book *b, const struct waiting *w, const struct flow_key *
         return false;
     if (there) /* a port that serves another flow now */
         drop(b, there);
-    struct entry *e = enter(b, left, book_hash(left), w->label);
-    b->numbers[e - b->entries] = INJECT_NONE;
-    if (outside->src == w->inside.src && outside->sport == w->inside.sport)
+    if (!inner_of(b, w, &inner, &label))
         return false;
-    e->flags |= ENTRY_MAPPING;
+    struct side of = {.inner = inner, .inner_times = b->sides[inner].times, .mapping = INJECT_NONE};
+    struct entry *e = enter(b, left, book_hash(left), label);
+    e->flags |= ENTRY_BEYOND;
     e->inside = w->inside;
-    *mapping = b->numbers[e - b->entries] = b->mappings++;
-    return true;
-}
-
-uint32_t book_find(const struct book *b, const struct flow_key *key) {
-    struct entry *there, *back;
-    find(b, key, &there, &back);
-    return there ? there->label : back ? label_flip(back->label) : LABEL_NONE;
-}
-
-void book_put(struct book *b, const struct flow_key *key, uint32_t named) {
-    struct entry *there, *back;
-    find(b, key, &there, &back);
-    if (there || back)
-        label(b, there ? there : back, there ? named : label_flip(named));
-    else
-        enter(b, key, book_hash(key), named);
-}
-
-void book_forget(struct book *b, const struct flow_key *key) {
-    struct entry *there, *back;
-    find(b, key, &there, &back);
-    if (there || back)
-        drop(b, there ? there : back);
-}
-
-void book_settle(struct book *b, const uint32_t *names) {
-    for (size_t i = 0; i < b->unsettled.n; i++) {
-        struct entry *e = &b->entries[b->unsettled.v[i]];
-        e->label = label_settle(e->label, names);
+    const bool moved = outside->src != w->inside.src || outside->sport != w->inside.sport;
+    if (moved) {
+        e->flags |= ENTRY_MAPPING;
+        *mapping = of.mapping = b->mappings++;
     }
-    b->unsettled.n = 0;
-    for (uint64_t i = b->n_firsts; i-- > 0 && b->n_firsts - i <= FIRSTS;) {
-        struct first *f = &b->firsts[i % FIRSTS];
-        if (!label_is_pending(f->label))
-            break;
-        f->label = label_settle(f->label, names);
-        f->relation.same = label_settle(f->relation.same, names);
-        f->relation.after = label_settle(f->relation.after, names);
-    }
+    of.times = b->sides[e - b->entries].times;
+    b->sides[e - b->entries] = of;
+    return moved;
 }

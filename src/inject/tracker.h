@@ -3,8 +3,7 @@
  * Which packets belong together, told packet by packet in the order of time, with what was seen before in bounded
  * memory: copies (join.c), and conversations with their answers, ICMP errors and fragments (relate.c).
  *
- * The caller gives each packet an even label (feed.h), and gets labels back: of the packet that a copy is of, that an
- * answer answers.
+ * The caller gives what begins an even label (feed.h), and gets it back for what belongs to it.
  */
 #ifndef INJECT_TRACKER_H
 #define INJECT_TRACKER_H
@@ -41,39 +40,53 @@ void joiner_fetch(const struct joiner *j, uint64_t print);
 void joiner_fetch_more(const struct joiner *j, uint64_t print);
 /*
  * p->kind is ARRIVED, OWN or undecided before, and ARRIVED, OWN or COPY afterwards. Of a copy: what it is a copy of
- * (NULL: a further piece), valid until the next call; else NULL.
+ * (NULL: a further piece), valid until the next call, and *of is its label; else NULL.
  */
-const struct waiting *joiner_see(struct joiner *j, struct inject_packet *p, uint64_t print, uint32_t label,
-                                 uint32_t *of);
-/* The packet seen last arrived, and its copy is to be learnt from. */
-void joiner_learns(struct joiner *j);
-/* Labels that are pending become what they stand for. */
-void joiner_settle(struct joiner *j, const uint32_t *names);
+const struct waiting *joiner_see(struct joiner *j, struct inject_packet *p, uint64_t print, uint32_t *of);
+/* The packet seen last arrived: its label, and whether its copy is to be learnt from. */
+void joiner_name(struct joiner *j, uint32_t label, bool learns);
 
 /* ---- conversations ---- */
 
 struct book;
-struct book *book_create(void);
+/* `most` entries at the same time, of which a conversation has one, or two with NAT (0: no limit); then those are
+ * forgotten that were idle longest. */
+struct book *book_create(size_t most);
 void book_destroy(struct book *b);
 /* Of a key, the same for both directions; and fetching ahead what is found by it, in two steps. */
 uint64_t book_hash(const struct flow_key *k);
 void book_fetch(const struct book *b, uint64_t hash);
 void book_fetch_more(const struct book *b, uint64_t hash);
-/* An arrived packet, or the node's own ICMP error. Enters what begins a conversation. `hash`: of p->key. */
+/* Where what begins next is entered: a number that no conversation has by now, and that it keeps until it is forgotten. */
+uint32_t book_next(struct book *b);
+/*
+ * An arrived packet, or the node's own ICMP error. Enters what begins a conversation, with this label. `hash`: of
+ * p->key.
+ */
 void book_see(struct book *b, const struct inject_packet *p, uint64_t hash, uint32_t label, struct relation *out);
 /* The node's own packet that is no error: in a conversation like any other, but nothing is after it. */
 void book_see_own(struct book *b, const struct inject_packet *p, uint64_t hash, uint32_t label, struct relation *out);
+/* What follows is another batch (relation.waits). */
+void book_batch(struct book *b);
 /*
  * A packet with `w->learns` left with the key `left`: the conversation goes on like that beyond NAT. True: it is a
  * translation of the source that was not known, with a number (from 0 on).
  */
 bool book_learn(struct book *b, const struct waiting *w, const struct flow_key *left, struct nat_tuple *outside,
                 uint32_t *mapping);
-/* The label of a key's conversation, in the key's direction; LABEL_NONE. */
-uint32_t book_find(const struct book *b, const struct flow_key *key);
-/* Gives it another label (in the key's direction), entering it when it is new. */
-void book_put(struct book *b, const struct flow_key *key, uint32_t label);
-void book_forget(struct book *b, const struct flow_key *key);
-void book_settle(struct book *b, const uint32_t *names);
+
+/* ---- both, batch by batch ---- */
+
+struct batch;
+struct tracker;
+/* As feed_create. */
+struct tracker *tracker_create(size_t conversations);
+void tracker_destroy(struct tracker *t);
+/* What each packet of a batch is by those before, and what it belongs to. `keys`, `prints`: of those that are related,
+ * book_hash and, where packets are joined, joiner_print. */
+struct prints {
+    uint64_t key, copy;
+};
+void tracker_relate(struct tracker *t, struct batch *b, const struct prints *prints, bool joins);
 
 #endif

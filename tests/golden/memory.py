@@ -42,7 +42,8 @@ machines:
 
 
 def write(path, laps, anew):
-    """Each lap takes 10 s and has all flows once, or as many new ones."""
+    """Each lap takes 10 s and has all flows once, or as many new ones. (After 24 laps of new ones all ports of an address
+    of the NAT are in use: only then are its sessions no longer more with each lap.)"""
     with open(path, 'wb') as f:
         f.write(struct.pack('<IHHiIII', 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
         for lap in range(laps):
@@ -67,7 +68,7 @@ def main(fwdlab):
         nat.write_text(NAT)
         for name, scenario, options, anew, few, many in (('the same flows', '--no-scenario', [], False, 4, 24),
                                                          ('ever new flows', '--no-scenario', memory, True, 8, 40),
-                                                         ('ever new clients', str(nat), memory, True, 8, 40)):
+                                                         ('ever new clients', str(nat), memory, True, 24, 56)):
             used = []
             for laps in (few, many):
                 write(path, laps, anew)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A capture as it meets the node, in batches and in bounded memory: what inject.h says of a whole trace, told packet by
- * packet. Packets that belong together are told by labels, which are the caller's names for flows and their directions.
+ * packet. Packets that belong together are told by labels of their conversations.
  */
 #ifndef FWDLAB_INJECT_FEED_H
 #define FWDLAB_INJECT_FEED_H
 
+#include <stddef.h>
 #include <fwdlab/inject/inject.h>
 #include <fwdlab/trace/link.h>
 #include <fwdlab/trace/many.h>
@@ -27,51 +28,40 @@ struct feed_source feed_memory(struct feed_memory *m);
 struct feed_source feed_many(struct trace_many *m);
 
 /*
- * A label is even for the direction in which something was first seen, and one more for the other one. Labels of a
- * batch's own packets are pending until the caller gave their names.
+ * A conversation's label: its number, doubled, and one more in the direction that did not begin it. Numbers are given
+ * again when what had them is forgotten.
  */
 #define LABEL_NONE UINT32_MAX
-#define LABEL_PENDING 0x80000000u
 
-static inline uint32_t label_pending(uint32_t number) {
-    return LABEL_PENDING | number << 1;
-}
-static inline bool label_is_pending(uint32_t label) {
-    return label != LABEL_NONE && label & LABEL_PENDING;
-}
 static inline uint32_t label_flip(uint32_t label) {
     return label == LABEL_NONE ? label : label ^ 1;
 }
-/* What it stands for, by the names of the batch's packets. */
-static inline uint32_t label_settle(uint32_t label, const uint32_t *names) {
-    if (!label_is_pending(label))
-        return label;
-    const uint32_t name = names[(label & ~LABEL_PENDING) >> 1];
-    return label & 1 ? label_flip(name) : name;
-}
 
 struct relation {
-    uint32_t same;    /* of the packet that began this conversation, in this one's direction; LABEL_NONE */
-    uint32_t after;   /* of what this one answers, reports on (ICMP error) or belongs to (later fragment) */
+    uint32_t label;   /* of its conversation, in its own direction; later fragment: as its first one; ICMP error: of
+                         what it is about, in that one's direction; COPY: that of the packet that arrived, if that is
+                         no ICMP error; LABEL_NONE: none */
+    bool begins;      /* the conversation begins: what had its number before is forgotten */
+    bool replies;     /* the other direction began it */
+    bool waits;       /* what it answers, is about or belongs to is in the same batch, and goes first into the core */
     bool answers;     /* a translation: `inside` is what it was before */
     uint8_t proto;    /* of the translation */
     struct nat_tuple inside;
     uint32_t mapping; /* its number */
+    uint32_t first;   /* later fragment: the label with which its first one came to the book (tracker.h) */
 };
 
 #define FEED_BATCH 64
-#define FEED_ROOM 256 /* bytes of a packet that are kept; DHCP messages are kept whole */
+#define FEED_ROOM 128 /* bytes of a packet that are kept: its headers; DHCP messages and ICMP errors are kept whole */
 #define FEED_MOST (FEED_BATCH + LINK_LAYERS_MAX)
 
 struct feed_packet {
     struct trace_packet raw;
-    struct inject_packet p; /* its `raw` is the one above; of `partner`, `answer` and `after` see below */
+    struct inject_packet p; /* its `raw` is the one above; `partner`, `answer` and `after` are told by `relation` */
     uint8_t mac[12];
     uint8_t depth;          /* tunnels around it: 0 is what the node sees */
     bool first_copy;        /* COPY: whole, or the first piece */
-    bool settle;            /* what came before it must have gone through the core */
-    uint32_t partner;       /* COPY: label of the packet that arrived */
-    struct relation relation;
+    struct relation relation; /* inside of tunnels numbers are those of other conversations */
     uint8_t bytes[FEED_ROOM] __attribute__((aligned(64)));
     char tunnel[64];        /* which, for the innermost ones: "vxlan 42"; with a depth only */
 };
@@ -85,14 +75,17 @@ struct feed_counts {
 };
 
 struct feed;
-/* `c` NULL: without a scenario. `keys` may be NULL; borrowed. Reads what it must to know the interfaces. */
+/*
+ * `c` NULL: without a scenario. `keys` may be NULL; borrowed. `conversations` are known at the same time (0: all), and
+ * as many inside of tunnels. Reads what it must to know the interfaces.
+ */
 struct feed *feed_create(const struct feed_source *from, const struct control *c, uint32_t node,
-                         const struct link_keys *keys, struct err *e);
+                         const struct link_keys *keys, size_t conversations, struct err *e);
 void feed_destroy(struct feed *f);
 /*
- * From now on packets are read and classified in a thread of its own, some batches ahead; what feed_next gives is the
- * same. Until feed_destroy the source, the scenario and the keys are that thread's, too: the source must not be touched.
- * Where there is no thread to be had it stays as it was. Before the first feed_next.
+ * From now on packets are read, classified and related in a thread of its own, some batches ahead; what feed_next
+ * gives is the same. Until feed_destroy the source, the scenario and the keys are that thread's, too: the source must
+ * not be touched. Where there is no thread to be had it stays as it was. Before the first feed_next.
  */
 void feed_run_ahead(struct feed *f);
 /*
@@ -100,13 +93,15 @@ void feed_run_ahead(struct feed *f);
  * the node. They are valid until the next call.
  */
 int feed_next(struct feed *f, struct feed_packet **out, struct err *e);
-/* The names of the packets that feed_next gave: label_pending(i) was packet i. To be called before the next batch. */
-void feed_name(struct feed *f, const uint32_t *names);
-/* The label of a key's conversation, in the key's direction; LABEL_NONE. `inner`: inside of tunnels. */
-uint32_t feed_find(const struct feed *f, const struct flow_key *key, bool inner);
-/* Gives the conversation this label; forgets it. Not while labels are pending. */
-void feed_put(struct feed *f, const struct flow_key *key, bool inner, uint32_t label);
-void feed_forget(struct feed *f, const struct flow_key *key, bool inner);
+/*
+ * The packets of the next batch where the thread of feed_run_ahead has them already; else NULL. Not to be looked at, but
+ * to be fetched (feed_fetch) while there are others to be worked on: they are in another CPU's cache.
+ */
+const struct feed_packet *feed_peek(const struct feed *f);
+static inline void feed_fetch(const struct feed_packet *q) {
+    for (unsigned at = 0; at < offsetof(struct feed_packet, bytes) + 64; at += 64)
+        __builtin_prefetch((const uint8_t *)q + at, 0, 2);
+}
 const struct feed_counts *feed_count(const struct feed *f);
 /* Those that the packets so far may name; their counts are not kept. Valid until the next call of feed_next. */
 const struct trace_interface *feed_interfaces(const struct feed *f, uint32_t *n);

@@ -3,43 +3,68 @@
 #include "steps.h"
 #include <fwdlab/inject/feed.h>
 
-static struct feed *feed_of(struct feed_memory *m, const struct bench *b) {
+static struct feed *feed_limited(struct feed_memory *m, const struct bench *b, size_t conversations) {
     struct err e = {0};
     const struct feed_source source = feed_memory(m);
-    struct feed *f = feed_create(&source, b ? b->control : NULL, b ? b->node : 0, NULL, &e);
+    struct feed *f = feed_create(&source, b ? b->control : NULL, b ? b->node : 0, NULL, conversations, &e);
     cr_assert_not_null(f, "%s", e.what);
     return f;
 }
 
-static void expect_same(const struct inject *in, uint32_t i, const struct feed_packet *q, const uint32_t *names) {
+static struct feed *feed_of(struct feed_memory *m, const struct bench *b) {
+    return feed_limited(m, b, 0);
+}
+
+/* Which packet began what, by the feed so far: packets' places in the trace. */
+struct begun {
+    uint32_t *label;        /* of each packet */
+    VEC(uint32_t) first;    /* of each conversation, that arrived */
+};
+
+static void note_begun(struct begun *g, uint32_t i, const struct feed_packet *q) {
+    const struct relation *r = &q->relation;
+    g->label[i] = r->label;
+    while (r->label != LABEL_NONE && g->first.n <= r->label >> 1)
+        vec_push(&g->first, INJECT_NONE);
+    if (r->begins)
+        g->first.v[r->label >> 1] = INJECT_NONE;
+    if (q->p.kind == INJECT_ARRIVED && r->label != LABEL_NONE && g->first.v[r->label >> 1] == INJECT_NONE)
+        g->first.v[r->label >> 1] = i;
+}
+
+static void expect_same(const struct inject *in, uint32_t i, const struct feed_packet *q, const struct begun *g) {
     const struct inject_packet *p = &in->packets[i];
+    const struct relation *r = &q->relation;
     cr_assert(p->kind == q->p.kind && p->reason == q->p.reason, "packet %u: kind %u, not %u", i, q->p.kind, p->kind);
     cr_expect(!memcmp(&p->key, &q->p.key, sizeof p->key) && p->port == q->p.port && p->flags == q->p.flags, "%u", i);
     if (p->kind == INJECT_COPY)
-        cr_expect_eq(label_settle(q->partner, names), p->partner << 1, "packet %u", i);
+        cr_expect_eq(r->label, in->packets[p->partner].flags & PACKET_ICMP_ERROR ? LABEL_NONE : g->label[p->partner],
+                     "packet %u", i);
     if (p->kind != INJECT_ARRIVED && !(p->kind == INJECT_OWN && p->flags & PACKET_ICMP_ERROR))
         return;
-    const uint32_t after = label_settle(q->relation.after, names);
-    cr_expect_eq(after, p->after == INJECT_NONE ? LABEL_NONE : p->after << 1, "packet %u", i);
-    cr_expect_eq(q->relation.answers, p->answer != INJECT_NONE, "packet %u", i);
-    if (q->relation.answers)
-        cr_expect(!memcmp(&q->relation.inside, &in->mappings.v[p->answer].inside, sizeof q->relation.inside), "%u", i);
+    if (p->flags & PACKET_FRAG_LATER)
+        cr_expect_eq(r->label, p->after == INJECT_NONE ? LABEL_NONE : g->label[p->after], "packet %u", i);
+    else if (r->replies || (p->flags & PACKET_ICMP_ERROR && r->label != LABEL_NONE))
+        cr_expect_eq(p->after, g->first.v[r->label >> 1], "packet %u", i);
+    else
+        cr_expect_eq(p->after, INJECT_NONE, "packet %u", i);
+    cr_expect_eq(r->answers, p->answer != INJECT_NONE, "packet %u", i);
+    if (r->answers)
+        cr_expect(!memcmp(&r->inside, &in->mappings.v[p->answer].inside, sizeof r->inside), "%u", i);
 }
 
-/* Labels are the packets' places in the trace. */
 static uint32_t compare(struct feed *f, const struct inject *in) {
+    struct begun g = {.label = xalloc((in->n + 1) * sizeof *g.label)};
     struct feed_packet *q;
     struct err e = {0};
     uint32_t at = 0;
-    for (int n; (n = feed_next(f, &q, &e)) > 0;) {
-        uint32_t names[FEED_MOST];
-        for (int i = 0; i < n; i++)
-            names[i] = (at + (uint32_t)i) << 1;
-        for (int i = 0; i < n; i++)
-            expect_same(in, at + (uint32_t)i, &q[i], names);
-        feed_name(f, names);
-        at += (uint32_t)n;
-    }
+    for (int n; (n = feed_next(f, &q, &e)) > 0; at += (uint32_t)n)
+        for (int i = 0; i < n; i++) {
+            note_begun(&g, at + (uint32_t)i, &q[i]);
+            expect_same(in, at + (uint32_t)i, &q[i], &g);
+        }
+    free(g.label);
+    vec_free(&g.first);
     return at;
 }
 
@@ -71,10 +96,10 @@ Test(feed, ends_early) {
         struct feed *f = feed_of(&m, NULL);
         struct feed_packet *q;
         struct err e = {0};
-        uint32_t n, names[FEED_MOST] = {0};
+        uint32_t n;
         feed_run_ahead(f);
         for (unsigned i = 0; i < batches && feed_next(f, &q, &e) > 0; i++)
-            feed_name(f, names);
+            ;
         cr_expect_eq(feed_count(f)->read, batches < 79 ? batches * FEED_BATCH : 5000u);
         feed_interfaces(f, &n);
         cr_expect_eq(n > 0, batches > 0);
@@ -83,36 +108,41 @@ Test(feed, ends_early) {
     }
 }
 
-/* A conversation that has another name by now, and one that is forgotten. */
-Test(feed, labels_can_be_changed) {
+/* Both ways of a conversation have its number while it goes on. With more of them than are known at the same time the
+ * idle ones are forgotten, and their numbers are given again. */
+Test(feed, conversations_that_are_idle_are_forgotten) {
+    enum { KNOWN = 100, OTHERS = 2000 };
     struct capture c = capture_make();
-    for (unsigned i = 0; i < 200; i++) { /* several batches of one flow */
-        capture_add(&c, SWITCH, TRACE_INBOUND, 64, PROTO_UDP, "10.0.2.2", 4000, "10.0.3.4", 53, "q");
-        capture_add(&c, NIC2, TRACE_INBOUND, 64, PROTO_UDP, "10.0.3.4", 53, "10.0.2.2", 4000, "a");
+    for (unsigned i = 0; i < OTHERS; i++) {
+        capture_add(&c, NIC1, TRACE_DIRECTION_UNKNOWN, 64, PROTO_UDP, "10.1.0.1", (uint16_t)(1000 + i), "10.2.0.1", 53,
+                    "o");
+        if (i % 3 == 0)
+            capture_add(&c, NIC1, TRACE_DIRECTION_UNKNOWN, 64, PROTO_UDP, "10.1.0.2", 7, "10.2.0.2", 53, "q");
+        if (i % 3 == 1)
+            capture_add(&c, NIC1, TRACE_DIRECTION_UNKNOWN, 64, PROTO_UDP, "10.2.0.2", 53, "10.1.0.2", 7, "a");
     }
-    struct bench b = bench_make(&c);
-    struct feed_memory m = {.trace = b.in->trace};
-    struct feed *f = feed_of(&m, &b);
+    capture_add(&c, NIC1, TRACE_DIRECTION_UNKNOWN, 64, PROTO_UDP, "10.1.0.1", 1000, "10.2.0.1", 53, "again");
+    struct feed_memory m = {.trace = capture_trace(&c)};
+    struct feed *f = feed_limited(&m, NULL, KNOWN);
     struct feed_packet *q;
     struct err e = {0};
-    uint32_t batches = 0, names[FEED_MOST];
-    for (int n; (n = feed_next(f, &q, &e)) > 0; batches++) {
-        const uint32_t forward = q[0].relation.same;
-        const struct flow_key key = q[0].p.key, back = flow_key_reverse(&key);
-        cr_expect_eq(forward, batches == 0 || batches == 3 ? LABEL_NONE : batches == 2 ? 71u : 40u, "%u", batches);
-        for (int i = 0; i < n; i++)
-            names[i] = 40 | (uint32_t)(i & 1);
-        feed_name(f, names);
-        cr_expect_eq(feed_find(f, &back, false), label_flip(feed_find(f, &key, false)));
-        if (batches == 1)
-            feed_put(f, &back, false, 70);
-        if (batches == 2)
-            feed_forget(f, &back, false);
-        cr_expect_eq(feed_find(f, &key, true), LABEL_NONE);
-    }
-    cr_expect_gt(batches, 4u);
+    uint32_t number = LABEL_NONE, begun = 0;
+    for (int n; (n = feed_next(f, &q, &e)) > 0;)
+        for (int i = 0; i < n; i++) {
+            const struct relation *r = &q[i].relation;
+            const bool other = ntohs(q[i].p.key.sport) >= 1000;
+            cr_assert_lt(r->label >> 1, 2u * KNOWN);
+            begun += r->begins;
+            cr_expect_eq(r->begins, other || number == LABEL_NONE);
+            if (other)
+                continue;
+            number = number == LABEL_NONE ? r->label >> 1 : number;
+            cr_expect_eq(r->label, number << 1 | r->replies);
+            cr_expect_eq(r->replies, ntohs(q[i].p.key.sport) == 53);
+        }
+    cr_expect_eq(begun, OTHERS + 2u, "the one that was first is another one by now");
     feed_destroy(f);
-    bench_end(&b);
+    trace_memory_destroy(m.trace);
 }
 
 Test(feed, a_port_mirror_tells_ports_by_sources) {
@@ -174,7 +204,8 @@ Test(feed, tunnels_are_followed) {
         cr_expect_eq(ntohs(q[i].p.key.dport), i % 2 == 0 ? 4789 : i == 1 ? 53 : 1000);
     }
     cr_expect_str_eq(q[1].tunnel, "vxlan 42");
-    cr_expect_eq(q[3].relation.after, label_pending(1));
+    cr_expect(q[1].relation.begins && q[3].relation.replies && q[3].relation.label == (q[1].relation.label | 1));
+    cr_expect(q[3].relation.waits, "its question is in the same batch");
     cr_expect_eq(feed_count(f)->inner, 2u);
     feed_destroy(f);
     trace_memory_destroy(m.trace);
