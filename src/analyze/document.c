@@ -279,11 +279,11 @@ static void write_pair(struct writer *w, const struct flow *f) {
 
 static void write_pairs(struct writer *w, const void *of) {
     const struct analysis *a = of;
-    for (uint32_t i = 0; i < a->flows.n; i++) {
-        const struct flow *f = &a->flows.v[i];
-        __builtin_prefetch(f + 16);
-        if (f->used && f->translated)
-            write_pair(w, f);
+    for (size_t i = 0; i < a->translated.n; i++) {
+        const struct flow *next = &a->flows.v[a->translated.v[i + 8 < a->translated.n ? i + 8 : i]];
+        __builtin_prefetch(next);
+        __builtin_prefetch(&next->key.proto);
+        write_pair(w, &a->flows.v[a->translated.v[i]]);
     }
 }
 

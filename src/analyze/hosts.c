@@ -9,57 +9,62 @@ static int compare(const struct ip *a, const struct ip *b) {
     return a->family != b->family ? a->family - b->family : memcmp(a->v6, b->v6, a->family == FAMILY_IPV4 ? 4 : 16);
 }
 
-static uint32_t mark_of(const struct ip *who) {
-    uint32_t w[4] = {who->v4};
-    if (who->family == FAMILY_IPV6)
-        memcpy(w, who->v6, sizeof w);
-    return w[0] ^ w[1] * 0x9e3779b1u ^ w[2] * 0x85ebca6bu ^ w[3];
+static uint8_t *head_of(struct hosts *h, uint8_t family, const uint8_t *addr) {
+    uint32_t w[4] = {0};
+    memcpy(w, addr, family == FAMILY_IPV4 ? 4 : 16);
+    const uint32_t mixed = w[0] ^ w[1] * 0x9e3779b1u ^ w[2] * 0x85ebca6bu ^ w[3];
+    return &h->head[mixed * 0x9e3779b1u / (UINT32_MAX / HOSTS_HEADS + 1)];
 }
 
-/* Looks at all, without a way out: that goes many at a time. */
-static bool has(const uint32_t *numbers, uint32_t wanted) {
-    uint32_t n = 0;
-    for (unsigned i = 0; i < HOSTS_KEPT; i++)
-        n += numbers[i] == wanted;
-    return n;
+/* 0: it is not there. */
+static uint32_t find(const struct hosts *h, uint32_t first, uint8_t family, const uint8_t *addr) {
+    while (first && (h->who[first - 1].family != family ||
+                     memcmp(h->who[first - 1].v6, addr, family == FAMILY_IPV4 ? 4 : 16)))
+        first = h->next[first - 1];
+    return first;
 }
 
-/* The one to make room: who has the fewest. */
+/* The one to make room: of those who have the fewest the first one. */
 static uint32_t fewest(struct hosts *h) {
-    uint32_t i = 0;
-    if (!has(h->flows, h->least)) { /* counts only grow */
+    if (!h->fewest) { /* counts only grow */
         h->least = h->flows[0];
         for (unsigned k = 1; k < HOSTS_KEPT; k++)
             h->least = h->flows[k] < h->least ? h->flows[k] : h->least;
+        for (unsigned k = 0; k < HOSTS_KEPT; k++)
+            h->fewest |= (uint32_t)(h->flows[k] == h->least) << k;
     }
-    while (h->flows[i] != h->least)
-        i++;
+    return (uint32_t)__builtin_ctz(h->fewest);
+}
+
+static void forget(struct hosts *h, uint32_t i) {
+    uint8_t *at = head_of(h, h->who[i].family, h->who[i].v6);
+    while (*at != i + 1)
+        at = &h->next[*at - 1];
+    *at = h->next[i];
+}
+
+/* A place for one who is not there. */
+static uint32_t take(struct hosts *h) {
+    if (h->n < HOSTS_KEPT)
+        return h->n++;
+    const uint32_t i = fewest(h);
+    forget(h, i);
+    h->unsure[i] = h->flows[i];
+    h->more = true;
     return i;
 }
 
-/* HOSTS_KEPT: it is not there. */
-static uint32_t find(const struct hosts *h, uint32_t mark, const struct ip *who) {
-    uint32_t i = 0;
-    if (!has(h->mark, mark))
-        return HOSTS_KEPT;
-    while (i < h->n && (h->mark[i] != mark || compare(&h->who[i], who)))
-        i++;
-    return i < h->n ? i : HOSTS_KEPT;
-}
-
-void hosts_count(struct hosts *h, const struct ip *who) {
-    const uint32_t mark = mark_of(who);
-    uint32_t i = find(h, mark, who);
-    if (i == HOSTS_KEPT && h->n < HOSTS_KEPT) {
-        i = h->n++;
-    } else if (i == HOSTS_KEPT) {
-        i = fewest(h);
-        h->unsure[i] = h->flows[i];
-        h->more = true;
+void hosts_count(struct hosts *h, uint8_t family, const uint8_t *addr) {
+    uint8_t *head = head_of(h, family, addr);
+    const uint32_t known = find(h, *head, family, addr), i = known ? known - 1 : take(h);
+    if (!known) {
+        h->who[i].family = family;
+        memcpy(h->who[i].v6, addr, sizeof h->who[i].v6);
+        h->next[i] = *head;
+        *head = (uint8_t)(i + 1);
     }
-    h->mark[i] = mark;
-    h->who[i] = *who;
     h->flows[i]++;
+    h->fewest &= ~(1u << i);
 }
 
 struct host {

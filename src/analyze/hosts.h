@@ -13,6 +13,7 @@
 
 #define HOSTS_KEPT 32
 #define HOSTS_TOLD 8
+#define HOSTS_HEADS 128
 
 /*
  * All zero at first. As long as there are at most HOSTS_KEPT, all are here with their exact counts; after that counts
@@ -21,13 +22,14 @@
 struct hosts {
     uint32_t n;
     bool more;                   /* there were others */
-    uint32_t least;              /* no count is lower, once all are taken */
-    uint32_t mark[HOSTS_KEPT];   /* of the address: looked at first */
+    uint32_t least, fewest;      /* a count than which none is lower, once all are taken; a bit for each who has it */
+    uint8_t head[HOSTS_HEADS], next[HOSTS_KEPT]; /* lists by a hash of the address: numbers from 1; 0: the end */
     uint32_t flows[HOSTS_KEPT], unsure[HOSTS_KEPT];
     struct ip who[HOSTS_KEPT];
 };
 
-void hosts_count(struct hosts *h, const struct ip *who);
+/* One more flow of this host; `addr`: 16 bytes, of an IPv4 address the first four count. */
+void hosts_count(struct hosts *h, uint8_t family, const uint8_t *addr);
 /* [ { addr, flows } ], HOSTS_TOLD at most, the one with the most flows first; *more: there are others. */
 json_t *hosts_json(const struct hosts *h, bool *more);
 

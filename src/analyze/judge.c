@@ -49,8 +49,7 @@ void finding_count(struct finding *g, const struct flow *f) {
     g->last = f->last > g->last ? f->last : g->last;
     g->packets += f->way[0].packets + f->way[1].packets;
     g->bytes += f->way[0].bytes + f->way[1].bytes;
-    const struct ip who = flow_key_src(&f->key);
-    hosts_count(&g->hosts, &who);
+    hosts_count(&g->hosts, f->key.family, f->key.src);
     for (unsigned k = 0; k < f->n_frames && g->n_frames < FINDING_FRAMES; k++)
         g->frames[g->n_frames++] = f->frames[k];
 }

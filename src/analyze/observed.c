@@ -2,6 +2,7 @@
 /* What the capture alone shows of a flow: by which interfaces it came and went, there and back. */
 #include <string.h>
 #include "analyze.h"
+#include "observed.h"
 
 const char *observed_name(enum observed v) {
     static const char *const name[OBSERVED_COUNT] = {"symmetric",         "iface_asym", "nexthop_asym",
@@ -90,27 +91,38 @@ static bool is_sampled(const struct analysis *a, const struct flow *f) {
     return f->gaps * SAMPLED_SHARE > packets || (all && packets < SAMPLED_FEW);
 }
 
+static const struct direction *only_way(const struct flow *f) {
+    return &f->way[f->way[0].packets ? 0 : 1];
+}
+
 static enum observed one_way(const struct analysis *a, const struct flow *f) {
-    const struct pairs *p = &a->pairs;
-    const struct direction *seen = &f->way[f->way[0].packets ? 0 : 1];
+    const struct direction *seen = only_way(f);
     if (!answerable(f))
         return OBSERVED_UNOBSERVABLE;
-    if (!pairs_have(p, seen))
+    if (!pairs_have(&a->pairs, seen))
         return OBSERVED_ONE_WAY_CAPTURE;
     if (f->key.proto == PROTO_TCP && is_sampled(a, f))
         return OBSERVED_UNOBSERVABLE;
     return f->key.proto == PROTO_TCP && f->tcp.acked[seen - f->way] ? OBSERVED_REVERSE_ELSEWHERE : OBSERVED_UNANSWERED;
 }
 
+static bool goes_both_ways(const struct flow *f) {
+    return f->way[0].packets && f->way[1].packets;
+}
+
 void observe_pairs(struct analysis *a, const struct flow *f) {
-    if (!f->way[0].packets || !f->way[1].packets)
+    if (!goes_both_ways(f))
         return;
     pairs_add(&a->pairs, &f->way[0]);
     pairs_add(&a->pairs, &f->way[1]);
 }
 
+bool observe_wants_pairs(const struct analysis *a, const struct flow *f) {
+    return !goes_both_ways(f) && !pairs_have(&a->pairs, only_way(f)) && answerable(f);
+}
+
 static enum observed observe(const struct analysis *a, const struct flow *f) {
-    return f->way[0].packets && f->way[1].packets ? two_way(f) : one_way(a, f);
+    return goes_both_ways(f) ? two_way(f) : one_way(a, f);
 }
 
 static bool unanswered_but_errors(const struct flow *f) {

@@ -95,23 +95,26 @@ static void cut_all(struct fabric *f) {
         if (!i || f->cuts.v[i] != f->cuts.v[n - 1])
             f->cuts.v[n++] = f->cuts.v[i];
     f->cuts.n = n;
-    for (size_t i = n; i-- > 0;)
-        f->first_cut[f->cuts.v[i] >> 24] = (uint32_t)i;
-    f->first_cut[256] = (uint32_t)n;
+    for (uint32_t first = 0, i = 0; first <= 1u << CUTS_BITS; first++) {
+        while (i < n && f->cuts.v[i] >> (32 - CUTS_BITS) < first)
+            i++;
+        f->first_cut[first] = i;
+    }
 }
 
 /* The stretch that holds an address: number of the last cut that is not behind it. */
 static uint32_t stretch_of(const struct fabric *f, be32 addr) {
     const uint32_t a = ntohl(addr);
-    uint32_t low = f->first_cut[a >> 24], high = f->first_cut[(a >> 24) + 1];
-    while (high - low > 1) {
+    const uint32_t first = a >> (32 - CUTS_BITS);
+    uint32_t low = f->first_cut[first], high = f->first_cut[first + 1];
+    while (low < high) {
         const uint32_t mid = (low + high) / 2;
         if (f->cuts.v[mid] <= a)
-            low = mid;
+            low = mid + 1;
         else
             high = mid;
     }
-    return low;
+    return low - 1;
 }
 
 /* ---- classes ---- */

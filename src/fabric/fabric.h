@@ -38,6 +38,8 @@ struct class {
     struct judgement judgement;
 } __attribute__((aligned(64)));
 
+#define CUTS_BITS 14 /* a thousand routes: mostly no cut, or one, to look at */
+
 struct fabric {
     struct control *control;
     VEC(struct owned) owned; /* sorted by addr; of equal ones in the scenario's order, NICs first */
@@ -47,7 +49,7 @@ struct fabric {
     bool alike;              /* no node walked since this was set looked at more than addresses */
     VEC(uint32_t) cuts;      /* first addresses of the stretches, host order, in order; by the tables of: */
     uint32_t cuts_generation;
-    uint32_t first_cut[257]; /* for each first octet: index in cuts */
+    uint32_t first_cut[(1u << CUTS_BITS) + 1]; /* for each value of an address' first bits: of cuts not before it */
     struct class *classes;
     struct judgement alone;  /* of a flow that shares none */
     VEC(struct change) applied; /* single adds and removes, to be undone backwards */

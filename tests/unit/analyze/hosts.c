@@ -11,6 +11,10 @@ static struct ip host(uint32_t i) {
     return ip_v4(htonl(0x0a000000 + i));
 }
 
+static void count(struct hosts *h, const struct ip *who) {
+    hosts_count(h, who->family, who->v6);
+}
+
 static json_int_t flows_at(const json_t *list, size_t i) {
     return json_integer_value(json_object_get(json_array_get(list, i), "flows"));
 }
@@ -22,7 +26,7 @@ Test(hosts, few_are_counted_exactly) {
     for (uint32_t i = 0; i < 6; i++)
         for (uint32_t k = 0; k <= i; k++) {
             struct ip who = i == 5 ? six : host(i);
-            hosts_count(&h, &who);
+            count(&h, &who);
         }
     json_t *list = hosts_json(&h, &more);
     cr_expect(not(more));
@@ -39,7 +43,7 @@ Test(hosts, more_than_are_told) {
     bool more = false;
     for (uint32_t i = 0; i < HOSTS_TOLD + 1; i++) {
         struct ip who = host(i);
-        hosts_count(&h, &who);
+        count(&h, &who);
     }
     json_t *list = hosts_json(&h, &more);
     cr_expect(more);
@@ -59,7 +63,7 @@ Test(hosts, frequent_ones_among_many) {
         const uint32_t who = random_below(&r, 100) < 40 ? random_below(&r, 4) : random_below(&r, 5000);
         struct ip ip = host(who);
         truth[who]++;
-        hosts_count(&h, &ip);
+        count(&h, &ip);
     }
     json_t *list = hosts_json(&h, &more);
     cr_expect(more);
