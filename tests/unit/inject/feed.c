@@ -145,6 +145,42 @@ Test(feed, conversations_that_are_idle_are_forgotten) {
     trace_memory_destroy(m.trace);
 }
 
+/* What NAT made of a conversation leads to it as long as it is known, and never to the one that has its number then. */
+Test(feed, translations_are_forgotten_with_their_conversation) {
+    unsigned known = 0, forgotten = 0;
+    for (unsigned others = 0; others < 120; others++) {
+        struct capture c = capture_make();
+        capture_add(&c, SWITCH, TRACE_INBOUND, 64, PROTO_UDP, "10.0.2.2", 4000, "203.0.113.10", 443, "question");
+        capture_left(&c, NIC1, "10.0.0.4", 62000, NULL, 0);
+        for (unsigned i = 0; i < others * 20; i++)
+            capture_add(&c, SWITCH, TRACE_INBOUND, 64, PROTO_UDP, "10.0.2.3", (uint16_t)(1000 + i), "10.0.3.4", 53,
+                        "o");
+        capture_add(&c, NIC1, TRACE_INBOUND, 50, PROTO_UDP, "203.0.113.10", 443, "10.0.0.4", 62000, "answer");
+        struct bench b = bench_make(&c);
+        struct feed_memory m = {.trace = b.in->trace};
+        struct feed *f = feed_limited(&m, &b, 400);
+        struct feed_packet *q;
+        struct err e = {0};
+        uint32_t number = LABEL_NONE;
+        struct relation last = {0};
+        for (int n; (n = feed_next(f, &q, &e)) > 0; last = q[n - 1].relation)
+            for (int i = 0; i < n; i++)
+                if (ntohs(q[i].p.key.sport) == 4000 && q[i].p.kind == INJECT_ARRIVED)
+                    number = q[i].relation.label >> 1;
+                else if (q[i].relation.begins && q[i].relation.label >> 1 == number)
+                    number = LABEL_NONE; /* another one's */
+        if (last.replies)
+            cr_expect(number != LABEL_NONE && last.label == (number << 1 | 1) && last.answers, "%u others", others);
+        else
+            cr_expect(last.begins && !last.answers, "%u others", others);
+        known += last.replies;
+        forgotten += last.begins;
+        feed_destroy(f);
+        bench_end(&b);
+    }
+    cr_expect(known > 20 && forgotten > 20, "%u known, %u forgotten", known, forgotten);
+}
+
 Test(feed, a_port_mirror_tells_ports_by_sources) {
     struct complaints complaints = {0};
     struct err e = {0};
