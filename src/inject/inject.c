@@ -20,9 +20,9 @@ static void relate(struct inject *in, struct joiner *j, struct book *b, uint32_t
     if (p->kind != INJECT_ARRIVED && !(p->kind == INJECT_OWN && p->flags & PACKET_ICMP_ERROR))
         return;
     book_see(b, p, book_hash(&p->key), i << 1, &r);
-    const bool later = p->flags & PACKET_FRAG_LATER, apart = later || p->flags & PACKET_ICMP_ERROR;
+    const bool apart = p->flags & (PACKET_FRAG_LATER | PACKET_ICMP_ERROR);
     if (r.label != LABEL_NONE && (apart || r.replies))
-        p->after = (later ? r.first : r.label) >> 1;
+        p->after = r.first >> 1;
     p->answer = r.answers ? r.mapping : INJECT_NONE;
     if (p->kind == INJECT_ARRIVED)
         joiner_name(j, i << 1, !apart && !r.replies);

@@ -30,6 +30,7 @@ struct entry {
 struct side {
     uint32_t times, inner, inner_times;
     uint32_t mapping;        /* its number; INJECT_NONE */
+    uint32_t first;          /* label of the packet whose copy showed it */
 };
 
 /* The first fragment of a datagram that arrived. */
@@ -298,6 +299,7 @@ static void touch(const struct book *b, struct entry *e) {
 /* It answers the conversation of an entry, or is about it. */
 static void is_after(const struct book *b, struct entry *e, struct relation *out) {
     out->waits = e->batch == b->batch;
+    out->first = e->flags & ENTRY_BEYOND ? b->sides[e - b->entries].first : e->label;
     out->answers = e->flags & ENTRY_MAPPING;
     out->proto = e->key.proto;
     out->inside = e->inside;
@@ -416,7 +418,7 @@ bool book_learn(struct book *b, const struct waiting *w, const struct flow_key *
         drop(b, there);
     if (!inner_of(b, w, &inner, &label))
         return false;
-    struct side of = {.inner = inner, .inner_times = b->sides[inner].times, .mapping = INJECT_NONE};
+    struct side of = {.inner = inner, .inner_times = b->sides[inner].times, .mapping = INJECT_NONE, .first = w->label};
     struct entry *e = enter(b, left, book_hash(left), label);
     e->flags |= ENTRY_BEYOND;
     e->inside = w->inside;

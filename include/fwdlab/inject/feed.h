@@ -48,7 +48,8 @@ struct relation {
     uint8_t proto;    /* of the translation */
     struct nat_tuple inside;
     uint32_t mapping; /* its number */
-    uint32_t first;   /* later fragment: the label with which its first one came to the book (tracker.h) */
+    uint32_t first;   /* what this one is after, by the labels that packets bring to the book (tracker.h): the packet
+                         that began the conversation, or was the first that NAT changed, or the first fragment */
 };
 
 #define FEED_BATCH 64
@@ -94,8 +95,8 @@ void feed_run_ahead(struct feed *f);
  */
 int feed_next(struct feed *f, struct feed_packet **out, struct err *e);
 /*
- * The packets of the next batch where the thread of feed_run_ahead has them already; else NULL. Not to be looked at, but
- * to be fetched (feed_fetch) while there are others to be worked on: they are in another CPU's cache.
+ * The packets of the next batch where the thread of feed_run_ahead has them already; else NULL. Not to be looked at,
+ * but to be fetched (feed_fetch) while there are others to be worked on: they are in another CPU's cache.
  */
 const struct feed_packet *feed_peek(const struct feed *f);
 static inline void feed_fetch(const struct feed_packet *q) {

@@ -31,8 +31,9 @@ struct inject_packet {
     uint16_t port;       /* of the node; without a scenario: the capture's interface */
     uint32_t partner;    /* ARRIVED: its copy; COPY: the packet that arrived; index in `packets`, INJECT_NONE */
     uint32_t answer;     /* ARRIVED: index in `mappings` whose translation this one answers; INJECT_NONE */
-    uint32_t after;      /* first packet of the conversation that this one answers or reports on (ICMP error), or first
-                            fragment of its datagram; a burst must end before this one if it holds that one; INJECT_NONE */
+    uint32_t after;      /* first packet (with NAT: that was translated) of the conversation that this one answers or
+                            reports on (ICMP error), or first fragment of its datagram; a burst must end before this
+                            one if it holds that one; INJECT_NONE */
     uint16_t l3, l4;     /* offsets */
     uint16_t flags;      /* packet.flags as parsed, caller's flags included */
     struct flow_key key; /* as captured */

@@ -45,7 +45,7 @@ static void expect_same(const struct inject *in, uint32_t i, const struct feed_p
     if (p->flags & PACKET_FRAG_LATER)
         cr_expect_eq(r->label, p->after == INJECT_NONE ? LABEL_NONE : g->label[p->after], "packet %u", i);
     else if (r->replies || (p->flags & PACKET_ICMP_ERROR && r->label != LABEL_NONE))
-        cr_expect_eq(p->after, g->first.v[r->label >> 1], "packet %u", i);
+        cr_expect_eq(p->after, r->answers ? in->mappings.v[p->answer].first : g->first.v[r->label >> 1], "%u", i);
     else
         cr_expect_eq(p->after, INJECT_NONE, "packet %u", i);
     cr_expect_eq(r->answers, p->answer != INJECT_NONE, "packet %u", i);

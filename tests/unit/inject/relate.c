@@ -182,6 +182,18 @@ Test(relate, a_port_is_used_again) {
     bench_end(&b);
 }
 
+/* NAT has no session of a question whose hops ended in the node: the answer is after the one that went through. */
+Test(relate, answers_wait_for_what_was_translated) {
+    struct capture c = capture_make();
+    capture_add(&c, SWITCH, TRACE_INBOUND, 1, PROTO_UDP, "10.0.2.2", 4000, SERVER, 443, "question");
+    conversation(&c, PROTO_UDP, 4000);
+    struct bench b = bench_make(&c);
+    cr_expect_eq(b.in->packets[0].partner, INJECT_NONE);
+    cr_expect_eq(b.in->packets[1].partner, 2u);
+    cr_expect(b.in->packets[3].answer == 0 && b.in->packets[3].after == 1, "after %u", b.in->packets[3].after);
+    bench_end(&b);
+}
+
 Test(relate, untranslated_answers_wait_too) {
     struct capture c = capture_make();
     capture_add(&c, SWITCH, TRACE_INBOUND, 64, PROTO_ICMP, "10.0.2.2", 7, "10.0.3.4", ICMP_ECHO, "ping");
