@@ -211,12 +211,12 @@ uint32_t book_next(struct book *b) {
 
 static struct entry *enter(struct book *b, const struct flow_key *k, uint64_t hash, uint32_t label) {
     const uint32_t i = book_next(b);
+    if (b->used++ > b->mask / 2)
+        table_grow(b); /* before the entry counts: it is not yet written */
     if (i == b->n)
         b->sides[b->n++].times = 0;
     else
         b->free = b->entries[i].next;
-    if (b->used++ > b->mask / 2)
-        table_grow(b);
     uint32_t *head = &b->head[hash & b->mask];
     b->entries[i] = (struct entry){.key = *k, .flags = ENTRY_USED, .batch = b->batch, .label = label, .next = *head,
                                    .seen = (uint32_t)(b->seen >> IDLE_SHIFT)};
