@@ -40,17 +40,20 @@ static void finish_interfaces(struct analysis *a, const struct feed_source *from
         a->interfaces.v[i].dropped = list[i].dropped;
 }
 
+static bool is_wanted(const struct analysis *a) {
+    return !a->o.go_on || a->o.go_on(a->o.go_on_arg, feed_count(a->feed));
+}
+
 static int read_all(struct analysis *a, struct err *e) {
     struct feed_packet *q;
-    int n;
-    for (unsigned batches = 1; (n = feed_next(a->feed, &q, e)) > 0; batches++) {
+    int n = 0;
+    bool wanted = true;
+    for (unsigned batches = 1; wanted && (n = feed_next(a->feed, &q, e)) > 0; batches++) {
         count_packets(a, q, (unsigned)n);
         pass_batch(a, q, (unsigned)n);
-        if (a->o.go_on && batches % LOOK_EVERY == 0 && !a->o.go_on(a->o.go_on_arg, feed_count(a->feed))) {
-            a->interrupted = true;
-            return 0;
-        }
+        wanted = batches % LOOK_EVERY || is_wanted(a);
     }
+    a->interrupted = !wanted || !is_wanted(a); /* what was waited for ended as not wanted */
     return n;
 }
 

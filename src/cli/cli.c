@@ -10,6 +10,7 @@
 #include <fwdlab/core/icmp.h>
 #include <fwdlab/core/parse.h>
 #include <fwdlab/result/document.h>
+#include <fwdlab/trace/trace.h>
 #include "cli.h"
 
 int cli_fail(const struct err *e) {
@@ -161,6 +162,7 @@ const volatile bool *cli_interruptible(void) {
     const struct sigaction once = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &once, NULL);
     sigaction(SIGTERM, &once, NULL);
+    trace_interruptible(&interrupted);
     return &interrupted;
 }
 

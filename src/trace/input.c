@@ -8,16 +8,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <fwdlab/base/vec.h>
+#include <fwdlab/trace/trace.h>
 #include "ahead.h"
 #include "decompress.h"
 
 #define INPUT (1u << 18)
 #define ALONE (4u << 20) /* decompressed bytes after which a thread of its own pays */
+#define LOOK_MS 100      /* how often somebody who waits for bytes looks whether they are still wanted */
 
 struct input {
     int fd;                     /* -1: all that is left of it lies in `in` */
@@ -34,12 +37,27 @@ struct input {
     char fault[256];
 };
 
+static const volatile bool *unwanted; /* trace_interruptible */
+
+void trace_interruptible(const volatile bool *stop) {
+    unwanted = stop;
+}
+
+/* Waits until there are bytes; false: they are not wanted any more. */
+static bool wait_for(int fd) {
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    while (!*unwanted)
+        if (poll(&p, 1, LOOK_MS) > 0)
+            return true;
+    return false;
+}
+
 static size_t file_read(struct input *in, void *to, size_t room) {
     ssize_t n;
     if (in->fd < 0)
         return 0;
     do
-        n = read(in->fd, to, room);
+        n = in->size || !unwanted || wait_for(in->fd) ? read(in->fd, to, room) : 0;
     while (n < 0 && errno == EINTR);
     if (n < 0)
         snprintf(in->fault, sizeof in->fault, "reading failed: %s", strerror(errno));

@@ -191,6 +191,28 @@ def interrupted(c):
                 'Ctrl-C: what was found so far, as partial', p.returncode, doc.get('packets'))
 
 
+def interrupted_idle(c):
+    """Ctrl-C while nothing comes through stdin that stays open, plain and compressed, by one worker and two."""
+    data = conversations(2000)
+    for name, sent in (('plain', data), ('gz', gzip.compress(data))):
+        for workers in '12':
+            out = c.folder / f'idle-{name}-{workers}.json'
+            command = [str(c.fwdlab), 'analyze', '--no-scenario', '--workers', workers, '-', '-o', str(out)]
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE) as p:
+                timers = [threading.Timer(1, p.send_signal, [signal.SIGINT]), threading.Timer(60, p.kill)]
+                for t in timers:
+                    t.start()
+                p.stdin.write(sent)
+                p.stdin.flush()
+                p.wait()
+                for t in timers:
+                    t.cancel()
+            doc = json.loads(out.read_text()) if out.exists() else {}
+            c.tap.check(p.returncode == 130 and doc.get('partial') is True and doc['packets']['read'] > 0,
+                        f'Ctrl-C while stdin is idle, {name}, {workers} workers', p.returncode, doc.get('packets'))
+
+
 def little_room():
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -236,7 +258,7 @@ def main(fwdlab):
     tap = golden.Tap()
     with tempfile.TemporaryDirectory() as folder:
         c = Case(tap, fwdlab, pathlib.Path(folder))
-        for test in (forms, rotated, filtered, little_memory, interrupted, no_room, terminal):
+        for test in (forms, rotated, filtered, little_memory, interrupted, interrupted_idle, no_room, terminal):
             test(c)
     return tap.done()
 

@@ -54,6 +54,11 @@ const struct trace_interface *trace_interfaces(const struct trace *t, uint32_t *
 /* NULL: undamaged. Else what was wrong and at which byte offset, valid until trace_close. */
 const char *trace_damage(const struct trace *t);
 void trace_close(struct trace *t);
+/*
+ * Once *stop is set, what is still to come through stdin or another pipe is not waited for: such a capture ends there.
+ * For all captures of the process; NULL, as at first: it is waited for.
+ */
+void trace_interruptible(const volatile bool *stop);
 
 /* A whole trace in memory, in file order. */
 struct trace_memory {
