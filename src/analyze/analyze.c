@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fwdlab/base/block.h>
-#include <fwdlab/base/prefault.h>
 #include "analyze.h"
 #include "marks.h"
 #include "natuse.h"
@@ -74,16 +73,12 @@ struct analysis *analyze(const struct feed_source *from, const struct analysis_o
     if (a->node && a->node->node.nat)
         a->nat_use = natuse_create(a->node->node.nat);
     a->feed = feed_create(from, o->control, o->node, o->keys, o->max_flows, e);
-    if (a->feed && o->workers > 1) {
+    if (a->feed && o->workers > 1)
         feed_run_ahead(a->feed);
-        a->prefault = prefault_start();
-    }
     if (!a->feed || read_all(a, e) < 0) {
         analysis_destroy(a);
         return NULL;
     }
-    prefault_stop(a->prefault);
-    a->prefault = NULL;
     a->counts = *feed_count(a->feed);
     feed_destroy(a->feed);
     a->feed = NULL;
@@ -107,7 +102,6 @@ void analysis_destroy(struct analysis *a) {
         free((char *)a->interfaces.v[i].name);
     for (size_t i = 0; i < a->tunnels.n; i++)
         free(a->tunnels.v[i]);
-    prefault_stop(a->prefault);
     whatif_destroy(a->what_if);
     natuse_destroy(a->nat_use);
     vec_free(&a->interfaces);

@@ -167,7 +167,6 @@ struct analysis {
     } names[2], sessions;
     VEC(struct flow) flows;    /* slots: a block (block.h) */
     VEC(uint32_t) translated;  /* flows with a mapping; known at the end */
-    struct prefault *prefault; /* of the next slots; NULL */
     uint32_t slot_mask;        /* of labels (pass.c) */
     uint32_t hand;             /* where the search for an idle one goes on */
     uint64_t seen_flows, evicted;

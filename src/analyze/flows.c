@@ -7,14 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <fwdlab/base/block.h>
-#include <fwdlab/base/prefault.h>
 #include <fwdlab/base/random.h>
 #include "analyze.h"
 #include "marks.h"
 
 #define FLOWS_AT_FIRST 64
 #define LOOKED_AT 32 /* flows, to find an idle one */
-#define AHEAD 4096 /* flows whose memory is got before it is needed */
 
 /* ---- slots ---- */
 
@@ -47,12 +45,6 @@ static void grow(struct analysis *a) {
     a->flows.cap = cap;
 }
 
-/* The memory of the next slots, twice as many as there are until it is asked for again. */
-static void get_ahead(struct analysis *a, uint32_t flow) {
-    const size_t left = a->flows.cap - flow, n = left < 2 * AHEAD ? left : 2 * AHEAD;
-    prefault_ask(a->prefault, &a->flows.v[flow], n * sizeof *a->flows.v);
-}
-
 /* A slot, and *before: the label of the flow that was there. */
 static uint32_t slot(struct analysis *a, uint32_t *before) {
     uint32_t i = (uint32_t)a->flows.n;
@@ -64,8 +56,6 @@ static uint32_t slot(struct analysis *a, uint32_t *before) {
     } else {
         if (a->flows.n == a->flows.cap)
             grow(a);
-        if (i % AHEAD == 0 && i)
-            get_ahead(a, i);
         a->flows.n++;
     }
     return i;

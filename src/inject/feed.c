@@ -57,6 +57,7 @@ static struct batch *next_batch(struct feed *f) {
     if (!f->batch)
         f->batch = batches_create(1);
     front_fill(f->front, f->batch);
+    front_relate(f->front, f->batch);
     return f->batch;
 }
 

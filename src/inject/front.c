@@ -27,9 +27,9 @@ struct front {
     const struct trace_packet *next, *end; /* read and not yet taken */
     bool ended;
     struct link_room *room;
-    struct prints prints[FEED_MOST]; /* of the batch */
-    struct tracker *tracker;
-    struct feed_counts counts;
+    struct feed_counts counts;       /* but for kinds */
+    struct tracker *tracker;         /* front_relate's, as are the */
+    struct feed_counts kinds;        /* of packets */
     atomic_bool stop;
 };
 
@@ -238,7 +238,7 @@ static bool add_inner(struct front *f, struct batch *b, const struct feed_packet
     packet_key(&k, &q->p.key);
     q->depth = v->depth;
     tunnel_name(q->tunnel, sizeof q->tunnel, v);
-    f->prints[q - b->packets].key = book_hash(&q->p.key);
+    b->prints[q - b->packets].key = book_hash(&q->p.key);
     keep_bytes(b, q);
     return true;
 }
@@ -260,7 +260,7 @@ static void follow_tunnels(struct front *f, struct batch *b, const struct feed_p
 /* The next one of the batch. */
 static void take(struct front *f, struct batch *b, const struct trace_packet *raw, uint16_t linktype) {
     struct feed_packet *q = begin(b);
-    struct prints *prints = &f->prints[q - b->packets];
+    struct prints *prints = &b->prints[q - b->packets];
     struct link_view view;
     q->raw = *raw;
     q->p.raw = &q->raw;
@@ -327,32 +327,6 @@ static int nothing(struct front *f, struct err *e) {
                      : classify_none(f->control, f->node, interfaces, n, e);
 }
 
-static void count(struct feed_counts *c, const struct inject_packet *p) {
-    c->arrived += p->kind == INJECT_ARRIVED;
-    c->copies += p->kind == INJECT_COPY;
-    c->own += p->kind == INJECT_OWN;
-    c->malformed += p->kind == INJECT_MALFORMED;
-    c->ignored += p->kind == INJECT_IGNORED;
-    c->elsewhere += p->kind == INJECT_ELSEWHERE;
-    c->inner += p->kind == INJECT_INNER;
-    if (p->kind == INJECT_MALFORMED || p->kind == INJECT_IGNORED)
-        c->by_reason[p->reason]++;
-}
-
-/* What is inside of copies does not count. */
-static void count_all(struct front *f, struct batch *b) {
-    const struct feed_packet *outer = NULL;
-    for (unsigned i = 0; i < b->n; i++) {
-        const struct feed_packet *q = &b->packets[i];
-        outer = q->depth ? outer : q;
-        if (q == outer || outer->p.kind != INJECT_COPY)
-            count(&f->counts, &q->p);
-    }
-    if (f->from.progress)
-        f->from.progress(f->from.of, &f->counts.done, &f->counts.total);
-    b->counts = f->counts;
-}
-
 void front_stop(struct front *f) {
     atomic_store(&f->stop, true);
 }
@@ -374,6 +348,42 @@ void front_fill(struct front *f, struct batch *b) {
     if (!b->code)
         b->code = nothing(f, &b->err);
     tell_interfaces(f, b);
-    tracker_relate(f->tracker, b, f->prints, f->joins);
-    count_all(f, b);
+    b->joins = f->joins;
+    if (f->from.progress)
+        f->from.progress(f->from.of, &f->counts.done, &f->counts.total);
+    b->counts = f->counts;
+}
+
+static void count(struct feed_counts *c, const struct inject_packet *p) {
+    c->arrived += p->kind == INJECT_ARRIVED;
+    c->copies += p->kind == INJECT_COPY;
+    c->own += p->kind == INJECT_OWN;
+    c->malformed += p->kind == INJECT_MALFORMED;
+    c->ignored += p->kind == INJECT_IGNORED;
+    c->elsewhere += p->kind == INJECT_ELSEWHERE;
+    c->inner += p->kind == INJECT_INNER;
+    if (p->kind == INJECT_MALFORMED || p->kind == INJECT_IGNORED)
+        c->by_reason[p->reason]++;
+}
+
+/* What is inside of copies does not count. */
+static void count_all(struct feed_counts *c, struct batch *b) {
+    const struct feed_packet *outer = NULL;
+    for (unsigned i = 0; i < b->n; i++) {
+        const struct feed_packet *q = &b->packets[i];
+        outer = q->depth ? outer : q;
+        if (q == outer || outer->p.kind != INJECT_COPY)
+            count(c, &q->p);
+    }
+    c->read = b->counts.read;
+    c->bytes = b->counts.bytes;
+    c->epoch_ns = b->counts.epoch_ns;
+    c->done = b->counts.done;
+    c->total = b->counts.total;
+    b->counts = *c;
+}
+
+void front_relate(struct front *f, struct batch *b) {
+    tracker_relate(f->tracker, b);
+    count_all(&f->kinds, b);
 }

@@ -2,13 +2,14 @@
 /*
  * The front half of a feed: reads packets, says what each is by its own bytes and to what it belongs (tracker.h), and
  * keeps of it what the caller needs. The caller tells it nothing, so it may run ahead in a thread of its own
- * (front_thread.c).
+ * (front_thread.c), of which the caller then takes a part of the work when it is the one that has time.
  */
 #ifndef INJECT_FRONT_H
 #define INJECT_FRONT_H
 
 #include <stddef.h>
 #include <fwdlab/inject/feed.h>
+#include "tracker.h"
 
 #define FRONT_LONG 1600 /* bytes of a packet that are kept where FEED_ROOM is not enough */
 
@@ -17,8 +18,10 @@ struct batch {
     int code;                    /* 1: there may be more; 0: the end; -errno: as `err` says */
     struct err err;
     struct feed_counts counts;   /* with this one */
+    bool joins;                  /* packets may be there twice */
     struct trace_interface *new_interfaces; /* since the batch before; owned, as are their names */
     uint32_t n_new;
+    struct prints prints[FEED_MOST];
     struct feed_packet packets[FEED_MOST];
     uint8_t long_bytes[FEED_MOST][FRONT_LONG];
 };
@@ -30,6 +33,8 @@ struct front *front_create(const struct feed_source *from, const struct control 
 void front_destroy(struct front *f);
 /* The next FEED_BATCH packets, and what is in their tunnels; fewer at the end, and where an interface comes up. */
 void front_fill(struct front *f, struct batch *b);
+/* Second step: what the batch's packets belong to. In the order of batches; besides that, from whatever thread. */
+void front_relate(struct front *f, struct batch *b);
 /* From another thread: ends front_fill at its next packet. */
 void front_stop(struct front *f);
 /* Empty ones, in lines of the cache; and with what they own besides themselves. */

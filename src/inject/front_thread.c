@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See front.h: a ring of batches, of which the thread fills those that the reader gave back. */
+/*
+ * See front.h: a ring of batches, of which the thread fills those that the reader gave back. What is in the ring is
+ * related by the side that has time: by the thread as long as it is far ahead, else by the reader.
+ */
 #include "front.h"
 
 #include <sched.h>
@@ -8,6 +11,8 @@
 #include <fwdlab/base/thread.h>
 
 #define BATCHES 128  /* for both sides' unevenness; what is used of them fits a cache of third level */
+#define FAR_AHEAD 96 /* room for fewer batches than that: the reader is the one that has no time */
+#define AT_ONCE 2    /* batches that the thread relates at a time: the reader may wait for the first of them */
 #define PATIENCE 64  /* looks before a side goes to sleep: to be woken takes as long as several batches */
 
 struct front_thread {
@@ -17,7 +22,9 @@ struct front_thread {
     pthread_cond_t changed;
     atomic_uint sleeping;
     atomic_bool stop;
-    _Alignas(64) atomic_ulong filled; /* batches, ever */
+    _Alignas(64) atomic_flag relating; /* one side is at it */
+    atomic_ulong related;             /* batches, ever */
+    _Alignas(64) atomic_ulong filled;
     _Alignas(64) atomic_ulong taken;  /* and given back */
     bool out;                         /* the reader has one */
     struct batch *ring;
@@ -59,9 +66,24 @@ static void wake(struct front_thread *t) {
     pthread_mutex_unlock(&t->lock);
 }
 
+/* Relates at most so many of the batches before `end` that are not yet; how many: 0 also where the other side is at it. */
+static unsigned relate(struct front_thread *t, unsigned long end, unsigned most) {
+    unsigned n = 0;
+    if (atomic_flag_test_and_set(&t->relating))
+        return 0;
+    for (unsigned long next; n < most && (next = atomic_load(&t->related)) < end; n++) {
+        front_relate(t->front, &t->ring[next % BATCHES]);
+        atomic_store(&t->related, next + 1);
+    }
+    atomic_flag_clear(&t->relating);
+    return n;
+}
+
 static void *run(void *arg) {
     struct front_thread *t = arg;
     for (int code = 1; code > 0;) {
+        while (!has_room(t, 1) && relate(t, atomic_load(&t->filled), AT_ONCE))
+            ;
         if (!has_room(t, 1))
             wait_until(t, may_go_on);
         if (atomic_load(&t->stop))
@@ -71,6 +93,8 @@ static void *run(void *arg) {
         code = b->code;
         atomic_fetch_add(&t->filled, 1);
         wake(t);
+        if (!has_room(t, FAR_AHEAD))
+            relate(t, atomic_load(&t->filled), AT_ONCE);
     }
     return NULL;
 }
@@ -88,7 +112,10 @@ struct batch *front_thread_next(struct front_thread *t) {
     give_back(t);
     wait_until(t, may_take);
     t->out = true;
-    return &t->ring[atomic_load(&t->taken) % BATCHES];
+    const unsigned long next = atomic_load(&t->taken);
+    while (atomic_load(&t->related) <= next)
+        relate(t, next + 1, 1);
+    return &t->ring[next % BATCHES];
 }
 
 const struct batch *front_thread_peek(const struct front_thread *t) {

@@ -68,7 +68,8 @@ static void relate_inner(struct tracker *t, struct feed_packet *q, const struct 
 /* ---- batches ---- */
 
 /* What is looked at, in two steps. */
-static void fetch(const struct tracker *t, const struct batch *b, const struct prints *prints) {
+static void fetch(const struct tracker *t, const struct batch *b) {
+    const struct prints *prints = b->prints;
     for (unsigned i = 0; i < b->n; i++) {
         if (!batch_relates(&b->packets[i]))
             continue;
@@ -85,21 +86,21 @@ static void fetch(const struct tracker *t, const struct batch *b, const struct p
     }
 }
 
-void tracker_relate(struct tracker *t, struct batch *b, const struct prints *prints, bool joins) {
+void tracker_relate(struct tracker *t, struct batch *b) {
     const struct feed_packet *outer = NULL;
-    if (joins && !t->joiner)
+    if (b->joins && !t->joiner)
         t->joiner = joiner_create(WAITING);
     book_batch(t->book);
     book_batch(t->inner);
-    fetch(t, b, prints);
+    fetch(t, b);
     for (unsigned i = 0; i < b->n; i++) {
         struct feed_packet *q = &b->packets[i];
         outer = q->depth ? outer : q;
         q->relation = (struct relation){.label = LABEL_NONE};
         q->first_copy = false;
         if (q->p.kind == INJECT_INNER)
-            relate_inner(t, q, &prints[i], outer->p.kind == INJECT_COPY);
+            relate_inner(t, q, &b->prints[i], outer->p.kind == INJECT_COPY);
         else if (batch_relates(q))
-            relate(t, q, &prints[i]);
+            relate(t, q, &b->prints[i]);
     }
 }

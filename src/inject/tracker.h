@@ -82,11 +82,11 @@ struct tracker;
 /* As feed_create. */
 struct tracker *tracker_create(size_t conversations);
 void tracker_destroy(struct tracker *t);
-/* What each packet of a batch is by those before, and what it belongs to. `keys`, `prints`: of those that are related,
- * book_hash and, where packets are joined, joiner_print. */
+/* Of a packet that is related: book_hash and, where packets are joined, joiner_print. */
 struct prints {
     uint64_t key, copy;
 };
-void tracker_relate(struct tracker *t, struct batch *b, const struct prints *prints, bool joins);
+/* What each packet of a batch is by those before, and what it belongs to. */
+void tracker_relate(struct tracker *t, struct batch *b);
 
 #endif

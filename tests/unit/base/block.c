@@ -2,7 +2,6 @@
 /* Blocks keep what is in them while they grow, from the heap into pages of their own and on. */
 #include <criterion/criterion.h>
 #include <fwdlab/base/block.h>
-#include <fwdlab/base/prefault.h>
 #include <fwdlab/base/random.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,32 +51,4 @@ Test(block, what_is_not_touched_takes_no_memory) {
     p[LARGE - 1] = 1;
     cr_expect_lt(peak_kb() - before, LARGE / 1024 / 8);
     block_free(p, LARGE);
-}
-
-static bool is_resident(const void *page) {
-    unsigned char there = 0;
-    return !mincore((void *)page, 1, &there) && there & 1;
-}
-
-/* What is got ahead of its use is there, and what was in it is kept. */
-Test(block, got_ahead) {
-    const size_t size = 16u << 20, page = (size_t)sysconf(_SC_PAGESIZE);
-    uint8_t *p = block_grow(NULL, 0, size);
-    struct prefault *ahead = prefault_start();
-    cr_assert_not_null(ahead);
-    if (madvise(p, page, MADV_POPULATE_WRITE)) /* before Linux 5.14 */
-        cr_skip_test("the system gets no pages ahead");
-    memset(p, 7, size / 2);
-    cr_assert(!is_resident(p + size - page));
-    prefault_ask(ahead, p + 100, size - 100);
-    for (unsigned i = 0; i < 10000 && !is_resident(p + size - page); i++)
-        usleep(1000);
-    cr_assert(is_resident(p + size - page));
-    for (size_t i = 0; i < size; i += 1000)
-        cr_assert_eq(p[i], i < size / 2 ? 7 : 0, "byte %zu", i);
-    prefault_ask(ahead, p, size);
-    prefault_stop(ahead);
-    prefault_ask(NULL, p, size);
-    prefault_stop(NULL);
-    block_free(p, size);
 }
