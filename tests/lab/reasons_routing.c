@@ -70,14 +70,20 @@ static bool from_destination(const struct trial *t) {
 
 /* Of several ways Linux may take the one for the source address and another one for the error; and where NAT changed
  * what an error quotes, it looks for the way again, this time with the source (nf_nat_ipv4_local_fn). */
-static bool is_refused_from_source(const struct trial *t) {
-    const struct node *node = &t->lab->node;
-    const struct ipv4_header *error = (const struct ipv4_header *)(t->core->frames[0].byte + ETHERNET);
-    const be32 src = error->src, dst = error->dst;
+static bool is_refused_from(const struct node *node, be32 src, be32 dst) {
     unsigned table;
     uint32_t path = route_rules_lookup(node->rules, &src, &dst, PORT_NONE, NULL);
     const struct route_path *way = node_path(node, FAMILY_IPV4, path, &table);
     return !way || way->kind != ROUTE_UNICAST;
+}
+
+/* The error's source before NAT, that of the port it leaves by, or afterwards. */
+static bool is_refused_from_source(const struct trial *t) {
+    const struct node *node = &t->lab->node;
+    const struct frame *c = t->core->frames;
+    const struct ipv4_header *error = (const struct ipv4_header *)(c->byte + ETHERNET);
+    return is_refused_from(node, error->src, error->dst) ||
+           is_refused_from(node, node->ports[c->port].addr, error->dst);
 }
 
 static bool error_way(const struct trial *t) {
