@@ -200,11 +200,11 @@ def interrupted_idle(c):
             command = [str(c.fwdlab), 'analyze', '--no-scenario', '--workers', workers, '-', '-o', str(out)]
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.PIPE) as p:
-                timers = [threading.Timer(1, p.send_signal, [signal.SIGINT]), threading.Timer(60, p.kill)]
-                for t in timers:
-                    t.start()
                 p.stdin.write(sent)
                 p.stdin.flush()
+                timers = [threading.Timer(2, p.send_signal, [signal.SIGINT]), threading.Timer(60, p.kill)]
+                for t in timers:
+                    t.start()
                 p.wait()
                 for t in timers:
                     t.cancel()
