@@ -27,10 +27,10 @@ struct front {
     const struct trace_packet *next, *end; /* read and not yet taken */
     bool ended;
     struct link_room *room;
-    struct feed_counts counts;       /* but for kinds */
-    struct tracker *tracker;         /* front_relate's, as are the */
-    struct feed_counts kinds;        /* of packets */
+    struct feed_counts counts;       /* of what was read, without kinds of packets */
     atomic_bool stop;
+    struct tracker *tracker;         /* what follows is front_relate's alone */
+    struct feed_counts kinds;        /* of packets */
 };
 
 /* ---- interfaces ---- */

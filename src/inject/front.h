@@ -40,8 +40,8 @@ void front_stop(struct front *f);
 /* Empty ones, in lines of the cache; and with what they own besides themselves. */
 struct batch *batches_create(unsigned n);
 void batches_destroy(struct batch *b, unsigned n);
-/* What every packet has, to be written: no other CPU keeps it. (Compilers do that for certain CPUs only; where it is not
- * known nothing happens.) */
+/* What every packet has, to be written: no other CPU keeps it. (Compilers do that for certain CPUs only; where it is
+ * not known nothing happens.) */
 static inline void batch_claim(struct feed_packet *q) {
     for (unsigned at = 0; at < offsetof(struct feed_packet, bytes) + 64; at += 64)
 #ifdef __x86_64__

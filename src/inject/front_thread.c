@@ -66,7 +66,7 @@ static void wake(struct front_thread *t) {
     pthread_mutex_unlock(&t->lock);
 }
 
-/* Relates at most so many of the batches before `end` that are not yet; how many: 0 also where the other side is at it. */
+/* Relates batches before `end` that are not yet, at most so many; how many. 0 also where the other side is at it. */
 static unsigned relate(struct front_thread *t, unsigned long end, unsigned most) {
     unsigned n = 0;
     if (atomic_flag_test_and_set(&t->relating))

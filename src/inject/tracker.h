@@ -57,7 +57,8 @@ void book_destroy(struct book *b);
 uint64_t book_hash(const struct flow_key *k);
 void book_fetch(const struct book *b, uint64_t hash);
 void book_fetch_more(const struct book *b, uint64_t hash);
-/* Where what begins next is entered: a number that no conversation has by now, and that it keeps until it is forgotten. */
+/* Where what begins next is entered: a number that no conversation has by now, and that it keeps until it is
+ * forgotten. */
 uint32_t book_next(struct book *b);
 /*
  * An arrived packet, or the node's own ICMP error. Enters what begins a conversation, with this label. `hash`: of

@@ -36,7 +36,8 @@ struct analysis_options {
     /* Called with each flow when it is done with, in no particular order; NULL: not. */
     void (*record)(void *arg, const struct flow_record *r);
     void *record_arg;
-    /* Called now and then, and at the end; false ends the reading: what was found so far is kept, as partial. NULL: not. */
+    /* Called now and then, and at the end; false ends the reading: what was found so far is kept, as partial. NULL: not.
+     */
     bool (*go_on)(void *arg, const struct feed_counts *so_far);
     void *go_on_arg;
 };

@@ -3,12 +3,9 @@
 #include <criterion/criterion.h>
 #include <fwdlab/base/block.h>
 #include <fwdlab/base/random.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define LINE 64
 
